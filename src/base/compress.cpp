@@ -1,0 +1,37 @@
+#include "base/compress.hpp"
+
+#include <zstd.h>
+
+#include <memory>
+#include <new>
+
+namespace fwmail {
+
+std::string zstd_compress(std::string_view octets, int level) {
+    std::string out(ZSTD_compressBound(octets.size()), '\0');
+    std::size_t size = ZSTD_compress(out.data(), out.size(), octets.data(), octets.size(), level);
+    if (ZSTD_isError(size)) throw std::bad_alloc();  // the bound holds, so only memory can be short
+    out.resize(size);
+    return out;
+}
+
+Result<std::string> zstd_decompress(std::string_view octets, std::size_t limit) {
+    std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(), ZSTD_freeDCtx);
+    if (!context) throw std::bad_alloc();
+    std::string out;
+    std::string block(ZSTD_DStreamOutSize(), '\0');
+    ZSTD_inBuffer in{octets.data(), octets.size(), 0};
+    for (;;) {
+        ZSTD_outBuffer chunk{block.data(), block.size(), 0};
+        std::size_t left = ZSTD_decompressStream(context.get(), &chunk, &in);
+        if (ZSTD_isError(left)) return fail(ErrorKind::protocol, "compressed data is damaged");
+        if (out.size() + chunk.pos > limit) return fail(ErrorKind::protocol, "compressed data expands beyond the limit");
+        out.append(block.data(), chunk.pos);
+        if (left == 0) break;
+        if (in.pos == in.size && chunk.pos < chunk.size) return fail(ErrorKind::protocol, "compressed data is cut short");
+    }
+    if (in.pos != in.size) return fail(ErrorKind::protocol, "octets follow the compressed data");
+    return out;
+}
+
+}  // namespace fwmail
