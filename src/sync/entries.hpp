@@ -1,0 +1,152 @@
+// What the nodes tell each other: typed entries, each a value that can be checked and applied by itself.
+//
+// Invariants: what decode_entry() returns has passed validate(); what fails validate() cannot be encoded into
+// a frame. A kind has a tag. Even tags are critical: a node that does not know one refuses the frame. Odd
+// tags may be skipped: they come out as UnknownEntry, so that their numbers are acknowledged all the same.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "base/flags.hpp"
+#include "base/ids.hpp"
+#include "base/intervals.hpp"
+#include "base/result.hpp"
+#include "sync/wire.hpp"
+
+namespace fwmail::sync {
+
+using Sha256 = std::array<std::uint8_t, 32>;
+
+inline constexpr std::size_t max_name_octets = 1000;    // mailbox and account names, addresses, labels
+inline constexpr std::size_t max_keywords = 100;        // of a message
+inline constexpr std::size_t max_keyword_octets = 100;  // of one keyword
+inline constexpr std::uint64_t max_object_octets = 1ull << 40;
+inline constexpr std::size_t max_list_items = 1000;  // addresses, verifiers, certificates of an account
+inline constexpr std::size_t max_certificate_octets = 64 << 10;
+inline constexpr std::size_t max_payload_octets = 1 << 20;  // one entry without a chunk's data
+inline constexpr std::size_t max_uid_intervals = 10'000;    // of one expunge entry
+inline constexpr std::size_t max_chunk_octets = 48 << 20;   // data of one chunk
+
+// A mailbox as it is now. Its id is for ever, also when it is deleted or renamed.
+struct MailboxEntry {
+    MailboxId mailbox;
+    std::string name;         // UTF-8, 1 to 1000 octets, no control characters
+    std::string special_use;  // RFC 6154, as `\Sent`; empty = none
+    bool subscribed = false;
+    UidValidity sealed_uidvalidity;  // 0 = core has not given one yet
+    bool deleted = false;
+    bool operator==(const MailboxEntry&) const = default;
+};
+
+// A message that is in a mailbox. Its sealed body comes in chunk entries, before or after.
+struct MessageEntry {
+    MailboxId mailbox;
+    Uid uid;
+    Uid prev_uid;  // the UID before it in that mailbox as planned, 0 = it is the first: all between are gone
+    EmailId email;
+    std::uint64_t sealed_size = 0;  // octets of the sealed object as served
+    Sha256 sealed_sha256{};         // of the same
+    std::uint64_t packed_size = 0;  // octets that travel in chunks
+    UnixMillis internal_date;       // years 1 to 9999
+    std::int16_t zone_minutes = 0;  // east of UTC, as INTERNALDATE shows it; within 99:59
+    FlagSet flags;
+    bool operator==(const MessageEntry&) const = default;
+};
+
+// A stretch of a sealed object in the form in which it travels.
+struct ChunkEntry {
+    EmailId email;
+    Sha256 sealed_sha256{};    // of the object as served: names which sealing of the message this belongs to
+    std::uint64_t offset = 0;  // of `data` in the packed form
+    std::uint64_t total = 0;   // packed_size
+    std::string data;          // not empty
+    bool operator==(const ChunkEntry&) const = default;
+};
+
+// All flags of a message as they are now.
+struct FlagsEntry {
+    MailboxId mailbox;
+    Uid uid;
+    FlagSet flags;
+    bool operator==(const FlagsEntry&) const = default;
+};
+
+// UIDs that are gone for good.
+struct ExpungeEntry {
+    MailboxId mailbox;
+    UidSet uids;   // not empty
+    Uid prev_uid;  // not 0: stands in for message entries never sent; the UID before the first, as in
+                   // MessageEntry
+    bool operator==(const ExpungeEntry&) const = default;
+};
+
+// What a remote needs to serve one user: whole, each time.
+struct AccountEntry {
+    struct Verifier {
+        std::string id;     // printable ASCII, 1 to 100 octets; unique in the account
+        std::string label;  // for people
+        std::string scram;  // RFC 5803 text, printable ASCII, 1 to 1000 octets
+        bool operator==(const Verifier&) const = default;
+    };
+    std::string name;                       // login
+    std::vector<std::string> addresses;     // local@domain
+    std::vector<Verifier> verifiers;        // outside passwords, one per device
+    std::vector<std::string> certificates;  // OpenPGP public keys, binary
+    bool removed = false;
+    bool operator==(const AccountEntry&) const = default;
+};
+
+// Remote to core: the remote showed a stub under this UID, and now has the body.
+struct StubbedEntry {
+    MailboxId mailbox;
+    Uid uid;
+    bool operator==(const StubbedEntry&) const = default;
+};
+
+// An entry of a later version that may be skipped. Applying it does nothing.
+struct UnknownEntry {
+    std::uint64_t tag = 1;  // odd
+    std::string payload;
+    bool operator==(const UnknownEntry&) const = default;
+};
+
+using Entry = std::variant<MailboxEntry, MessageEntry, ChunkEntry, FlagsEntry, ExpungeEntry, AccountEntry,
+                           StubbedEntry, UnknownEntry>;
+
+// Wire tags; never reused.
+enum class EntryTag : std::uint64_t {
+    mailbox = 2,
+    message = 4,
+    chunk = 6,
+    flags = 8,
+    expunge = 10,
+    account = 12,
+    stubbed = 14,
+};
+
+// The name for logs: "mailbox", "message", ...
+std::string_view entry_name(const Entry& entry);
+
+// All bounds above. The error is of kind protocol and says which field.
+Result<void> validate(const Entry& entry);
+
+// One entry by itself, as an outbox keeps it. The entry must be valid.
+std::string encode_entry(const Entry& entry);
+// The whole of `octets` is one entry.
+Result<Entry> decode_entry(std::string_view octets);
+// What the entry takes in a frame at most, its number included.
+std::size_t encoded_size(const Entry& entry);
+
+// The halves of an entry: tag and payload go to `meta`, a chunk's data to `data`.
+void write_entry(Writer& meta, Writer& data, const Entry& entry);
+Result<Entry> read_entry(Reader& meta, Reader& data);
+
+// RFC 9051: a keyword is an atom.
+bool is_keyword(std::string_view word);
+
+}  // namespace fwmail::sync

@@ -1,0 +1,74 @@
+// A frame: what one node mail (or one dock message) carries, before it is signed and sealed. fwmail-sync(7)
+// gives the octets. Metadata is compressed as one block; the data of chunks lies behind it, as it is
+// encrypted already.
+//
+// Invariants: parse_frame(write_frame(f)) == f; whatever parse_frame() accepts, write_frame() accepts.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/intervals.hpp"
+#include "base/result.hpp"
+#include "sync/entries.hpp"
+#include "sync/epoch.hpp"
+
+namespace fwmail::sync {
+
+inline constexpr std::uint64_t frame_version = 1;
+
+using FrameId = Id128<struct FrameIdTag>;
+
+struct Numbered {
+    EntryNumber number;  // from 1, below 2^63
+    Entry entry;
+    bool operator==(const Numbered&) const = default;
+};
+
+// One account's share of a frame. The account id zero is the node's own section.
+struct AccountSection {
+    AccountId account;
+    Epoch epoch;      // the sender's
+    Epoch echo;       // the receiver's, as the sender last heard it; none = not heard
+    NumberSet acks;   // numbers of the other direction that the sender has applied, in epoch `echo`
+    NumberSet voids;  // numbers of this direction that will never come: superseded
+    std::vector<Numbered> entries;  // numbers strictly ascending
+    bool operator==(const AccountSection&) const = default;
+
+    // Nothing in it wants an acknowledgement.
+    bool ack_only() const { return entries.empty(); }
+};
+
+struct Frame {
+    std::uint64_t version = frame_version;
+    NodeId from, to;  // neither zero, not the same
+    FrameId id;       // random
+    UnixMillis created;
+    std::vector<AccountSection> sections;  // each account once
+    bool operator==(const Frame&) const = default;
+};
+
+struct FrameLimits {
+    std::size_t octets = 64 << 20;       // of the whole frame
+    std::size_t meta_octets = 16 << 20;  // of its metadata, uncompressed
+    std::size_t sections = 10'000;
+    std::size_t entries = 200'000;    // in all sections
+    std::size_t intervals = 100'000;  // in one set of numbers
+};
+
+// Fails (protocol, with the reason) where the frame breaks an invariant or a limit, so that nothing is sent
+// that the peer must refuse. `compress` false leaves the metadata readable.
+Result<std::string> write_frame(const Frame& frame, const FrameLimits& limits = {}, bool compress = true);
+// Kind refused: of a later version, or with a critical part that this version does not know. Kind protocol:
+// damaged.
+Result<Frame> parse_frame(std::string_view octets, const FrameLimits& limits = {});
+
+// Octets of a frame without sections, at most.
+inline constexpr std::size_t frame_overhead = 128;
+// Octets of a section without its entries, at most.
+std::size_t section_overhead(const AccountSection& section);
+
+}  // namespace fwmail::sync
