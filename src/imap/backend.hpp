@@ -1,0 +1,211 @@
+// What a server session asks of the mailbox service, and the answers. One request is under way at a time;
+// each is answered by exactly one Reply: the type named beside it, or a Refusal. Mailbox names are UTF-8,
+// with '/' between levels; INBOX is spelled "INBOX".
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/flags.hpp"
+#include "base/ids.hpp"
+#include "base/intervals.hpp"
+#include "base/result.hpp"
+#include "base/secret.hpp"
+#include "imap/search.hpp"
+#include "imap/section.hpp"
+
+namespace fwmail::imap {
+
+// ---- answers
+
+struct Done {
+    bool operator==(const Done&) const = default;
+};
+
+// A request turned down: tagged NO. `code` is a response code without brackets ("TRYCREATE", "ALREADYEXISTS",
+// "NONEXISTENT", "READ-ONLY", "CANNOT", "OVERQUOTA", "UNAVAILABLE", RFC 5530) or empty. Of an internal error
+// neither code nor text reaches the client: log it.
+struct Refusal {
+    ErrorKind kind = ErrorKind::refused;
+    std::string code;
+    std::string text;
+};
+// A text that begins with "[CODE] " gives the code.
+Refusal to_refusal(Error error);
+
+struct MailboxRow {
+    std::string name;
+    std::string special_use;  // "\\Sent", "\\Drafts", ... (RFC 6154) or empty
+    bool subscribed = false;
+    bool noselect = false;
+};
+struct MailboxList {
+    std::vector<MailboxRow> rows;  // any order
+};
+
+struct Selected {
+    std::vector<Uid> uids;  // every message, ascending
+    UidValidity uidvalidity;
+    Uid uidnext;
+    ModSeq highest_modseq;
+    Uid first_recent;                   // messages from here on are \Recent in this session; 0: none
+    Uid first_unseen;                   // 0: none
+    std::vector<std::string> keywords;  // in use in this mailbox
+    bool read_only = false;             // whatever was asked for
+    std::string read_only_reason;       // shown to the user when SELECT got a read-only mailbox; may be empty
+};
+
+struct StatusNumbers {
+    std::uint32_t messages = 0, recent = 0, unseen = 0;
+    Uid uidnext;
+    UidValidity uidvalidity;
+};
+
+struct Appended {
+    UidValidity uidvalidity;  // 0: no APPENDUID code is sent
+    Uid uid;
+};
+
+// Octets of a stored object, sent without passing through the session.
+struct ObjectRange {
+    ObjectId object;
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;
+    auto operator<=>(const ObjectRange&) const = default;
+};
+using Piece = std::variant<std::string, ObjectRange>;
+// nullopt is NIL: the message has no such part. Present and empty is "".
+using SectionData = std::optional<std::vector<Piece>>;
+
+struct FetchRow {
+    Uid uid;
+    FlagSet flags;          // always; after set_seen
+    bool seen_now = false;  // set_seen has changed the flags: the session shows them though not asked for
+    ModSeq modseq;
+    UnixMillis internal_date;
+    std::uint64_t size = 0;
+    std::string envelope, body, bodystructure;  // as write_envelope() etc. made them
+    std::vector<SectionData> sections;          // one for each asked for, in that order
+};
+// Messages that are gone are left out. Rows ascend by UID over the batches.
+struct FetchBatch {
+    std::vector<FetchRow> rows;
+    bool last = true;  // otherwise FetchMore follows
+};
+
+struct FlagRow {
+    Uid uid;
+    FlagSet flags;
+};
+struct Stored {
+    std::vector<FlagRow> rows;  // flags after the change; messages that are gone are left out
+};
+
+struct Copied {
+    UidValidity uidvalidity;               // of the target; 0: no COPYUID code is sent
+    std::vector<Uid> source, destination;  // pairwise, source ascending
+};
+
+struct Expunged {
+    std::vector<Uid> uids;  // ascending
+};
+
+struct Found {
+    std::vector<Uid> uids;  // ascending
+};
+
+// Everything in the selected mailbox that this session has not been told yet. Own changes need not be
+// repeated.
+struct Changes {
+    std::vector<Uid> arrived;  // ascending, above every UID told before
+    Uid first_recent;          // arrived messages from here on are \Recent in this session; 0: none
+    std::vector<FlagRow> flags;
+    std::vector<Uid> expunged;  // ascending; may name messages that the session never heard of
+};
+
+using Reply = std::variant<Refusal, Done, MailboxList, Selected, StatusNumbers, Appended, FetchBatch, Stored,
+                           Copied, Expunged, Found, Changes>;
+
+// ---- requests
+
+// -> Done. Delays after failures are the caller's matter.
+struct Authenticate {
+    std::string user;
+    Secret password;
+};
+struct ListMailboxes {};  // -> MailboxList
+// -> Selected. The mailbox selected before is left, even when this is refused (RFC 9051 6.3.2).
+struct Select {
+    std::string mailbox;
+    bool read_only = false;
+};
+struct Unselect {};  // -> Done
+struct Create {      // -> Done
+    std::string name;
+};
+struct Delete {  // -> Done
+    std::string name;
+};
+struct Rename {  // -> Done
+    std::string from, to;
+};
+struct Subscribe {  // -> Done
+    std::string name;
+    bool on = true;
+};
+// -> StatusNumbers; only what is asked for need be filled.
+struct Status {
+    std::string mailbox;
+    bool messages = false, recent = false, uidnext = false, uidvalidity = false, unseen = false;
+};
+// -> Done: the message may come. Then the actions AppendData, and at the end AppendEnd or AppendAbort.
+struct AppendBegin {
+    std::string mailbox;
+    FlagSet flags;
+    std::optional<UnixMillis> internal_date;
+    std::uint64_t size = 0;
+};
+struct AppendEnd {};  // -> Appended; failures while octets came are told here
+// What to return of each message. Sections may repeat.
+struct FetchItems {
+    bool flags = false, internal_date = false, size = false, envelope = false, body = false,
+         bodystructure = false;
+    std::vector<Section> sections;
+    bool operator==(const FetchItems&) const = default;
+};
+// -> FetchBatch. `uids` may hold numbers of no message.
+struct Fetch {
+    UidSet uids;
+    FetchItems items;
+    bool set_seen = false;  // set \Seen on every message returned
+};
+struct FetchMore {};  // -> FetchBatch, the next one of the same Fetch
+// -> Stored.
+struct Store {
+    enum class Mode { set, add, remove };
+    UidSet uids;
+    Mode mode = Mode::set;
+    FlagSet flags;
+};
+struct Copy {  // -> Copied; all or nothing
+    UidSet uids;
+    std::string mailbox;
+};
+// Removes messages with \Deleted, all or of these UIDs. -> Expunged; the session then knows, no Poll repeats
+// them.
+struct Expunge {
+    std::optional<UidSet> uids;
+};
+struct Search {  // -> Found
+    SearchKey key;
+};
+struct Poll {};  // -> Changes
+
+using Request =
+    std::variant<Authenticate, ListMailboxes, Select, Unselect, Create, Delete, Rename, Subscribe, Status,
+                 AppendBegin, AppendEnd, Fetch, FetchMore, Store, Copy, Expunge, Search, Poll>;
+
+}  // namespace fwmail::imap

@@ -1,0 +1,96 @@
+// SEARCH keys and their meaning. RFC 3501 6.4.4, RFC 9051 6.4.4.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/flags.hpp"
+#include "base/ids.hpp"
+#include "base/intervals.hpp"
+
+namespace fwmail::imap {
+
+// Days since 1970-01-01, in whatever zone the date was written.
+using Day = std::int64_t;
+
+// Numbers as the client wrote them: pairs in any order, 0 stands for `*`.
+struct SequenceSet {
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> ranges;
+    bool operator==(const SequenceSet&) const = default;
+};
+
+struct SearchKey {
+    enum class Kind {
+        all,      // ALL
+        uids,     // UID set, and after resolving also sequence sets and RECENT: `uids`
+        flag,     // SEEN, ANSWERED, ...: `flag`
+        keyword,  // KEYWORD: `text`
+        header,   // HEADER name text, FROM, TO, CC, BCC, SUBJECT: `name` (lower-case), `text`
+        body,     // BODY: `text`
+        text,     // TEXT: `text`
+        before,
+        on,
+        since,  // internal date: `day`
+        sent_before,
+        sent_on,
+        sent_since,  // Date: header: `day`
+        larger,
+        smaller,       // `size`
+        negation,      // NOT: one child
+        conjunction,   // juxtaposition and parentheses: any number of children
+        disjunction,   // OR: two children
+        sequence,      // `set`; only before the session has resolved it, a backend never sees it
+        uid_sequence,  // `set`; likewise
+        recent,        // likewise (it becomes `uids`)
+    };
+    Kind kind = Kind::all;
+    UidSet uids;
+    SequenceSet set;
+    FlagSet::System flag = FlagSet::seen;
+    std::string name;
+    std::string text;  // fold_for_search()ed UTF-8; of `keyword` as written
+    Day day = 0;
+    std::uint64_t size = 0;
+    std::vector<SearchKey> children;
+    bool operator==(const SearchKey&) const = default;
+};
+
+// One message as matches() wants to see it. Each function is called only when a key needs it, cheap ones
+// first.
+class Candidate {
+  public:
+    virtual ~Candidate() = default;
+    virtual Uid uid() = 0;
+    virtual const FlagSet& flags() = 0;
+    virtual UnixMillis internal_date() = 0;
+    virtual std::uint64_t size() = 0;
+    // The day that the Date: header names, in the header's own zone (RFC 3501: "disregarding time and
+    // timezone").
+    virtual std::optional<Day> sent_day() = 0;
+    // The values of every field of that name (lower-case): unfolded, RFC 2047 decoded, UTF-8.
+    virtual std::vector<std::string> header(std::string_view name) = 0;
+    // Whether the decoded body (BODY), or header and body (TEXT), contains the folded needle;
+    // contains_folded() helps.
+    virtual bool contains_in_body(std::string_view folded_needle) = 0;
+    virtual bool contains_in_text(std::string_view folded_needle) = 0;
+};
+
+// The key must be resolved: `sequence`, `uid_sequence` and `recent` match nothing.
+bool matches(const SearchKey& key, Candidate& candidate);
+
+// Whether the key looks at subject, body or text: what a server of sealed mail cannot answer (NO [CANNOT]).
+bool needs_sealed_content(const SearchKey& key);
+// Whether the body must be read.
+bool needs_body(const SearchKey& key);
+
+// UTF-8 made comparable without case: ASCII, Latin, Greek and Cyrillic letters to lower case. Invalid octets
+// stay.
+std::string fold_for_search(std::string_view utf8);
+// Whether `utf8`, folded, contains the folded needle. Linear.
+bool contains_folded(std::string_view utf8, std::string_view folded_needle);
+
+}  // namespace fwmail::imap

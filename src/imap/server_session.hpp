@@ -1,0 +1,87 @@
+// An IMAP4rev1 server session (RFC 3501; RFC 9051 where both agree) with LITERAL+ (7888), IDLE (2177),
+// UIDPLUS (4315), SPECIAL-USE (6154), SASL-IR (4959), UNSELECT (3691), NAMESPACE (2342), ID (2971) and
+// CHILDREN (3348).
+//
+// Sans-IO. Octets and replies come in, actions go out, to be done in their order. Invariants: every tagged
+// command gets exactly one tagged answer unless the connection ends; one request is under way at most; memory
+// is bounded.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "imap/backend.hpp"
+
+namespace fwmail::imap {
+
+struct ServerOptions {
+    bool tls_active = false;
+    bool starttls_available = false;
+    // Login without TLS: for loopback only. Otherwise LOGINDISABLED until TLS is on.
+    bool plaintext_login_allowed = false;
+    std::string greeting_name = "fwmail";    // in the greeting, and ID's name; ASCII
+    std::uint64_t append_limit = 64u << 20;  // octets of a message; larger ones are refused [TOOBIG]
+};
+
+struct Send {
+    std::string octets;
+};
+struct SendObject {
+    ObjectRange range;  // exactly `length` octets must go out, or the connection must be cut
+};
+struct Ask {
+    Request request;
+};
+struct AppendData {  // no reply; hold back reading from the client instead
+    std::string octets;
+};
+struct AppendAbort {};  // no reply: what AppendBegin began is to be forgotten
+struct StartTls {};     // flush what was sent, shake hands, then on_tls_started()
+struct Close {};        // flush and close; the last action ever
+
+using Action = std::variant<Send, SendObject, Ask, AppendData, AppendAbort, StartTls, Close>;
+using Actions = std::vector<Action>;
+
+// When on_deadline() is due: `after` the connection's beginning, or after the last octets from the client.
+struct Deadline {
+    enum class From { connected, last_input };
+    From from = From::connected;
+    std::chrono::seconds after{60};
+    bool operator==(const Deadline&) const = default;
+};
+
+struct SessionCore;
+
+class ServerSession {
+  public:
+    explicit ServerSession(ServerOptions options);
+    ~ServerSession();
+    ServerSession(ServerSession&&) noexcept;
+    ServerSession& operator=(ServerSession&&) noexcept;
+
+    Actions start();  // the greeting; once, first
+    Actions on_bytes(std::string_view octets);
+    Actions on_reply(Reply reply);  // to the request under way; otherwise ignored
+    Actions on_mailbox_changed();   // the selected mailbox has changed: Poll will find something
+    Actions on_tls_started();
+    Actions on_deadline();
+    Actions on_shutdown();  // BYE, Close
+
+    // False: leave octets in the socket for now. Look again after every call.
+    bool wants_input() const;
+    bool request_pending() const;
+    bool closed() const;
+    Deadline deadline() const;
+    bool authenticated() const;
+    const std::string& user() const;  // empty before login
+
+  private:
+    std::unique_ptr<SessionCore> core_;
+};
+
+}  // namespace fwmail::imap
