@@ -1,0 +1,41 @@
+// Removes header fields whose name begins with a prefix (`FWMail-`) from a message that streams by.
+//
+// All else goes through octet for octet; a removed field takes its folded lines with it. A line ends with LF;
+// after a bare CR a name is looked for as well, since some readers end lines there. The header ends at the
+// first empty line that ends in LF; a bare CR never ends it. Where a removed field began after a bare CR its
+// line ending is kept, so that this CR cannot join with a following LF and shift the end of the header. Holds
+// back no more than the prefix's length.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace fwmail::smtp {
+
+class HeaderFieldStripper {
+  public:
+    explicit HeaderFieldStripper(std::string prefix = "FWMail-") : prefix_(std::move(prefix)) {}
+
+    std::string add(std::string_view octets);
+    // What was held back.
+    std::string finish();
+    std::size_t removed() const { return removed_; }
+
+  private:
+    enum class State { line_start, prefix, keeping, dropping, body };
+    void step(char c, std::string& out);
+    void at_line_start(char c, std::string& out);
+    void end_line(bool bare_cr);
+
+    std::string prefix_;
+    State state_ = State::line_start;
+    std::string held_;            // start of a line that may yet turn out to be a field to remove
+    bool after_cr_ = false;       // the last octet was a CR
+    bool line_after_cr_ = false;  // the current line began after a bare CR
+    bool keep_ending_ = false;    // of the line being dropped
+    bool in_dropped_field_ = false;
+    std::size_t removed_ = 0;
+};
+
+}  // namespace fwmail::smtp
