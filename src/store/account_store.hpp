@@ -1,0 +1,167 @@
+// accounts/<hex>.db: mailboxes, messages and replication state of one account.
+//
+// Every call blocks and is atomic: it joins the open transaction (the executor's batch) or makes one of its
+// own. Nothing is cached in memory. One thread at a time.
+//
+// Modseqs: one account-wide counter; each changed message, expunge and mailbox row takes a value of its own,
+// so that "the next N changes after this modseq" never splits a group. RFC 7162 3.1 is satisfied by that.
+//
+// Bodies lie in system.db, where each message row holds its body by its HoldId. Take the reference there
+// first (spooled mail has it), then insert here. What goes here is journalled in `released`, in the same
+// transaction: load_pending_releases, SystemStore::release_references, forget_releases, each repeatable.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string_view>
+
+#include "base/result.hpp"
+#include "store/system_store.hpp"
+#include "store/types.hpp"
+
+namespace fwmail::store {
+
+class AccountStore {
+  public:
+    // Read-write makes and migrates the file; `now` starts the uidvalidity counter. A file of a newer program
+    // is a usage error, a file of another account an internal one.
+    static Result<std::unique_ptr<AccountStore>> open(const std::filesystem::path& data_dir,
+                                                      AccountId account, UnixMillis now,
+                                                      Access access = Access::read_write);
+    static std::filesystem::path path_of(const std::filesystem::path& data_dir, AccountId account);
+    ~AccountStore();
+
+    Result<ModSeq> highest_modseq();
+    // A new value of the account-wide rising counter.
+    Result<UidValidity> next_uidvalidity();
+    // The caller's own small values (shadow states, watermarks).
+    Result<std::optional<std::string>> value(std::string_view name);
+    Result<void> set_value(std::string_view name, std::string_view value);
+
+    // ---- mailboxes. `inbox` in any case is INBOX. Unknown ones are refused.
+    Result<Mailbox> create_mailbox(std::string_view name, std::string_view special_use, UnixMillis now,
+                                   std::optional<MailboxId> id = std::nullopt,
+                                   std::optional<UidValidity> uidvalidity = std::nullopt);
+    // As another node gives it: id, name, special_use, subscribed, both uidvalidities, created, deleted,
+    // read_only are taken over; uidnext only upwards. A name that another live mailbox has is refused.
+    Result<Mailbox> upsert_mailbox(const Mailbox& mailbox);
+    // With its inferiors, which is refused when a new name is taken or lies below the old one.
+    Result<void> rename_mailbox(std::string_view from, std::string_view to);
+    // Expunges all messages. Inferiors stay.
+    Result<void> delete_mailbox(MailboxId id);
+    Result<void> set_subscribed(MailboxId id, bool subscribed);
+    Result<void> set_special_use(MailboxId id, std::string_view special_use);
+    Result<void> set_read_only(MailboxId id, bool read_only);
+    // Zero leaves that one alone; uidnext never goes down.
+    Result<void> set_uid_state(MailboxId id, UidValidity uidvalidity, UidValidity sealed, Uid uidnext);
+    Result<std::vector<Mailbox>> load_mailboxes();                       // live, by name
+    Result<std::optional<Mailbox>> find_mailbox(std::string_view name);  // live
+    Result<std::optional<Mailbox>> find_mailbox(MailboxId id);           // deleted ones too
+    // For a read-write SELECT: returns the first UID that is \Recent for it, and counts all as seen.
+    Result<Uid> claim_recent(MailboxId id);
+
+    // ---- messages
+    // Idempotent by hold: one that was applied before is answered with the UID that it got then.
+    Result<std::vector<Delivered>> deliver(const std::vector<NewMessage>& messages);
+    // Once their spool rows are gone.
+    Result<void> forget_deliveries(const std::vector<DeliveryId>& ids);
+    Result<Uid> append(const NewMessage& message);
+    // Copying: plan_copy (reads, gives each copy a hold), SystemStore::add_references, copy. What is gone by
+    // then is left out and its hold released.
+    Result<std::vector<CopyItem>> plan_copy(MailboxId from, const UidSet& uids);
+    Result<std::vector<UidPair>> copy(MailboxId from, const std::vector<CopyItem>& items, MailboxId to,
+                                      UnixMillis now);
+    // The row moves with its hold; `to` may be `from`, which renumbers. The old UIDs are expunged.
+    Result<std::vector<UidPair>> move(MailboxId from, const UidSet& uids, MailboxId to, UnixMillis now);
+    Result<StoreResult> store_flags(MailboxId mailbox, const UidSet& uids, StoreMode mode,
+                                    const FlagSet& flags,
+                                    std::optional<ModSeq> unchanged_since = std::nullopt);
+    // Without `uids`: all that are \Deleted. With: those of them that are \Deleted.
+    Result<ExpungeResult> expunge(MailboxId mailbox, std::optional<UidSet> uids = std::nullopt);
+    // Whatever their flags.
+    Result<ExpungeResult> expunge_any(MailboxId mailbox, const UidSet& uids);
+
+    Result<Snapshot> select_snapshot(MailboxId mailbox);
+    Result<MailboxStatus> status(MailboxId mailbox);
+    Result<Changes> changes_since(MailboxId mailbox, ModSeq since);
+    // By UID, at most `limit`, above `after`. `columns`: MessageColumns. Page on with the last UID.
+    Result<std::vector<Message>> load_messages(MailboxId mailbox, const UidSet& uids, std::uint32_t columns,
+                                               std::size_t limit, Uid after = Uid{});
+    // Where a message lies: (mailbox, uid) of every row with this EmailId.
+    Result<std::vector<ChangedMessage>> find_by_email_id(EmailId id);
+    // uid_map: from this node's own storage id to core's UID.
+    Result<std::optional<ChangedMessage>> find_by_storage_id(std::int64_t storage_id);
+    Result<void> record_seal(const SealRecord& record);
+
+    // ---- references
+    Result<std::vector<Reference>> load_pending_releases(std::size_t limit);
+    Result<void> forget_releases(const std::vector<Reference>& references);
+    // Of messages, pending messages and pending releases.
+    Result<std::vector<Reference>> load_references();
+
+    // ---- the account-wide change list
+    Result<std::vector<ChangedMessage>> messages_changed_since(ModSeq since, std::size_t limit);
+    Result<std::vector<ExpungedMessage>> expunged_since(ModSeq since, std::size_t limit);
+    Result<std::vector<Mailbox>> mailboxes_changed_since(ModSeq since);  // deleted ones too, by modseq
+
+    // ---- replication, sending side
+    Result<ModSeq> cursor(NodeId peer);
+    Result<EntryNumber> next_number(NodeId peer);  // the one that the next row gets; does not take it
+    // Everything in one transaction. Returns the numbers that the rows got.
+    Result<std::vector<EntryNumber>> append_outbox(NodeId peer, const OutboxPlan& plan);
+    Result<std::vector<OutboxRow>> load_outbox_due(NodeId peer, UnixMillis now, std::size_t limit);
+    Result<std::vector<OutboxRow>> load_outbox(NodeId peer, const NumberSet& numbers, std::size_t limit);
+    Result<std::optional<UnixMillis>> next_outbox_due(NodeId peer);
+    Result<void> mark_sent(NodeId peer, const NumberSet& numbers, UnixMillis when, UnixMillis next_due);
+    Result<void> mark_void(NodeId peer, const NumberSet& numbers, UnixMillis due);
+    // Returns how many rows went. Numbers that were never given out: see the caller's epoch rules; nothing
+    // here.
+    Result<std::size_t> acknowledge(NodeId peer, const NumberSet& numbers);
+    Result<OutboxSummary> outbox_summary(NodeId peer, int message_kind);
+    Result<Uid> planned(NodeId peer, MailboxId mailbox);
+    Result<void> set_planned(NodeId peer, MailboxId mailbox, Uid uid);
+    // Forgets a peer's outbox, cursor, planned UIDs and applied numbers.
+    Result<void> forget_peer(NodeId peer);
+
+    // ---- replication, receiving side
+    Result<bool> is_applied(NodeId peer, EntryNumber number);
+    Result<void> mark_applied(NodeId peer, const NumberSet& numbers);
+    Result<NumberSet> load_applied(NodeId peer);
+
+    // False: not wanted, because the UID has been passed or the message is pending already (an unknown
+    // prev_uid or identity is then filled in; a gone one stays gone).
+    Result<bool> insert_pending(const PendingMessage& message);
+    Result<std::optional<PendingMessage>> find_pending(MailboxId mailbox, Uid uid);
+    Result<std::vector<PendingMessage>> find_pending(EmailId id);
+    Result<std::vector<PendingMessage>> load_pending(BodyState state,
+                                                     std::size_t limit);  // by arrival, no texts
+    Result<void> set_pending_flags(MailboxId mailbox, Uid uid, const FlagSet& flags);
+    // The body has come (or the stub stands for it); its reference was taken in system.db before.
+    Result<void> set_pending_body(MailboxId mailbox, Uid uid, const PendingBody& body);
+    // Expunged before it was shown. UIDs that are not pending yet, and above the watermark, are remembered.
+    Result<void> set_pending_gone(MailboxId mailbox, const UidSet& uids, UnixMillis now);
+    // Shows pending messages by UID as long as each one's predecessor is shown or gone and its own body is
+    // there. Returns the UIDs that became visible.
+    Result<std::vector<Uid>> advance_visible(MailboxId mailbox, UnixMillis now);
+
+    // Pieces of objects that are not whole yet; one that is there already is left alone. The total must
+    // agree.
+    Result<void> insert_chunk(EmailId id, std::uint64_t offset, std::uint64_t total, std::string_view data);
+    Result<ChunkCoverage> chunk_coverage(EmailId id);
+    // What is known from `offset` on, up to the end of the piece that holds it; empty: that octet is missing.
+    Result<std::string> read_chunk(EmailId id, std::uint64_t offset);
+    Result<void> delete_chunks(EmailId id);
+
+    // ---- consistency
+    // One sentence a problem; empty: all is well. `object_exists` is asked for each body that a row names.
+    Result<std::vector<std::string>> check(const std::function<bool(ObjectId)>& object_exists);
+
+    Database& database() { return *db_; }  // the executor's
+
+  private:
+    explicit AccountStore(std::unique_ptr<Database> db);
+    std::unique_ptr<Database> db_;
+};
+
+}  // namespace fwmail::store
