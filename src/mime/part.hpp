@@ -53,7 +53,7 @@ struct Part {
     // message/rfc822 (or message/global) part.
     std::optional<Envelope> envelope;
     std::vector<Part> children;  // of multipart/*: its parts; of message/rfc822: one, the message
-    auto operator<=>(const Part&) const = default;
+    bool operator==(const Part&) const = default;  // an ordering cannot be defaulted for a recursive type
 
     bool is_multipart() const { return type == "multipart"; }
     bool is_message() const {
