@@ -32,12 +32,12 @@ class DotStuffer {
     bool added_line_ending() const { return added_; }  // finish() had to: the message grew by two octets
 
   private:
-    enum class State { line_start, dot, text, cr, bare_start, bare_dot };
+    enum class State { line_start, text, cr, bare_start, bare_dot };
     void step(char c, std::string& out);
 
     LineEndings endings_;
     State state_ = State::line_start;
-    bool bare_ = false, dangerous_ = false, added_ = false, empty_ = true;
+    bool bare_ = false, dangerous_ = false, added_ = false;
 };
 
 // Wire to message.
@@ -54,7 +54,7 @@ class DotUnstuffer {
   private:
     enum class State { line_start, dot, dot_cr, text, cr, bare_start, bare_dot };
     void step(char c, std::string& out);
-    void step_at_line_start(char c, std::string& out, bool bare);
+    void emit(char c, std::string& out, bool bare);
 
     State state_ = State::line_start;
     bool done_ = false, bare_ = false, dangerous_ = false;

@@ -1,0 +1,150 @@
+#include "smtp/dot_stuffing.hpp"
+
+namespace fwmail::smtp {
+
+namespace {
+
+// Octets up to the next CR or LF.
+std::size_t plain_run(std::string_view octets) {
+    std::size_t run = 0;
+    while (run < octets.size() && octets[run] != '\r' && octets[run] != '\n') ++run;
+    return run;
+}
+
+}  // namespace
+
+std::string DotStuffer::add(std::string_view octets) {
+    std::string out;
+    out.reserve(octets.size() + octets.size() / 64 + 2);
+    while (!octets.empty()) {
+        if (state_ == State::text) {
+            std::size_t run = plain_run(octets);
+            out.append(octets.substr(0, run));
+            octets.remove_prefix(run);
+            if (octets.empty()) break;
+        }
+        step(octets[0], out);
+        octets.remove_prefix(1);
+    }
+    return out;
+}
+
+void DotStuffer::step(char c, std::string& out) {
+    if (state_ == State::cr && c != '\n') {
+        bare_ = true;
+        if (endings_ == LineEndings::to_crlf) out += '\n';
+        state_ = endings_ == LineEndings::to_crlf ? State::line_start : State::bare_start;
+    }
+    if (state_ == State::bare_dot && (c == '\r' || c == '\n')) dangerous_ = true;
+    if (c == '\r') {
+        out += c;
+        state_ = State::cr;
+        return;
+    }
+    if (c == '\n') {
+        bool after_cr = state_ == State::cr;
+        if (!after_cr) bare_ = true;
+        bool convert = !after_cr && endings_ == LineEndings::to_crlf;
+        out += convert ? "\r\n" : "\n";
+        state_ = after_cr || convert ? State::line_start : State::bare_start;
+        return;
+    }
+    if (c == '.' && state_ == State::line_start)
+        out += '.';  // two on the wire: nothing dangerous can come of it
+    out += c;
+    state_ = c == '.' && state_ == State::bare_start ? State::bare_dot : State::text;
+}
+
+std::string DotStuffer::finish() {
+    std::string out;
+    if (state_ == State::cr) {
+        bare_ = true;
+        if (endings_ == LineEndings::to_crlf) {
+            out = "\n";
+            state_ = State::line_start;
+        }
+    }
+    if (state_ == State::bare_dot) dangerous_ = true;  // the CRLF below would end that line
+    if (state_ != State::line_start) {
+        out += "\r\n";
+        added_ = true;
+    }
+    return out + ".\r\n";
+}
+
+std::size_t DotUnstuffer::add(std::string_view wire, std::string& out) {
+    std::size_t used = 0;
+    while (used < wire.size() && !done_) {
+        if (state_ == State::text) {
+            std::size_t run = plain_run(wire.substr(used));
+            out.append(wire.substr(used, run));
+            used += run;
+            if (used == wire.size()) break;
+        }
+        step(wire[used++], out);
+    }
+    return used;
+}
+
+void DotUnstuffer::step(char c, std::string& out) {
+    switch (state_) {
+        case State::line_start:
+            if (c == '.') {
+                state_ = State::dot;  // held back: it is stuffing, or the end
+                return;
+            }
+            return emit(c, out, false);
+        case State::dot:
+            if (c == '\r') {
+                state_ = State::dot_cr;
+                return;
+            }
+            if (c == '\n') {
+                dangerous_ = bare_ = true;
+                out += c;
+                state_ = State::bare_start;
+                return;
+            }
+            out += c;
+            state_ = State::text;
+            return;
+        case State::dot_cr:
+            if (c == '\n') {
+                done_ = true;
+                return;
+            }
+            dangerous_ = bare_ = true;
+            out += '\r';
+            return emit(c, out, true);
+        case State::cr:
+            if (c == '\n') {
+                out += c;
+                state_ = State::line_start;
+                return;
+            }
+            bare_ = true;
+            return emit(c, out, true);
+        case State::bare_start:
+            return emit(c, out, true);
+        case State::bare_dot:
+            if (c == '\r' || c == '\n') dangerous_ = true;
+            [[fallthrough]];
+        case State::text:
+            return emit(c, out, false);
+    }
+}
+
+// An octet where no dot is stuffing: text, or after a bare ending, where a dot may turn out dangerous.
+void DotUnstuffer::emit(char c, std::string& out, bool bare) {
+    out += c;
+    if (c == '\r') {
+        state_ = State::cr;
+    } else if (c == '\n') {
+        bare_ = true;
+        state_ = State::bare_start;
+    } else {
+        state_ = bare && c == '.' ? State::bare_dot : State::text;
+    }
+}
+
+}  // namespace fwmail::smtp
