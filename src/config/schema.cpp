@@ -1,0 +1,92 @@
+// The table of options. Order here is the order in written files and manual pages.
+#include "config/schema.hpp"
+
+namespace fwmail::config {
+namespace {
+
+using enum OptionType;
+
+constexpr std::string_view tls_choices = "none|opportunistic|required|implicit";
+constexpr std::string_view verify_choices = "yes|no|pin";
+constexpr unsigned both = role_core | role_remote;
+
+// section, key, type, fallback, help, roles, required, list, choices
+constexpr Option table[] = {
+    {"", "data-dir", path, "", "Folder in which everything of this server lies", both, true},
+    {"", "host-name", text, "localhost", "This server's name, as clients and other mail servers know it"},
+    {"", "domain", text, "", "A mail domain whose addresses are local; may be repeated", both, false, true},
+    {"", "log-level", choice, "info", "The least that is logged", both, false, false,
+     "debug|info|warning|error"},
+    {"", "log-file", path, "", "Where the log goes; empty is standard error"},
+    {"", "threads", count, "0", "Threads that serve connections; 0 is one for each core of the machine"},
+
+    {"imap", "listen", host_port, "", "Address for IMAP with STARTTLS, as *:143; may be repeated", both,
+     false, true},
+    {"imap", "listen-tls", host_port, "",
+     "Address for IMAP under TLS from the start, as *:993; may be repeated", both, false, true},
+    {"imap", "max-connections", count, "1000", "IMAP connections at one time"},
+    {"imap", "max-connections-per-address", count, "50", "IMAP connections at one time from one address"},
+
+    {"smtp", "listen", host_port, "",
+     "Address where mail from other servers comes in, as *:25; may be repeated", both, false, true},
+    {"smtp", "max-connections", count, "200", "SMTP and submission connections at one time"},
+    {"smtp", "max-connections-per-address", count, "20", "SMTP connections at one time from one address"},
+    {"smtp", "max-message-size", octets, "100M", "The largest message that is taken"},
+    {"smtp", "max-recipients", count, "1000", "Recipients of one message"},
+    {"smtp", "queue-lifetime", duration, "5d", "How long sending is tried before the sender is told"},
+
+    {"submission", "listen", host_port, "", "Address for submission with STARTTLS, as *:587; may be repeated",
+     both, false, true},
+    {"submission", "listen-tls", host_port, "",
+     "Address for submission under TLS from the start, as *:465; may be repeated", both, false, true},
+    {"submission", "accept-plain", choice, "no",
+     "Whether stock clients may submit and append in clear here, sealed in memory before anything is stored",
+     role_remote, false, false, "no|memory"},
+
+    {"tls", "certificate", path, "", "Certificate chain, PEM; empty: one is made in data-dir"},
+    {"tls", "key", path, "", "Its private key, PEM; empty: made in data-dir"},
+
+    {"smarthost", "address", host_port, "",
+     "The mail server that takes all outgoing mail, as mail.example:587"},
+    {"smarthost", "tls", choice, "opportunistic", "How the way to it is protected", both, false, false,
+     tls_choices},
+    {"smarthost", "user", text, "", "Name to log in with; empty: no login"},
+    {"smarthost", "password-file", path, "", "File that holds the password"},
+    {"smarthost", "verify", choice, "yes", "Whether its certificate is checked", both, false, false,
+     verify_choices},
+    {"smarthost", "ca-file", path, "", "Certificates to trust, PEM; empty: the system's"},
+    {"smarthost", "pin", text, "", "SHA-256 of its certificate in hexadecimal, for verify = pin"},
+
+    {"poll", "interval", duration, "60s", "How often mailboxes are looked at for changes to replicate",
+     role_core},
+
+    {"replicate", "max-mail-size", octets, "7M",
+     "The largest mail sent to the other server; larger bodies go in parts"},
+    {"replicate", "horizon", duration, "90d", "How far back the first replication goes; 0 is all", role_core},
+    {"replicate", "max-mails-per-hour", count, "600", "Mails an hour to the other server"},
+    {"replicate", "batch-delay", duration, "2s", "How long changes are gathered before they are sent"},
+    {"replicate", "outer", choice, "ordinary", "Header fields that a sealed message shows outside", role_core,
+     false, false, "ordinary|minimal"},
+
+    {"limits", "max-command-size", octets, "64k", "The longest IMAP command, literals of APPEND not counted"},
+    {"limits", "idle-timeout", duration, "30m", "When an idle IMAP connection is closed"},
+    {"limits", "login-timeout", duration, "60s", "When a connection without login is closed"},
+    {"limits", "store-threads", count, "4", "Threads that work on the store"},
+
+    {"link.*", "next-hop", host_port, "",
+     "Mail server for this link's mail; empty: the smart host, or the MX"},
+    {"link.*", "tls", choice, "opportunistic", "How the way to the next hop is protected", both, false, false,
+     tls_choices},
+    {"link.*", "verify", choice, "yes", "Whether the next hop's certificate is checked", both, false, false,
+     verify_choices},
+    {"link.*", "ca-file", path, "", "Certificates to trust for it, PEM; empty: the system's"},
+    {"link.*", "pin", text, "", "SHA-256 of its certificate in hexadecimal, for verify = pin"},
+    {"link.*", "user", text, "", "Name to log in with; empty: no login"},
+    {"link.*", "password-file", path, "", "File that holds the password"},
+};
+
+}  // namespace
+
+std::span<const Option> all_options() { return table; }
+
+}  // namespace fwmail::config
