@@ -55,8 +55,8 @@ struct FrameLimits {
     std::size_t octets = 64 << 20;       // of the whole frame
     std::size_t meta_octets = 16 << 20;  // of its metadata, uncompressed
     std::size_t sections = 10'000;
-    std::size_t entries = 200'000;    // in all sections
-    std::size_t intervals = 100'000;  // in one set of numbers
+    std::size_t entries = 100'000;   // in all sections
+    std::size_t intervals = 50'000;  // in one set of numbers
 };
 
 // Fails (protocol, with the reason) where the frame breaks an invariant or a limit, so that nothing is sent

@@ -27,7 +27,7 @@ struct LinkSettings {
     std::int64_t ack_latest = 30'000;             // but so long after the first entry at the latest,
     std::uint64_t ack_entries = 1'000;            // or at once when so many wait
     std::uint64_t furthest_ahead = 1'000'000;     // numbers beyond the first gap that a receiver takes
-    std::size_t most_gaps = 50'000;               // intervals that a receiver keeps
+    std::size_t most_gaps = 10'000;               // intervals that a receiver keeps
 };
 
 // Sender.
