@@ -115,6 +115,8 @@ class ClientSession {
     ClientActions on_message_end();
     // The message cannot be read: the connection is dropped, so that no half of it is taken for a whole.
     ClientActions on_message_failed();
+    // QUIT if idle; in the midst of something the connection is just dropped (the message in hand:
+    // temporary).
     ClientActions quit();
     ClientActions on_closed();
     ClientActions on_deadline();
@@ -140,7 +142,7 @@ class ClientSession {
         quitting,
         closed
     };
-    enum class Step { rset, mail, rcpt, data };  // commands of one transaction, in their order
+    enum class Step { reset, mail, rcpt, data };  // commands of one transaction, in their order
     struct Outstanding {
         Step step;
         std::size_t recipient = 0;
@@ -149,32 +151,35 @@ class ClientSession {
     ClientActions take_actions();
     void emit(std::string octets, bool secret = false);
     void on_reply(const Reply& reply);
+    void send_ehlo();
     void on_ehlo_reply(const Reply& reply);
-    void on_starttls_reply(const Reply& reply);
-    void on_auth_reply(const Reply& reply);
+    void take_keyword(std::string_view line);
     void after_ehlo();
+    void on_starttls_reply(const Reply& reply);
     void start_auth();
+    std::string plain_response() const;
+    void on_auth_reply(const Reply& reply);
     void become_ready();
+    Phase phase() const;
+    void give_up(const Reply& reply);
+    void give_up(EnhancedStatus status, std::string text);
+
     void begin_transaction();
     void send_steps();
     void emit_step(Step step);
     void on_step_reply(const Reply& reply);
-    void after_step();
     void on_data_reply(const Reply& reply);
     void on_final_reply(const Reply& reply);
-    void finish_transaction();
-    void decide(RecipientResult& recipient, Outcome outcome, Phase phase, const Reply& reply);
+    void refuse_dangerous();
+    void decide(std::size_t recipient, Outcome outcome, Phase phase, const Reply& reply);
     void decide_rest(Outcome outcome, Phase phase, const Reply& reply);
-    void give_up(const Reply& reply);
-    void give_up(EnhancedStatus status, std::string text);
-    Phase phase() const;
-    void send_ehlo();
+    void finish_transaction();
 
     ClientConfig config_;
     State state_ = State::connecting;
     ClientActions actions_;
     ReplyParser parser_;
-    bool tls_ = false, authenticated_ = false;
+    bool tls_ = false;
     // What the server offers.
     bool pipelining_ = false, eight_bit_mime_ = false, starttls_offered_ = false, starttls_refused_ = false,
          size_offered_ = false;
@@ -190,9 +195,9 @@ class ClientSession {
     Step next_step_ = Step::mail;
     std::size_t next_recipient_ = 0;
     bool steps_done_ = false;  // no further command of this transaction is to be sent
-    std::size_t accepted_ = 0;
-    bool data_refused_by_us_ = false;  // 354 came though nobody is to receive anything: a lone dot was sent
-    bool needs_reset_ = false;
+    bool mail_accepted_ = false;
+    std::size_t accepted_ = 0;  // recipients
+    bool needs_reset_ = false;  // the server has an open transaction that came to nothing
     DotStuffer stuffer_;
 };
 

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace fwmail::smtp {
 
@@ -23,18 +24,19 @@ class HeaderFieldStripper {
     std::size_t removed() const { return removed_; }
 
   private:
-    enum class State { line_start, prefix, keeping, dropping, body };
+    enum class State { line_start, line_start_cr, matching, in_line, body };
     void step(char c, std::string& out);
-    void at_line_start(char c, std::string& out);
-    void end_line(bool bare_cr);
+    void begin_line(char c, std::string& out);
+    void match(char c, std::string& out);
+    void in_line(char c, std::string& out);
 
     std::string prefix_;
     State state_ = State::line_start;
     std::string held_;            // start of a line that may yet turn out to be a field to remove
-    bool after_cr_ = false;       // the last octet was a CR
-    bool line_after_cr_ = false;  // the current line began after a bare CR
-    bool keep_ending_ = false;    // of the line being dropped
-    bool in_dropped_field_ = false;
+    bool dropping_ = false;       // the field that the current line belongs to is being removed
+    bool keep_ending_ = false;    // of the line being removed
+    bool after_bare_cr_ = false;  // how the current line began
+    bool last_was_cr_ = false;    // within a line
     std::size_t removed_ = 0;
 };
 

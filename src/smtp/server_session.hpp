@@ -23,6 +23,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/secret.hpp"
 #include "smtp/actions.hpp"
 #include "smtp/dot_stuffing.hpp"
 #include "smtp/path.hpp"
@@ -64,14 +65,15 @@ struct MessageChunk {
 struct MessageEnd {  // (reply) the message is the backend's once this is answered 250
     std::uint64_t size = 0;
 };
-struct Abort {};    // forget the open transaction
+struct Abort {};  // forget the open transaction
+// Forgets any unfinished exchange (the client may have cancelled it).
 struct AuthStart {  // (reply) 334: `text` is the raw challenge, sent in Base64; 235: authenticated; else
                     // failed
-    std::string mechanism;               // upper case, one of auth_mechanisms
-    std::optional<std::string> initial;  // initial response, decoded; may be empty
+    std::string mechanism;          // upper case, one of auth_mechanisms
+    std::optional<Secret> initial;  // initial response, decoded; may be empty
 };
-struct AuthResponse {    // (reply) as AuthStart
-    std::string octets;  // decoded
+struct AuthResponse {  // (reply) as AuthStart
+    Secret octets;     // decoded
 };
 using Request =
     std::variant<MailFrom, RcptTo, DataBegin, MessageChunk, MessageEnd, Abort, AuthStart, AuthResponse>;
@@ -95,7 +97,7 @@ class ServerSession {
     ServerActions on_tls_started();
     // The deadline passed: 421 and the end.
     ServerActions on_deadline();
-    // The server shuts down: 421 at once, the open transaction is aborted.
+    // The server shuts down: 421, at once or after the reply that is awaited; an open transaction is aborted.
     ServerActions on_shutdown();
     // The peer is gone: aborts what is open. Nothing is to be sent any more.
     ServerActions on_closed();
@@ -122,16 +124,17 @@ class ServerSession {
     static const Command* find_command(std::string_view verb);
 
     ServerActions take_actions();
-    void run();
+    ServerActions run();
     bool run_command_line();
     bool run_data();
     void on_line(std::string_view line);
     void on_auth_line(std::string_view line);
-    void execute(std::string_view line);
     void send(Reply reply);
     void send(int code, EnhancedStatus status, std::string text) { send({code, status, std::move(text)}); }
     void error(int code, EnhancedStatus status, std::string text);
     void bad_line(std::string text);
+    bool is_over_limit() const { return message_size_ > config_.max_message_size; }
+    void close();
     void ask(Request request, Pending pending);
     void abort_transaction();
     void end_with_421(EnhancedStatus status, std::string text);
@@ -154,6 +157,7 @@ class ServerSession {
     std::string ehlo_keywords() const;
     bool auth_available() const;
     bool take_mail_parameters(const Parameters& parameters, MailFrom& request);
+    void refuse_path(const Error& error, EnhancedStatus status);
 
     ServerConfig config_;
     State state_ = State::command;
@@ -162,7 +166,8 @@ class ServerSession {
     std::string buffer_;
     std::size_t position_ = 0;    // octets of buffer_ already used
     bool skipping_line_ = false;  // the rest of an overlong line
-    bool started_ = false, tls_ = false, esmtp_ = false, authenticated_ = false;
+    bool closing_ = false;        // shut down once the pending reply has come
+    bool tls_ = false, esmtp_ = false, authenticated_ = false;
     std::string helo_;
     bool in_transaction_ = false;
     std::size_t recipients_ = 0;

@@ -1,0 +1,61 @@
+#include "smtp/received.hpp"
+
+#include "base/encoding.hpp"
+#include "smtp/harmless.hpp"
+
+namespace fwmail::smtp {
+
+std::string harmless(std::string_view text, std::size_t limit) {
+    std::string out(text.substr(0, limit));
+    for (char& c : out) {
+        if ((c >= 0 && c < ' ') || c == 127) c = ' ';
+        if (static_cast<unsigned char>(c) > 127) c = '?';
+    }
+    return out;
+}
+
+std::string harmless_in_comment(std::string_view text, std::size_t limit) {
+    std::string out = harmless(text, limit);
+    for (char& c : out)
+        if (c == '(' || c == ')' || c == '\\') c = '?';
+    return out;
+}
+
+// RFC 5321 4.4: Time-stamp-line
+std::string write_received(const ReceivedInfo& info) {
+    auto word = [](std::string_view text) {
+        std::string out = harmless_in_comment(text);
+        for (char& c : out)
+            if (c == ' ' || c == ';') c = '?';
+        return out;
+    };
+    std::string out = "Received: from " + (info.helo.empty() ? "unknown" : word(info.helo));
+    if (!info.peer.empty()) {
+        std::string peer = harmless_in_comment(info.peer);
+        out += peer.contains(':') ? " ([IPv6:" + peer + "])" : " ([" + peer + "])";
+    }
+    out += "\r\n\tby " + word(info.by) + " (fwmail) with " + word(info.protocol);
+    if (!info.id.empty()) out += " id " + word(info.id);
+    if (!info.recipient.empty()) out += "\r\n\tfor <" + harmless(info.recipient, 320) + '>';
+    out += ";\r\n\t" + harmless(info.date) + "\r\n";
+    return out;
+}
+
+std::size_t count_received(std::string_view header) {
+    constexpr std::string_view name = "received";
+    std::size_t count = 0;
+    while (!header.empty()) {
+        std::size_t end = header.find('\n');
+        std::string_view line = header.substr(0, end);
+        if (line.empty() || line == "\r") break;
+        if (equal_ignoring_case(line.substr(0, name.size()), name)) {
+            std::size_t colon = line.find_first_not_of(" \t", name.size());
+            if (colon != std::string_view::npos && line[colon] == ':') ++count;
+        }
+        if (end == std::string_view::npos) break;
+        header.remove_prefix(end + 1);
+    }
+    return count;
+}
+
+}  // namespace fwmail::smtp
