@@ -88,7 +88,7 @@ struct SecretKey {
     std::vector<Decryption> decryption;  // that of public_key.encryption first
 };
 
-// The User ID is 1 to 1000 octets of UTF-8 without control characters; the creation time is in 1970..2106,
+// The User ID is 1 to 1000 octets without control characters; the creation time is in 1970..2106,
 // whole seconds count. The same inputs and seeds (32 octets each) give the same key.
 Result<SecretKey> generate_key(std::string_view user_id, UnixMillis creation);
 Result<SecretKey> key_from_seeds(std::string_view user_id, UnixMillis creation, const Secret& primary_seed,
