@@ -83,7 +83,7 @@ def main():
     given = options.parse_args()
     if given.label:
         os.environ["FWMAIL_LONG"] = "1"
-    folders = [word for word in given.what if word in FOLDERS] or list(FOLDERS)
+    folders = [word for word in FOLDERS if word in given.what] or list(FOLDERS)
     names = [word for word in given.what if word not in FOLDERS]
 
     sys.path.insert(0, os.path.join(TESTS, "support"))
@@ -101,6 +101,9 @@ def main():
         sys.path.remove(path)
     if given.list:
         return 0
+    if not result.testsRun and not result.bad and not result.skips:
+        print("run.py: no test has such a name", file=sys.stderr)
+        return 2
     print(f"{result.passed} passed, {result.bad} failed, {result.skips} skipped")
     return 1 if result.bad else 0
 

@@ -155,7 +155,8 @@ class Node:
     def start(self, wait=True, env=None):
         assert not self.process, f"{self.role} runs already"
         with open(self.log_path, "ab") as log:
-            self.process = spawn([self.binary, *Cli.run(self.role, self.config)], log, env=dict(self.env, **(env or {})))
+            self.process = spawn([self.binary, *Cli.run(self.role, self.config)], log,
+                                 env=dict(self.env, **(env or {})))
         if wait:
             wait_until(self.is_up, 30, lambda: f"{self.role} listens\n{self.log()[-3000:]}")
         return self
@@ -242,8 +243,16 @@ class Node:
         return messages
 
     def append(self, user, message, mailbox="INBOX", flags=""):
+        """Octet for octet: imaplib's own append() rewrites line endings."""
         with self.imap(user) as client:
-            ok(client.append(quoted(mailbox), flags or None, None, message))
+            client.send(f"a1 APPEND {quoted(mailbox)} ({flags}) {{{len(message)}}}\r\n".encode())
+            if (line := client.readline()).startswith(b"+"):
+                client.send(message + b"\r\n")
+                line = client.readline()
+            while line.startswith(b"* "):
+                line = client.readline()
+            if not line.startswith(b"a1 OK"):
+                raise AssertionError(f"APPEND: {line!r}")
 
     def count(self, user, mailbox="INBOX"):
         with self.imap(user) as client:

@@ -107,7 +107,8 @@ def unzstd(octets, limit=64 << 20):
 
 
 def secret_scalars(armored):
-    """The secret numbers in an unprotected OpenPGP key (Ed25519 and Curve25519): what the remote must not hold."""
+    """The secret numbers in an unprotected OpenPGP key (Ed25519 and Curve25519): what the remote
+    must not hold, in both orders."""
     body = armored.split("\n\n", 1)[1] if "\n\n" in armored else armored.split("\r\n\r\n", 1)[1]
     octets = base64.b64decode("".join(line.strip() for line in body.split("-----")[0].splitlines()
                                       if not line.startswith("=")))
@@ -115,7 +116,9 @@ def secret_scalars(armored):
     while at < len(octets):
         tag, at, length = packet(octets, at)
         if tag in (5, 7):
-            scalars.append(scalar_of(octets[at: at + length]))
+            scalar = scalar_of(octets[at: at + length])
+            # Curve25519's stands in the packet the other way round than programs hold it (RFC 6637 errata).
+            scalars += [scalar, scalar[::-1]]
         at += length
     return scalars
 

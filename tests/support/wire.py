@@ -1,4 +1,4 @@
-"""Sockets for tests: free ports, waiting, an octet-exact SMTP client, and a small SMTP server that keeps all it gets."""
+"""Sockets for tests: free ports, waiting, an octet-exact SMTP client, and an SMTP server that keeps all."""
 
 import base64
 import fcntl

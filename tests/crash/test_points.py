@@ -1,0 +1,88 @@
+"""The process dies at each named crash point, in each role that comes by there; then all is right again."""
+
+import os
+import re
+import time
+import unittest
+
+from fwmail import DOMAIN, HOOKS, TOP, NodeTest, Pair, is_long, letter, ok
+from test_kill import Sender
+
+ANN = f"ann@{DOMAIN}"
+
+
+def crash_points():
+    """From the source, so that no new one is forgotten."""
+    names = set()
+    for path, _, files in os.walk(os.path.join(TOP, "src")):
+        for name in files:
+            if name.endswith(".cpp"):
+                with open(os.path.join(path, name), encoding="utf-8") as file:
+                    names.update(re.findall(r'\bcrash_point\("([^"]+)"\)', file.read()))
+    return sorted(names)
+
+
+class Points(NodeTest):
+    def test_each_point(self):
+        pair = Pair(self.new_folder(), binary=HOOKS)
+        self.addCleanup(pair.kill9)
+        points = crash_points()
+        self.assertTrue(points)
+        sent = set()
+        with pair:
+            for point in points:
+                reached = [role for role in ("core", "remote") for passage in self.passages()
+                           if self.die_at(pair, role, f"{point}:{passage}", sent)]
+                with self.subTest(point=point):
+                    self.assertTrue(reached, "no role came by this crash point")
+
+    def passages(self):
+        return (1, 2, 3, 5, 8, 13, 21, 34) if is_long() else (1, 6)
+
+    def die_at(self, pair, role, point, sent):
+        """True when the role died there."""
+        node = getattr(pair, role)
+        node.stop()
+        node.start(wait=False, env={"FWMAIL_CRASH": point})
+        sender = Sender(pair.core.smtp_port, 3)
+        sender.start()
+        self.disturb(pair)
+        died = self.wait_for_death(pair, node, sender)
+        if died:
+            node.kill9()
+            node.start()
+        sender.join(60)
+        self.assertIsNone(sender.error)
+        self.assertFalse(sender.is_alive())
+        sent.update(identity for identity, _ in sender.letters)
+        with self.subTest(point=point, role=role):
+            state = pair.wait_for_same_state(count=len(sent), timeout=60)
+            self.assertEqual({identity for identity, _ in state.values()}, sent)
+        return died
+
+    def disturb(self, pair):
+        """Flags change too; whichever node is down at the moment is left alone."""
+        try:
+            with pair.core.imap("ann", "INBOX", readonly=False) as client:
+                ok(client.uid("STORE", "1:*", "+FLAGS", r"(\Seen)"))
+        except Exception:
+            pass
+
+    def wait_for_death(self, pair, node, sender):
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            if not node.is_running():
+                return True
+            if not sender.is_alive():
+                try:
+                    if pair.core.state("ann") == pair.remote.state("ann"):
+                        time.sleep(0.5)
+                        return not node.is_running()
+                except Exception:
+                    pass  # it is going down just now
+            time.sleep(0.1)
+        return not node.is_running()
+
+
+if __name__ == "__main__":
+    unittest.main()
