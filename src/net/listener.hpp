@@ -31,6 +31,7 @@ struct ListenerOptions {
 // counted.
 using SessionHandler = std::function<Task<>(StreamPtr)>;
 
+// Destroy it before the runtime.
 class Listener {
   public:
     // Address: numeric, "localhost" (127.0.0.1), or "*" for all of IPv6 and IPv4; "::" is IPv6 only. Port 0:

@@ -2,7 +2,8 @@
 // sockets nor OpenSSL show through, which also keeps the coroutines that use it quick to compile.
 //
 // Invariants: a stream lives on one executor and is used from there only. At most one coroutine reads and one
-// writes at a time. What is passed as span or view must outlive the operation.
+// writes at a time. Operations are not to be raced with ||, which can lose octets that were read:
+// wait_readable is for that. What is passed as span or view must outlive the operation.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -67,7 +68,8 @@ class Stream {
 
     // Numeric, IPv4-mapped addresses as IPv4, without port; "local" for a unix socket.
     virtual std::string peer_address() const = 0;
-    // Ends our side in an orderly way: close_notify and FIN. Reading goes on.
+    // Ends our side in an orderly way: close_notify and FIN. Under TLS it waits for the peer's close_notify
+    // till the deadline, without minding if none comes.
     virtual Task<Result<>> shutdown(Deadline deadline) = 0;
     // Pending operations end with an error.
     virtual void close() = 0;

@@ -1,0 +1,245 @@
+// The control socket, both ends.
+#include "net/control.hpp"
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
+#include <cstring>
+#include <vector>
+
+#include "net/socket_stream.hpp"
+
+namespace asio = boost::asio;
+using asio::local::stream_protocol;
+using boost::system::error_code;
+
+namespace fwmail::net {
+
+struct ControlServer::Impl {
+    Impl(Runtime& r, std::filesystem::path p, ControlHandler h)
+        : runtime(r), path(std::move(p)), handler(std::move(h)) {}
+    Runtime& runtime;
+    const std::filesystem::path path;
+    const ControlHandler handler;
+    std::atomic<bool> stopped = false;
+    std::atomic<int> connections = 0;
+    stream_protocol::acceptor* acceptor = nullptr;  // in the accept loop; main executor only
+};
+
+namespace {
+
+constexpr int max_connections = 64;
+constexpr auto write_time = std::chrono::seconds(30);
+
+std::string system_error(const std::filesystem::path& path, const char* what) {
+    return path.string() + ": " + what + ": " + std::strerror(errno);
+}
+
+Result<sockaddr_un> socket_address(const std::filesystem::path& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::string& text = path.native();
+    if (text.empty() || text.size() >= sizeof address.sun_path)
+        return fail(ErrorKind::usage, "'" + text + "' is too long for a unix socket; use a shorter data-dir");
+    std::memcpy(address.sun_path, text.data(), text.size());
+    return address;
+}
+
+bool peer_may_control(int fd) {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+    return peer.uid == 0 || peer.uid == ::geteuid();
+}
+
+// Takes the first whole line off `pending`; reads as long as there is none. Nothing: the end, or too long a
+// line.
+Task<std::optional<std::string>> read_line(Stream& stream, std::string& pending) {
+    std::size_t searched = 0;
+    std::vector<char> buffer(4096);
+    for (;;) {
+        if (std::size_t end = pending.find('\n', searched); end != std::string::npos) {
+            std::string line = pending.substr(0, end);
+            pending.erase(0, end + 1);
+            co_return line;
+        }
+        searched = pending.size();
+        if (pending.size() > max_control_line) co_return std::nullopt;
+        auto count = co_await stream.read_some(buffer, deadline_after(std::chrono::minutes(5)));
+        if (!count || *count == 0) co_return std::nullopt;
+        pending.append(buffer.data(), *count);
+    }
+}
+
+Task<Result<>> send_line(Stream* stream, std::string line) {
+    if (line.empty() || line.find('\n') != std::string::npos)
+        co_return fail(ErrorKind::internal, "a control reply has to be one line");
+    line += '\n';
+    co_return co_await stream->write_all(line, deadline_after(write_time));
+}
+
+template <class ServerImpl>
+Task<> serve(std::shared_ptr<ServerImpl> impl, StreamPtr stream) {
+    struct Counted {
+        ServerImpl& impl;
+        ~Counted() { --impl.connections; }
+    } counted{*impl};
+    std::string pending;
+    ControlReply reply = [s = stream.get()](std::string line) { return send_line(s, std::move(line)); };
+    while (!impl->stopped) {
+        std::optional<std::string> line = co_await read_line(*stream, pending);
+        if (!line) co_return;
+        co_await impl->handler(std::move(*line), reply);
+        auto ended = co_await stream->write_all("\n", deadline_after(write_time));
+        if (!ended) co_return;
+    }
+}
+
+template <class ServerImpl>
+Task<> accept_loop(std::shared_ptr<ServerImpl> impl, stream_protocol::acceptor acceptor) {
+    struct Lent {
+        ServerImpl& impl;
+        ~Lent() { impl.acceptor = nullptr; }
+    } lent{*impl};
+    impl->acceptor = &acceptor;
+    while (!impl->stopped) {
+        auto [error, socket] = co_await acceptor.async_accept(impl->runtime.next_executor(),
+                                                              asio::as_tuple(asio::use_awaitable));
+        if (impl->stopped) break;
+        if (error) {
+            impl->runtime.log().warning("control", "cannot accept: " + error.message());
+            co_await sleep_for(std::chrono::milliseconds(100));
+            continue;
+        }
+        if (!peer_may_control(socket.native_handle()) || impl->connections >= max_connections) continue;
+        ++impl->connections;
+        Executor executor = socket.get_executor();
+        StreamPtr stream = make_stream(Socket(std::move(socket)), "local");
+        impl->runtime.spawn_on(executor, "control", serve(impl, std::move(stream)));
+    }
+}
+
+// Owner-only from its first moment: Linux gives the file the mode of the socket, less the umask.
+Result<int> bind_private(const std::filesystem::path& path) {
+    sockaddr_un address = TRY(socket_address(path));
+    struct stat info{};
+    if (::lstat(path.c_str(), &info) == 0) {
+        if (!S_ISSOCK(info.st_mode))
+            return fail(ErrorKind::usage, path.string() + " is there and is no socket");
+        ::unlink(path.c_str());
+    }
+    int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return fail(ErrorKind::internal, system_error(path, "socket"));
+    if (::fchmod(fd, 0600) != 0 || ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
+        ::chmod(path.c_str(), 0600) != 0 || ::listen(fd, 16) != 0) {
+        auto error = fail(ErrorKind::usage, system_error(path, "cannot listen"));
+        ::close(fd);
+        return error;
+    }
+    return fd;
+}
+
+// A descriptor that closes itself, for the blocking end.
+struct Descriptor {
+    int fd;
+    ~Descriptor() {
+        if (fd >= 0) ::close(fd);
+    }
+};
+
+Result<> send_request(int fd, std::string_view text, const std::filesystem::path& path) {
+    while (!text.empty()) {
+        ssize_t n = ::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return fail(ErrorKind::temporary, system_error(path, "cannot be written to"));
+        text.remove_prefix(static_cast<std::size_t>(n));
+    }
+    return {};
+}
+
+Result<std::size_t> receive(int fd, std::span<char> into, const std::filesystem::path& path,
+                            std::chrono::milliseconds idle) {
+    for (;;) {
+        pollfd waiting{fd, POLLIN, 0};
+        int ready = ::poll(&waiting, 1, static_cast<int>(std::min<long long>(idle.count(), 1 << 30)));
+        if (ready < 0 && errno == EINTR) continue;
+        if (ready == 0)
+            return fail(ErrorKind::temporary, path.string() + ": the running role does not answer");
+        ssize_t n = ::recv(fd, into.data(), into.size(), 0);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return fail(ErrorKind::temporary, system_error(path, "cannot be read"));
+        return static_cast<std::size_t>(n);
+    }
+}
+
+}  // namespace
+
+ControlServer::ControlServer(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ControlServer::~ControlServer() { stop(); }
+
+Result<std::shared_ptr<ControlServer>> ControlServer::open(Runtime& runtime, std::filesystem::path path,
+                                                           ControlHandler handler) {
+    int fd = TRY(bind_private(path));
+    stream_protocol::acceptor acceptor(runtime.main_executor());
+    error_code error;
+    acceptor.assign(stream_protocol(), fd, error);
+    if (error) {
+        ::close(fd);
+        return fail(ErrorKind::internal, path.string() + ": " + error.message());
+    }
+    auto impl = std::make_shared<Impl>(runtime, std::move(path), std::move(handler));
+    runtime.spawn_on(runtime.main_executor(), "control", accept_loop(impl, std::move(acceptor)));
+    return std::shared_ptr<ControlServer>(new ControlServer(impl));
+}
+
+void ControlServer::stop() {
+    if (impl_->stopped.exchange(true)) return;
+    ::unlink(impl_->path.c_str());
+    asio::post(impl_->runtime.main_executor(), [impl = impl_] {
+        error_code ignored;
+        if (impl->acceptor) impl->acceptor->close(ignored);
+    });
+}
+
+Result<> control_request(const std::filesystem::path& path, std::string_view request,
+                         const std::function<bool(std::string_view)>& on_line,
+                         std::chrono::milliseconds idle) {
+    if (request.empty() || request.find('\n') != std::string_view::npos || request.size() > max_control_line)
+        return fail(ErrorKind::internal, "a control request has to be one line");
+    sockaddr_un address = TRY(socket_address(path));
+    Descriptor socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    if (socket.fd < 0) return fail(ErrorKind::internal, system_error(path, "socket"));
+    if (::connect(socket.fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+        if (errno == ENOENT || errno == ECONNREFUSED)
+            return fail(ErrorKind::refused, path.string() + ": no running role answers here");
+        return fail(ErrorKind::temporary, system_error(path, "cannot connect"));
+    }
+    TRY(send_request(socket.fd, std::string(request) + "\n", path));
+    std::string pending;
+    std::vector<char> buffer(65536);
+    for (std::size_t searched = 0;;) {
+        std::size_t end = pending.find('\n', searched);
+        if (end == std::string::npos) {
+            searched = pending.size();
+            std::size_t count = TRY(receive(socket.fd, buffer, path, idle));
+            if (count == 0) return fail(ErrorKind::temporary, path.string() + ": the running role hung up");
+            pending.append(buffer.data(), count);
+            continue;
+        }
+        std::string line = pending.substr(0, end);
+        pending.erase(0, end + 1);
+        searched = 0;
+        if (line.empty() || !on_line(line)) return {};
+    }
+}
+
+}  // namespace fwmail::net
