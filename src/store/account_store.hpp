@@ -97,8 +97,7 @@ class AccountStore {
     // ---- references
     Result<std::vector<Reference>> load_pending_releases(std::size_t limit);
     Result<void> forget_releases(const std::vector<Reference>& references);
-    // Of messages, pending messages and pending releases.
-    Result<std::vector<Reference>> load_references();
+    Result<AccountReferences> load_references();
 
     // ---- the account-wide change list
     Result<std::vector<ChangedMessage>> messages_changed_since(ModSeq since, std::size_t limit);

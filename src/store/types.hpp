@@ -92,7 +92,9 @@ struct Reference {
 };
 struct AccountReferences {
     AccountId account;
-    std::vector<Reference> references;
+    std::vector<Reference> references;  // of messages and pending messages
+    std::vector<Reference>
+        releasing;  // journalled for release: system.db may have let go of them already, or not
 };
 struct ObjectInfo {
     std::uint64_t size = 0;

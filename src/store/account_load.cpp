@@ -1,0 +1,132 @@
+// Reading mailboxes: snapshot, status, changes, messages.
+#include <algorithm>
+#include <set>
+
+#include "store/account_rows.hpp"
+
+namespace fwmail::store {
+namespace {
+
+constexpr std::uint32_t text_columns = column_envelope | column_body | column_bodystructure | column_parts;
+
+constexpr std::string_view select_small =
+    "SELECT "
+    "uid,modseq,created_modseq,flags,keywords,email,object,hold,id,size,date,zone,saved_at,seal_seed,seal_"
+    "size,"
+    "seal_sha256,seal_state,seal_reason FROM messages WHERE mailbox=? AND uid BETWEEN ? AND ? ORDER BY uid "
+    "LIMIT ?";
+// A text that is not wanted is not read from the disk.
+constexpr std::string_view select_texts =
+    "SELECT "
+    "uid,modseq,created_modseq,flags,keywords,email,object,hold,m.id,size,date,zone,saved_at,seal_seed,"
+    "seal_size,seal_sha256,seal_state,seal_reason,iif(?5&16,envelope,''),iif(?5&32,body,''),"
+    "iif(?5&64,bodystructure,''),iif(?5&128,parts,'') FROM messages m CROSS JOIN message_texts t ON "
+    "t.id=m.id "
+    "WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid LIMIT ?4";
+static_assert(column_envelope == 16 && column_body == 32 && column_bodystructure == 64 &&
+              column_parts == 128);
+
+Message read_message(const Query& q, std::uint32_t columns) {
+    Message m;
+    m.uid = q.uid(0);
+    m.modseq = q.modseq(1);
+    m.created_modseq = q.modseq(2);
+    if (columns & column_flags) m.flags = flags_from(q.natural32(3), q.view(4));
+    if (columns & column_identity) {
+        m.email_id = q.id<EmailId>(5);
+        m.object = q.id<ObjectId>(6);
+        m.hold = q.id<HoldId>(7);
+        m.storage_id = q.integer(8);
+    }
+    if (columns & column_size) m.size = q.natural(9);
+    if (columns & column_date) {
+        m.date = q.time(10);
+        m.zone_minutes = static_cast<int>(q.integer(11));
+        m.saved_at = q.time(12);
+    }
+    if (columns & column_seal)
+        m.seal = {q.text(13), q.natural(14), q.text(15), q.enumerator<SealState>(16), q.text(17)};
+    if (columns & text_columns) m.texts = {q.text(18), q.text(19), q.text(20), q.text(21)};
+    return m;
+}
+
+}  // namespace
+
+Result<Snapshot> AccountStore::select_snapshot(MailboxId mailbox) {
+    auto row = TRY(get_mailbox_row(*db_, mailbox));
+    Snapshot s;
+    s.mailbox = row.mailbox;
+    s.unseen = row.unseen;
+    s.deleted = row.deleted;
+    s.uids.reserve(row.messages);
+    std::set<std::string, std::less<>> texts;  // few distinct ones, however many messages
+    auto q = TRY(db_->query("SELECT uid,flags,keywords FROM messages WHERE mailbox=? ORDER BY uid", row.row));
+    while (TRY(q.next())) {
+        s.uids.push_back(q.uid(0));
+        if (s.first_unseen == Uid{} && !(q.natural32(1) & FlagSet::seen)) s.first_unseen = q.uid(0);
+        auto keywords = q.view(2);
+        if (!keywords.empty() && !texts.contains(keywords)) texts.emplace(keywords);
+    }
+    FlagSet all;
+    for (const auto& t : texts) all.add(FlagSet::from_text(t));
+    s.keywords = std::move(all.keywords);
+    s.recent =
+        static_cast<std::uint64_t>(s.uids.end() - std::ranges::lower_bound(s.uids, s.mailbox.recent_from));
+    return s;
+}
+
+Result<MailboxStatus> AccountStore::status(MailboxId mailbox) {
+    auto row = TRY(get_mailbox_row(*db_, mailbox));
+    MailboxStatus s{row.mailbox, row.messages, row.unseen, row.deleted, 0, row.octets};
+    auto q = TRY(db_->query("SELECT count(*) FROM messages WHERE mailbox=? AND uid>=?", row.row,
+                            row.mailbox.recent_from));
+    TRY(q.next());
+    s.recent = q.natural(0);
+    return s;
+}
+
+Result<Changes> AccountStore::changes_since(MailboxId mailbox, ModSeq since) {
+    auto row = TRY(get_mailbox_row(*db_, mailbox));
+    Changes c;
+    c.highest = row.mailbox.highest_modseq;
+    if (c.highest <= since) return c;
+    auto q =
+        TRY(db_->query("SELECT uid,modseq,created_modseq,flags,keywords FROM messages "
+                       "WHERE mailbox=? AND modseq>? ORDER BY uid",
+                       row.row, since));
+    while (TRY(q.next())) {
+        c.rows.push_back({q.uid(0), q.modseq(1), flags_from(q.natural32(3), q.view(4)), true});
+        if (q.modseq(2) > since) c.added.push_back(q.uid(0));
+    }
+    auto e =
+        TRY(db_->query("SELECT uid FROM expunged WHERE mailbox=? AND modseq>? ORDER BY uid", row.row, since));
+    while (TRY(e.next())) c.expunged.add(e.natural32(0));
+    return c;
+}
+
+Result<std::vector<Message>> AccountStore::load_messages(MailboxId mailbox, const UidSet& uids,
+                                                         std::uint32_t columns, std::size_t limit,
+                                                         Uid after) {
+    auto row = TRY(get_mailbox_row(*db_, mailbox));
+    std::vector<Message> out;
+    const auto& list = uids.list();
+    auto it = std::ranges::upper_bound(list, after.value, {}, &UidSet::Interval::last);
+    for (; it != list.end() && out.size() < limit; ++it) {
+        if (it->first >= row.mailbox.uidnext.value) break;
+        std::uint32_t first = after.value >= it->first ? after.value + 1 : it->first;
+        auto q = columns & text_columns
+                     ? TRY(db_->query(select_texts, row.row, first, it->last, limit - out.size(), columns))
+                     : TRY(db_->query(select_small, row.row, first, it->last, limit - out.size()));
+        while (TRY(q.next())) out.push_back(read_message(q, columns));
+    }
+    return out;
+}
+
+Result<void> AccountStore::record_seal(const SealRecord& r) {
+    return db_->run(
+        "UPDATE messages SET seal_state=?,seal_seed=?,seal_size=?,seal_sha256=?,seal_reason=? WHERE "
+        "mailbox=(SELECT id FROM mailboxes WHERE mailbox=?) AND uid=?",
+        r.seal.state, Blob{r.seal.seed}, r.seal.size, Blob{r.seal.sha256}, r.seal.reason, r.mailbox, r.uid);
+}
+
+}  // namespace fwmail::store

@@ -1,0 +1,302 @@
+// Messages: deliver, append, copy, move, flags, expunge.
+#include <algorithm>
+#include <map>
+
+#include "base/random.hpp"
+#include "store/account_rows.hpp"
+
+namespace fwmail::store {
+namespace {
+
+struct MessageRow {
+    Uid uid;
+    ModSeq modseq, created;
+    std::int64_t id = 0;
+    std::uint32_t system = 0;
+    std::string keywords;
+    ObjectId object;
+    HoldId hold;
+    std::uint64_t size = 0;
+};
+
+Result<std::vector<MessageRow>> load_rows(Database& db, std::int64_t mailbox, const UidSet& uids) {
+    std::vector<MessageRow> rows;
+    for (const auto& i : uids.list()) {
+        auto q =
+            TRY(db.query("SELECT uid,modseq,created_modseq,id,flags,keywords,object,hold,size FROM messages "
+                         "WHERE mailbox=? AND uid BETWEEN ? AND ? ORDER BY uid",
+                         mailbox, i.first, i.last));
+        while (TRY(q.next()))
+            rows.push_back({q.uid(0), q.modseq(1), q.modseq(2), q.integer(3), q.natural32(4), q.text(5),
+                            q.id<ObjectId>(6), q.id<HoldId>(7), q.natural(8)});
+    }
+    return rows;
+}
+
+// Mailboxes as one call sees them: row numbers and the UIDs that it has given out.
+class Targets {
+  public:
+    explicit Targets(Database& db) : db_(db) {}
+    Result<MailboxRow*> get(MailboxId id) {
+        auto it = rows_.find(id);
+        if (it == rows_.end()) it = rows_.emplace(id, TRY(get_mailbox_row(db_, id))).first;
+        return &it->second;
+    }
+
+  private:
+    Database& db_;
+    std::map<MailboxId, MailboxRow> rows_;
+};
+
+Result<Uid> insert_new(Database& db, AccountChange& change, MailboxRow& target, NewMessage message) {
+    Uid& uidnext = target.mailbox.uidnext;
+    if (message.uid != Uid{}) {
+        if (message.uid < uidnext) return fail(ErrorKind::refused, "the UID is in use or has been used");
+        uidnext = message.uid;
+    }
+    message.uid = TRY(take_uid(uidnext));
+    TRY(insert_message(db, change, target.row, message));
+    return message.uid;
+}
+
+Result<std::optional<Delivered>> find_applied(Database& db, HoldId hold) {
+    auto q = TRY(db.query("SELECT mailbox,uid FROM applied_deliveries WHERE delivery=?", hold));
+    if (!TRY(q.next())) return std::nullopt;
+    return Delivered{hold, q.id<MailboxId>(0), q.uid(1), true};
+}
+
+Result<void> insert_expunged(Database& db, AccountChange& change, std::int64_t mailbox, const MessageRow& row,
+                             ModSeq& modseq) {
+    modseq = change.next_modseq(mailbox);
+    change.count(mailbox, row.system, row.size, -1);
+    return db.run("INSERT OR REPLACE INTO expunged VALUES(?,?,?,?)", mailbox, row.uid, modseq, row.created);
+}
+
+FlagSet changed_flags(const FlagSet& old, StoreMode mode, const FlagSet& flags) {
+    FlagSet out = old;
+    switch (mode) {
+        case StoreMode::set:
+            return flags;
+        case StoreMode::add:
+            out.add(flags);
+            return out;
+        case StoreMode::remove:
+            out.remove(flags);
+            return out;
+    }
+    return out;
+}
+
+}  // namespace
+
+std::string keywords_text(const FlagSet& flags) {
+    std::string out;
+    for (const auto& k : flags.keywords) {
+        if (!out.empty()) out += ' ';
+        out += k;
+    }
+    return out;
+}
+
+FlagSet flags_from(std::uint32_t system, std::string_view keywords) {
+    FlagSet flags = FlagSet::from_text(keywords);
+    flags.system = system;
+    return flags;
+}
+
+Result<Uid> take_uid(Uid& uidnext) {
+    if (uidnext.value == 0xffffffffu) return fail(ErrorKind::refused, "the mailbox has used up its UIDs");
+    Uid uid = uidnext;
+    ++uidnext.value;
+    return uid;
+}
+
+Result<void> insert_message(Database& db, AccountChange& change, std::int64_t mailbox, const NewMessage& m,
+                            const Seal& seal) {
+    ModSeq modseq = change.next_modseq(mailbox);
+    std::int64_t id = change.next_storage_id();
+    TRY(db.run("INSERT INTO messages VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", mailbox, m.uid,
+               m.flags.system, keywords_text(m.flags), modseq, modseq, id, m.email_id, m.object, m.hold,
+               m.size, m.date, m.zone_minutes, m.saved_at, seal.state, Blob{seal.seed}, seal.size,
+               Blob{seal.sha256}, seal.reason));
+    TRY(db.run("INSERT INTO message_texts VALUES(?,?,?,?,?)", id, m.texts.envelope, m.texts.body,
+               m.texts.bodystructure, Blob{m.texts.parts}));
+    change.count(mailbox, m.flags.system, m.size, +1);
+    change.use_uid(mailbox, m.uid);
+    return {};
+}
+
+Result<std::vector<Delivered>> AccountStore::deliver(const std::vector<NewMessage>& messages) {
+    return atomically(*db_, [&]() -> Result<std::vector<Delivered>> {
+        Targets targets(*db_);
+        auto change = TRY(AccountChange::begin(*db_));
+        std::vector<Delivered> out;
+        for (const auto& m : messages) {
+            if (auto before = TRY(find_applied(*db_, m.hold))) {
+                out.push_back(*before);
+                continue;
+            }
+            auto* target = TRY(targets.get(m.mailbox));
+            Uid uid = TRY(insert_new(*db_, change, *target, m));
+            TRY(db_->run("INSERT INTO applied_deliveries VALUES(?,?,?)", m.hold, m.mailbox, uid));
+            out.push_back({m.hold, m.mailbox, uid, false});
+        }
+        TRY(change.save());
+        return out;
+    });
+}
+
+Result<void> AccountStore::forget_deliveries(const std::vector<DeliveryId>& ids) {
+    return atomically(*db_, [&]() -> Result<void> {
+        for (const auto& id : ids) TRY(db_->run("DELETE FROM applied_deliveries WHERE delivery=?", id));
+        return {};
+    });
+}
+
+Result<Uid> AccountStore::append(const NewMessage& message) {
+    return atomically(*db_, [&]() -> Result<Uid> {
+        auto target = TRY(get_mailbox_row(*db_, message.mailbox));
+        auto change = TRY(AccountChange::begin(*db_));
+        Uid uid = TRY(insert_new(*db_, change, target, message));
+        TRY(change.save());
+        return uid;
+    });
+}
+
+Result<std::vector<CopyItem>> AccountStore::plan_copy(MailboxId from, const UidSet& uids) {
+    auto mailbox = TRY(get_mailbox_row(*db_, from));
+    std::vector<CopyItem> items;
+    for (const auto& row : TRY(load_rows(*db_, mailbox.row, uids))) {
+        HoldId hold;
+        fill_random(hold.bytes);
+        items.push_back({row.uid, row.object, hold});
+    }
+    return items;
+}
+
+Result<std::vector<UidPair>> AccountStore::copy(MailboxId from, const std::vector<CopyItem>& items,
+                                                MailboxId to, UnixMillis now) {
+    return atomically(*db_, [&]() -> Result<std::vector<UidPair>> {
+        auto source = TRY(get_mailbox_row(*db_, from));
+        auto target = TRY(get_mailbox_row(*db_, to));
+        auto change = TRY(AccountChange::begin(*db_));
+        std::vector<UidPair> pairs;
+        for (const auto& item : items) {
+            UidSet one;
+            one.add(item.uid.value);
+            auto rows = TRY(load_rows(*db_, source.row, one));
+            if (rows.empty() || rows[0].object != item.object) {
+                TRY(journal_release(*db_, item.object, item.hold));
+                continue;
+            }
+            Uid uid = TRY(take_uid(target.mailbox.uidnext));
+            ModSeq modseq = change.next_modseq(target.row);
+            std::int64_t id = change.next_storage_id();
+            TRY(db_->run(
+                "INSERT INTO messages SELECT ?1,?2,flags,keywords,?3,?3,?4,email,object,?5,size,date,zone,?6,"
+                "seal_state,seal_seed,seal_size,seal_sha256,seal_reason FROM messages WHERE mailbox=?7 AND "
+                "uid=?8",
+                target.row, uid, modseq, id, item.hold, now, source.row, item.uid));
+            TRY(db_->run(
+                "INSERT INTO message_texts SELECT ?,envelope,body,bodystructure,parts FROM message_texts "
+                "WHERE id=?",
+                id, rows[0].id));
+            change.count(target.row, rows[0].system, rows[0].size, +1);
+            change.use_uid(target.row, uid);
+            pairs.push_back({item.uid, uid});
+        }
+        TRY(change.save());
+        return pairs;
+    });
+}
+
+Result<std::vector<UidPair>> AccountStore::move(MailboxId from, const UidSet& uids, MailboxId to,
+                                                UnixMillis now) {
+    return atomically(*db_, [&]() -> Result<std::vector<UidPair>> {
+        auto source = TRY(get_mailbox_row(*db_, from));
+        auto target = TRY(get_mailbox_row(*db_, to));
+        auto change = TRY(AccountChange::begin(*db_));
+        std::vector<UidPair> pairs;
+        for (const auto& row : TRY(load_rows(*db_, source.row, uids))) {
+            Uid uid = TRY(take_uid(target.mailbox.uidnext));
+            ModSeq modseq;
+            TRY(insert_expunged(*db_, change, source.row, row, modseq));
+            TRY(db_->run(
+                "UPDATE messages SET mailbox=?1,uid=?2,modseq=?3,created_modseq=?3,saved_at=?4 WHERE "
+                "mailbox=?5 AND uid=?6",
+                target.row, uid, change.next_modseq(target.row), now, source.row, row.uid));
+            change.count(target.row, row.system, row.size, +1);
+            change.use_uid(target.row, uid);
+            pairs.push_back({row.uid, uid});
+        }
+        TRY(change.save());
+        return pairs;
+    });
+}
+
+Result<StoreResult> AccountStore::store_flags(MailboxId mailbox, const UidSet& uids, StoreMode mode,
+                                              const FlagSet& flags, std::optional<ModSeq> unchanged_since) {
+    return atomically(*db_, [&]() -> Result<StoreResult> {
+        auto target = TRY(get_mailbox_row(*db_, mailbox));
+        auto change = TRY(AccountChange::begin(*db_));
+        StoreResult out;
+        for (const auto& row : TRY(load_rows(*db_, target.row, uids))) {
+            if (unchanged_since && row.modseq > *unchanged_since) {
+                out.modified.add(row.uid.value);
+                continue;
+            }
+            FlagSet old = flags_from(row.system, row.keywords);
+            FlagRow after{row.uid, row.modseq, changed_flags(old, mode, flags), false};
+            if (after.flags != old) {
+                after.changed = true;
+                after.modseq = change.next_modseq(target.row);
+                TRY(db_->run("UPDATE messages SET flags=?,keywords=?,modseq=? WHERE mailbox=? AND uid=?",
+                             after.flags.system, keywords_text(after.flags), after.modseq, target.row,
+                             row.uid));
+                change.count(target.row, old.system, row.size, -1);
+                change.count(target.row, after.flags.system, row.size, +1);
+            }
+            out.rows.push_back(std::move(after));
+        }
+        TRY(change.save());
+        return out;
+    });
+}
+
+Result<ExpungeResult> expunge_rows(Database& db, AccountChange& change, std::int64_t mailbox,
+                                   const UidSet& uids, Which which) {
+    ExpungeResult out;
+    for (const auto& row : TRY(load_rows(db, mailbox, uids))) {
+        if (which == Which::deleted_only && !(row.system & FlagSet::deleted)) continue;
+        TRY(insert_expunged(db, change, mailbox, row, out.modseq));
+        TRY(db.run("DELETE FROM messages WHERE mailbox=? AND uid=?", mailbox, row.uid));
+        TRY(db.run("DELETE FROM message_texts WHERE id=?", row.id));
+        TRY(journal_release(db, row.object, row.hold));
+        out.uids.push_back(row.uid);
+    }
+    return out;
+}
+
+Result<ExpungeResult> AccountStore::expunge(MailboxId mailbox, std::optional<UidSet> uids) {
+    return atomically(*db_, [&]() -> Result<ExpungeResult> {
+        auto target = TRY(get_mailbox_row(*db_, mailbox));
+        if (target.deleted == 0) return ExpungeResult{};
+        auto change = TRY(AccountChange::begin(*db_));
+        auto out =
+            TRY(expunge_rows(*db_, change, target.row, uids ? *uids : every_uid(), Which::deleted_only));
+        TRY(change.save());
+        return out;
+    });
+}
+
+Result<ExpungeResult> AccountStore::expunge_any(MailboxId mailbox, const UidSet& uids) {
+    return atomically(*db_, [&]() -> Result<ExpungeResult> {
+        auto target = TRY(get_mailbox_row(*db_, mailbox));
+        auto change = TRY(AccountChange::begin(*db_));
+        auto out = TRY(expunge_rows(*db_, change, target.row, uids, Which::all));
+        TRY(change.save());
+        return out;
+    });
+}
+
+}  // namespace fwmail::store

@@ -1,0 +1,259 @@
+// Replication, receiving side: messages that are announced and not shown yet, and the pieces of their bodies.
+#include <algorithm>
+
+#include "store/account_rows.hpp"
+
+namespace fwmail::store {
+namespace {
+
+#define PENDING_COLUMNS                                                                           \
+    "b.mailbox,p.uid,p.prev_uid,p.email,p.size,p.sha256,p.date,p.zone,p.flags,p.arrived,p.state," \
+    "p.object,p.hold"
+
+PendingMessage read_pending(const Query& q) {
+    PendingMessage p;
+    p.mailbox = q.id<MailboxId>(0);
+    p.uid = q.uid(1);
+    if (!q.null(2)) p.prev_uid = q.uid(2);
+    p.email_id = q.id<EmailId>(3);
+    p.size = q.natural(4);
+    p.sha256 = q.text(5);
+    p.date = q.time(6);
+    p.zone_minutes = static_cast<int>(q.integer(7));
+    p.flags = FlagSet::from_text(q.view(8));
+    p.arrived = q.time(9);
+    p.state = q.enumerator<BodyState>(10);
+    p.object = q.id<ObjectId>(11);
+    p.hold = q.id<HoldId>(12);
+    return p;
+}
+
+PendingMessage read_with_texts(const Query& q) {
+    PendingMessage p = read_pending(q);
+    p.texts = {q.text(13), q.text(14), q.text(15), q.text(16)};
+    return p;
+}
+
+Result<std::optional<PendingMessage>> one_pending(Query q) {
+    if (!TRY(q.next())) return std::nullopt;
+    return read_with_texts(q);
+}
+
+Result<std::optional<PendingMessage>> find_row(Database& db, std::int64_t mailbox, Uid uid) {
+    return one_pending(
+        TRY(db.query("SELECT " PENDING_COLUMNS ",p.envelope,p.body,p.bodystructure,p.parts FROM pending "
+                     "p JOIN mailboxes b ON b.id=p.mailbox WHERE p.mailbox=? AND p.uid=?",
+                     mailbox, uid)));
+}
+
+Result<void> delete_row(Database& db, std::int64_t mailbox, Uid uid) {
+    return db.run("DELETE FROM pending WHERE mailbox=? AND uid=?", mailbox, uid);
+}
+
+NewMessage shown_message(PendingMessage& p, UnixMillis now) {
+    NewMessage m;
+    m.mailbox = p.mailbox;
+    m.hold = p.hold;
+    m.email_id = p.email_id;
+    m.object = p.object;
+    m.size = p.size;
+    m.date = p.date;
+    m.zone_minutes = p.zone_minutes;
+    m.flags = std::move(p.flags);
+    m.texts = std::move(p.texts);
+    m.saved_at = now;
+    m.uid = p.uid;
+    return m;
+}
+
+Result<void> remember_gone(Database& db, std::int64_t mailbox, Uid uid, UnixMillis now) {
+    return db.run(
+        "INSERT OR IGNORE INTO pending VALUES(?,?,NULL,zeroblob(16),0,x'',0,0,'',?,?,zeroblob(16),"
+        "zeroblob(16),'','','',x'')",
+        mailbox, uid, now, BodyState::gone);
+}
+
+}  // namespace
+
+Result<bool> AccountStore::insert_pending(const PendingMessage& m) {
+    return atomically(*db_, [&]() -> Result<bool> {
+        auto row = TRY(get_mailbox_row(*db_, m.mailbox));
+        if (m.uid <= row.mailbox.visible) return false;
+        auto old = TRY(find_row(*db_, row.row, m.uid));
+        if (old) {
+            if (!old->prev_uid)
+                TRY(db_->run(
+                    "UPDATE pending SET prev_uid=?,email=?,size=?,sha256=? WHERE mailbox=? AND uid=?",
+                    m.prev_uid, m.email_id, m.size, Blob{m.sha256}, row.row, m.uid));
+            return false;
+        }
+        TRY(db_->run("INSERT INTO pending VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row.row, m.uid,
+                     m.prev_uid, m.email_id, m.size, Blob{m.sha256}, m.date, m.zone_minutes, m.flags.text(),
+                     m.arrived, m.state, m.object, m.hold, m.texts.envelope, m.texts.body,
+                     m.texts.bodystructure, Blob{m.texts.parts}));
+        return true;
+    });
+}
+
+Result<std::optional<PendingMessage>> AccountStore::find_pending(MailboxId mailbox, Uid uid) {
+    auto row = TRY(get_mailbox_row(*db_, mailbox));
+    return find_row(*db_, row.row, uid);
+}
+
+Result<std::vector<PendingMessage>> AccountStore::find_pending(EmailId id) {
+    auto q =
+        TRY(db_->query("SELECT " PENDING_COLUMNS ",p.envelope,p.body,p.bodystructure,p.parts FROM pending p "
+                       "JOIN mailboxes b ON b.id=p.mailbox WHERE p.email=?",
+                       id));
+    std::vector<PendingMessage> out;
+    while (TRY(q.next())) out.push_back(read_with_texts(q));
+    return out;
+}
+
+Result<std::vector<PendingMessage>> AccountStore::load_pending(BodyState state, std::size_t limit) {
+    auto q = TRY(db_->query("SELECT " PENDING_COLUMNS " FROM pending p JOIN mailboxes b ON b.id=p.mailbox "
+                            "WHERE p.state=? ORDER BY p.arrived LIMIT ?",
+                            state, limit));
+    std::vector<PendingMessage> out;
+    while (TRY(q.next())) out.push_back(read_pending(q));
+    return out;
+}
+
+Result<void> AccountStore::set_pending_flags(MailboxId mailbox, Uid uid, const FlagSet& flags) {
+    return db_->run(
+        "UPDATE pending SET flags=? WHERE mailbox=(SELECT id FROM mailboxes WHERE mailbox=?) AND uid=?",
+        flags.text(), mailbox, uid);
+}
+
+Result<void> AccountStore::set_pending_body(MailboxId mailbox, Uid uid, const PendingBody& body) {
+    if (body.state != BodyState::ready && body.state != BodyState::stub)
+        return fail(ErrorKind::internal, "a pending body is ready or a stub");
+    return atomically(*db_, [&]() -> Result<void> {
+        auto row = TRY(get_mailbox_row(*db_, mailbox));
+        auto old = TRY(find_row(*db_, row.row, uid));
+        // Too late, or expunged meanwhile: the caller's reference is given back.
+        if (!old || old->state == BodyState::gone) return journal_release(*db_, body.object, body.hold);
+        if (old->hold != body.hold) TRY(journal_release(*db_, old->object, old->hold));
+        return db_->run(
+            "UPDATE pending SET state=?,object=?,hold=?,size=?,envelope=?,body=?,bodystructure=?,parts=? "
+            "WHERE mailbox=? AND uid=?",
+            body.state, body.object, body.hold, body.size, body.texts.envelope, body.texts.body,
+            body.texts.bodystructure, Blob{body.texts.parts}, row.row, uid);
+    });
+}
+
+Result<void> AccountStore::set_pending_gone(MailboxId mailbox, const UidSet& uids, UnixMillis now) {
+    return atomically(*db_, [&]() -> Result<void> {
+        auto row = TRY(get_mailbox_row(*db_, mailbox));
+        constexpr std::uint64_t most = 100'000;  // remembered by one call
+        std::uint64_t count = 0;
+        for (const auto& i : uids.list()) {
+            if (i.last <= row.mailbox.visible.value) continue;
+            std::uint64_t first = std::max(i.first, row.mailbox.visible.value + 1);
+            count += i.last - first + 1;
+            if (count > most)
+                return fail(ErrorKind::refused, "too many messages are expunged before they were shown");
+            for (std::uint64_t n = first; n <= i.last; ++n) {
+                Uid uid{static_cast<std::uint32_t>(n)};
+                TRY(remember_gone(*db_, row.row, uid, now));
+                if (db_->changes() > 0) continue;
+                auto old = TRY(find_row(*db_, row.row, uid));
+                if (old) TRY(journal_release(*db_, old->object, old->hold));
+                TRY(db_->run(
+                    "UPDATE pending SET state=3,object=zeroblob(16),hold=zeroblob(16),envelope='',body='',"
+                    "bodystructure='',parts=x'' WHERE mailbox=? AND uid=?",
+                    row.row, uid));
+            }
+        }
+        return {};
+    });
+}
+
+Result<std::vector<Uid>> AccountStore::advance_visible(MailboxId mailbox, UnixMillis now) {
+    return atomically(*db_, [&]() -> Result<std::vector<Uid>> {
+        auto row = TRY(get_mailbox_row(*db_, mailbox));
+        auto change = TRY(AccountChange::begin(*db_));
+        Uid watermark = row.mailbox.visible;
+        std::vector<Uid> shown;
+        for (;;) {
+            auto p = TRY(one_pending(
+                TRY(db_->query("SELECT " PENDING_COLUMNS
+                               ",p.envelope,p.body,p.bodystructure,p.parts FROM pending p JOIN mailboxes b "
+                               "ON b.id=p.mailbox WHERE p.mailbox=? ORDER BY p.uid LIMIT 1",
+                               row.row))));
+            if (!p) break;
+            Uid uid = p->uid;
+            if (uid <= watermark) {
+                // An own message took its number meanwhile.
+                TRY(journal_release(*db_, p->object, p->hold));
+                TRY(delete_row(*db_, row.row, uid));
+                continue;
+            }
+            if (p->state == BodyState::missing || !p->prev_uid || *p->prev_uid > watermark) break;
+            if (p->state != BodyState::gone) {
+                Seal seal{{}, p->size, p->sha256, SealState::sealed, {}};
+                if (p->state == BodyState::stub) seal = {};
+                TRY(insert_message(*db_, change, row.row, shown_message(*p, now), seal));
+                shown.push_back(uid);
+            }
+            change.use_uid(row.row, uid);
+            watermark = uid;
+            TRY(delete_row(*db_, row.row, uid));
+        }
+        TRY(change.save());
+        return shown;
+    });
+}
+
+Result<void> drop_pending(Database& db, std::int64_t mailbox) {
+    TRY(
+        db.run("INSERT OR IGNORE INTO released SELECT object,hold FROM pending WHERE mailbox=? AND "
+               "object<>zeroblob(16)",
+               mailbox));
+    return db.run("DELETE FROM pending WHERE mailbox=?", mailbox);
+}
+
+// ---- pieces
+
+Result<void> AccountStore::insert_chunk(EmailId id, std::uint64_t offset, std::uint64_t total,
+                                        std::string_view data) {
+    constexpr std::uint64_t largest = std::uint64_t{1} << 40;
+    if (total > largest || data.empty() || offset > total || data.size() > total - offset)
+        return fail(ErrorKind::protocol, "a piece of a body lies outside of it");
+    return atomically(*db_, [&]() -> Result<void> {
+        {
+            auto q = TRY(db_->query("SELECT total FROM pieces WHERE email=? LIMIT 1", id));
+            if (TRY(q.next()) && q.natural(0) != total)
+                return fail(ErrorKind::protocol, "the pieces of a body name different sizes");
+        }
+        return db_->run(
+            "INSERT INTO pieces(email,start,total,length,data) VALUES(?,?,?,?,?) ON CONFLICT(email,start) "
+            "DO UPDATE SET data=excluded.data,length=excluded.length WHERE excluded.length>length",
+            id, offset, total, data.size(), Blob{data});
+    });
+}
+
+Result<ChunkCoverage> AccountStore::chunk_coverage(EmailId id) {
+    auto q = TRY(db_->query("SELECT start,length,total FROM pieces WHERE email=? ORDER BY start", id));
+    ChunkCoverage out;
+    while (TRY(q.next())) {
+        out.total = q.natural(2);
+        out.present.add(q.natural(0), q.natural(0) + q.natural(1) - 1);
+    }
+    return out;
+}
+
+Result<std::string> AccountStore::read_chunk(EmailId id, std::uint64_t offset) {
+    auto q =
+        TRY(db_->query("SELECT start,data FROM pieces WHERE email=?1 AND start<=?2 AND start+length>?2 "
+                       "ORDER BY start DESC LIMIT 1",
+                       id, offset));
+    if (!TRY(q.next())) return std::string();
+    return std::string(q.view(1).substr(offset - q.natural(0)));
+}
+
+Result<void> AccountStore::delete_chunks(EmailId id) {
+    return db_->run("DELETE FROM pieces WHERE email=?", id);
+}
+
+}  // namespace fwmail::store

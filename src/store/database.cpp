@@ -1,0 +1,181 @@
+#include "store/database.hpp"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/hooks.hpp"
+
+namespace fwmail::store {
+
+Query::~Query() {
+    if (!stmt_) return;
+    if (!busy_) {
+        sqlite3_finalize(stmt_);
+        return;
+    }
+    sqlite3_reset(stmt_);
+    sqlite3_clear_bindings(stmt_);
+    *busy_ = false;
+}
+
+Result<bool> Query::next() {
+    int code = sqlite3_step(stmt_);
+    if (code == SQLITE_ROW) return true;
+    if (code == SQLITE_DONE) return false;
+    return db_->error(code);
+}
+
+Result<void> Query::finish() {
+    while (TRY(next())) {
+    }
+    return {};
+}
+
+std::unexpected<Error> Database::error(int code) {
+    int system_errno = sqlite3_system_errno(db_);
+    int extended = sqlite3_extended_errcode(db_);
+    std::string name = path_.filename().string();
+    switch (code & 0xff) {
+        case SQLITE_FULL:
+            return fail(ErrorKind::temporary, "the disk is full, writing " + name + ": free some space");
+        case SQLITE_IOERR:
+            if (system_errno == ENOSPC || system_errno == EDQUOT)
+                return fail(ErrorKind::temporary, "the disk is full, writing " + name + ": free some space");
+            return fail(ErrorKind::temporary,
+                        "reading or writing " + name +
+                            " failed: " + (system_errno ? strerror(system_errno) : sqlite3_errmsg(db_)));
+        case SQLITE_BUSY:
+        case SQLITE_LOCKED:
+            return fail(ErrorKind::temporary, name + " is locked by another process");
+        case SQLITE_CORRUPT:
+        case SQLITE_NOTADB:
+            return fail(ErrorKind::internal,
+                        name + " is damaged (" + sqlite3_errmsg(db_) + "): restore it from a backup");
+        case SQLITE_CONSTRAINT:
+            if (extended == SQLITE_CONSTRAINT_UNIQUE || extended == SQLITE_CONSTRAINT_PRIMARYKEY)
+                return fail(ErrorKind::refused,
+                            std::string("it exists already (") + sqlite3_errmsg(db_) + ")");
+            break;
+    }
+    return fail(ErrorKind::internal,
+                name + ": " + sqlite3_errmsg(db_) + " (SQLite error " + std::to_string(extended) + ")");
+}
+
+Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& path, Access access,
+                                                 const Schema& schema) {
+    if (access == Access::read_write) {
+        // SQLite would make it by the umask; its -wal and -shm files take over this mode.
+        int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+        if (fd < 0)
+            return fail(ErrorKind::internal, "opening " + path.string() + " failed: " + strerror(errno));
+        ::close(fd);
+    }
+    sqlite3* handle = nullptr;
+    int flags =
+        (access == Access::read_write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY) | SQLITE_OPEN_NOMUTEX;
+    int code = sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
+    if (!handle) throw std::bad_alloc();
+    std::unique_ptr<Database> db(new Database(handle, path));
+    if (code != SQLITE_OK) return db->error(code);
+    sqlite3_extended_result_codes(handle, 0);
+    TRY(db->configure(access));
+    TRY(db->migrate(access, schema));
+    return db;
+}
+
+Database::~Database() {
+    for (auto& [sql, cached] : statements_) sqlite3_finalize(cached.stmt);
+    sqlite3_close_v2(db_);
+}
+
+Result<void> Database::configure(Access access) {
+    sqlite3_busy_timeout(db_, 10'000);
+    // Temporary tables in memory: there may be no /tmp to write to.
+    TRY(
+        execute("PRAGMA temp_store=MEMORY; PRAGMA foreign_keys=ON; PRAGMA mmap_size=67108864; "
+                "PRAGMA cache_size=-4096; PRAGMA trusted_schema=OFF"));
+    if (access == Access::read_only) return {};
+    return execute(
+        "PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA "
+        "journal_size_limit=67108864");
+}
+
+Result<void> Database::migrate(Access access, const Schema& schema) {
+    auto version = [&]() -> Result<int> {
+        auto q = TRY(query("PRAGMA user_version"));
+        TRY(q.next());
+        return static_cast<int>(q.integer(0));
+    };
+    int found = TRY(version());
+    if (found > schema.count)
+        return fail(ErrorKind::usage, path_.filename().string() + " has schema version " +
+                                          std::to_string(found) + ", this program knows " +
+                                          std::to_string(schema.count) + ": run a newer fwmail");
+    if (found < schema.count && access == Access::read_only)
+        return fail(ErrorKind::temporary, path_.filename().string() + " has not been migrated yet");
+    for (int i = found; i < schema.count; ++i) {
+        auto transaction = TRY(Transaction::begin(*this));
+        TRY(execute(schema.migrations[i]));
+        TRY(execute(("PRAGMA user_version=" + std::to_string(i + 1)).c_str()));
+        TRY(transaction.commit());
+    }
+    return {};
+}
+
+Result<void> Database::execute(const char* script) {
+    int code = sqlite3_exec(db_, script, nullptr, nullptr, nullptr);
+    if (code != SQLITE_OK) return error(code);
+    return {};
+}
+
+Result<Query> Database::prepare(std::string_view sql) {
+    auto it = statements_.find(sql);
+    if (it != statements_.end() && !it->second.busy) {
+        it->second.busy = true;
+        return Query(this, it->second.stmt, &it->second.busy);
+    }
+    sqlite3_stmt* stmt = nullptr;
+    int code = sqlite3_prepare_v3(db_, sql.data(), static_cast<int>(sql.size()), SQLITE_PREPARE_PERSISTENT,
+                                  &stmt, nullptr);
+    if (code != SQLITE_OK) return error(code);
+    if (it != statements_.end()) return Query(this, stmt, nullptr);  // the cached one is at work further up
+    auto& cached = statements_.emplace(std::string(sql), Cached{stmt, true}).first->second;
+    return Query(this, cached.stmt, &cached.busy);
+}
+
+Result<Transaction> Transaction::begin(Database& db) {
+    bool outermost = !db.in_transaction();
+    TRY(db.run(outermost ? "BEGIN IMMEDIATE" : "SAVEPOINT step"));
+    return Transaction(&db, outermost);
+}
+
+void Transaction::undo() {
+    // Some errors (no space, I/O) make SQLite roll back by itself; then there is nothing left to undo.
+    if (db_->in_transaction()) {
+        if (outermost_)
+            (void)db_->run("ROLLBACK");
+        else if (db_->run("ROLLBACK TO step"))
+            (void)db_->run("RELEASE step");
+    }
+    db_ = nullptr;
+}
+
+Transaction::~Transaction() {
+    if (db_) undo();
+}
+
+Result<void> Transaction::commit() {
+    if (outermost_) crash_point("store.before-commit");
+    auto done = db_->run(outermost_ ? "COMMIT" : "RELEASE step");
+    if (!done) {
+        undo();
+        return done;
+    }
+    if (outermost_) crash_point("store.after-commit");
+    db_ = nullptr;
+    return done;
+}
+
+}  // namespace fwmail::store

@@ -1,0 +1,178 @@
+R"sql(
+-- accounts/<hex>.db, version 1. Times are milliseconds since 1970 UTC; ids are blobs of 16 octets unless said
+-- otherwise. schema.cpp compiles this file in as a string literal.
+
+CREATE TABLE meta (
+    one            INTEGER PRIMARY KEY CHECK (one = 1),
+    account        BLOB NOT NULL,     -- AccountId, must be the file's name
+    highest_modseq INTEGER NOT NULL,  -- last one given; every change of a row takes a new one
+    uidvalidity    INTEGER NOT NULL,  -- last one given; starts from the time in seconds
+    last_row       INTEGER NOT NULL   -- last messages.id given
+);
+
+CREATE TABLE vals (
+    name  TEXT PRIMARY KEY,           -- the caller's
+    value BLOB NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE mailboxes (
+    id                 INTEGER PRIMARY KEY,  -- of this file only
+    mailbox            BLOB NOT NULL UNIQUE, -- MailboxId
+    name               TEXT NOT NULL,        -- UTF-8
+    special_use        TEXT NOT NULL,        -- RFC 6154, or ''
+    subscribed         INTEGER NOT NULL,
+    uidvalidity        INTEGER NOT NULL,     -- of the plain view
+    sealed_uidvalidity INTEGER NOT NULL,     -- of the sealed view
+    uidnext            INTEGER NOT NULL,
+    created            INTEGER NOT NULL,
+    modseq             INTEGER NOT NULL,     -- of the attributes of this row
+    highest_modseq     INTEGER NOT NULL,     -- of anything in the mailbox
+    deleted            INTEGER NOT NULL,     -- 1: the id is kept, the mailbox is gone
+    read_only          INTEGER NOT NULL,
+    recent_from        INTEGER NOT NULL,     -- first UID that no read-write SELECT has seen
+    visible            INTEGER NOT NULL,     -- last UID of core that was shown here (receiving side)
+    messages           INTEGER NOT NULL,     -- how many rows; kept up with every change, so are the next three
+    unseen             INTEGER NOT NULL,     -- without \Seen
+    deleted_messages   INTEGER NOT NULL,     -- with \Deleted
+    octets             INTEGER NOT NULL      -- sum of sizes
+);
+CREATE UNIQUE INDEX mailboxes_by_name ON mailboxes(name) WHERE deleted = 0;
+CREATE INDEX mailboxes_by_modseq ON mailboxes(modseq);
+
+-- Small rows only, so that listing a mailbox reads few pages; the texts lie in message_texts.
+CREATE TABLE messages (
+    mailbox        INTEGER NOT NULL REFERENCES mailboxes(id),
+    uid            INTEGER NOT NULL,
+    flags          INTEGER NOT NULL,   -- bits of FlagSet::System
+    keywords       TEXT NOT NULL,      -- sorted, a space between
+    modseq         INTEGER NOT NULL,
+    created_modseq INTEGER NOT NULL,   -- when the row came here; a moved row is a new one
+    id             INTEGER NOT NULL,   -- storage id: never used again, and key of message_texts
+    email          BLOB NOT NULL,      -- EmailId
+    object         BLOB NOT NULL,      -- ObjectId of the body, in system.db
+    hold           BLOB NOT NULL,      -- HoldId: the reference's name there
+    size           INTEGER NOT NULL,   -- octets of the body as served here
+    date           INTEGER NOT NULL,   -- INTERNALDATE
+    zone           INTEGER NOT NULL,   -- minutes east of UTC
+    saved_at       INTEGER NOT NULL,   -- SAVEDATE (RFC 8514)
+    seal_state     INTEGER NOT NULL DEFAULT 0,   -- 0 not looked at, 1 sealed, 2 withheld
+    seal_seed      BLOB NOT NULL DEFAULT x'',    -- sealing again with it gives the same octets; 32, or none
+    seal_size      INTEGER NOT NULL DEFAULT 0,   -- of the sealed octets
+    seal_sha256    BLOB NOT NULL DEFAULT x'',    -- of the sealed octets; 32, or none
+    seal_reason    TEXT NOT NULL DEFAULT '',     -- why withheld
+    PRIMARY KEY (mailbox, uid)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX messages_by_id ON messages(id);
+CREATE INDEX messages_by_modseq ON messages(modseq, created_modseq);
+CREATE INDEX messages_by_mailbox_modseq ON messages(mailbox, modseq);
+CREATE INDEX messages_by_email ON messages(email);
+
+CREATE TABLE message_texts (
+    id            INTEGER PRIMARY KEY,  -- messages.id
+    envelope      TEXT NOT NULL,        -- as IMAP's FETCH answers, computed once; so the next two
+    body          TEXT NOT NULL,
+    bodystructure TEXT NOT NULL,
+    parts         BLOB NOT NULL         -- the part tree, as the caller writes it
+);
+
+CREATE TABLE expunged (
+    mailbox        INTEGER NOT NULL REFERENCES mailboxes(id),
+    uid            INTEGER NOT NULL,
+    modseq         INTEGER NOT NULL,    -- of the expunge
+    created_modseq INTEGER NOT NULL,    -- of the message
+    PRIMARY KEY (mailbox, uid)
+) WITHOUT ROWID;
+CREATE INDEX expunged_by_modseq ON expunged(modseq, created_modseq);
+CREATE INDEX expunged_by_mailbox_modseq ON expunged(mailbox, modseq);
+
+CREATE TABLE applied_deliveries (
+    delivery BLOB PRIMARY KEY,          -- DeliveryId; kept until its spool row is gone
+    mailbox  BLOB NOT NULL,             -- MailboxId
+    uid      INTEGER NOT NULL           -- that it got
+) WITHOUT ROWID;
+
+CREATE TABLE released (
+    object BLOB NOT NULL,               -- ObjectId: its reference in system.db is to be given back
+    hold   BLOB NOT NULL,               -- HoldId
+    PRIMARY KEY (hold, object)
+) WITHOUT ROWID;
+
+-- Replication, sending side.
+
+CREATE TABLE peers (
+    id          INTEGER PRIMARY KEY,    -- of this file only
+    peer        BLOB NOT NULL UNIQUE,   -- NodeId
+    cursor      INTEGER NOT NULL,       -- last modseq of this account that was planned for the peer
+    next_number INTEGER NOT NULL        -- EntryNumber of the next outbox row
+);
+
+CREATE TABLE outbox (
+    peer       INTEGER NOT NULL REFERENCES peers(id) ON DELETE CASCADE,
+    number     INTEGER NOT NULL,        -- EntryNumber; the row goes when it is acknowledged
+    kind       INTEGER NOT NULL,        -- sync's
+    mailbox    BLOB NOT NULL,           -- MailboxId, or zero
+    uid        INTEGER NOT NULL,        -- or 0
+    prev_uid   INTEGER NOT NULL,        -- the UID before it in the sealed view, or 0
+    object     BLOB NOT NULL,           -- ObjectId, or zero
+    email      BLOB NOT NULL,           -- EmailId, or zero
+    offset     INTEGER NOT NULL,        -- of a chunk in its body
+    length     INTEGER NOT NULL,
+    payload    BLOB NOT NULL,           -- small
+    state      INTEGER NOT NULL,        -- 0 queued, 1 sent, 2 void
+    attempts   INTEGER NOT NULL,
+    first_sent INTEGER,                 -- NULL: never
+    last_sent  INTEGER,
+    due        INTEGER NOT NULL,        -- to be sent (again) from then on
+    PRIMARY KEY (peer, number)
+) WITHOUT ROWID;
+CREATE INDEX outbox_by_due ON outbox(peer, due, number);
+
+CREATE TABLE planned (
+    peer    INTEGER NOT NULL REFERENCES peers(id) ON DELETE CASCADE,
+    mailbox BLOB NOT NULL,              -- MailboxId
+    uid     INTEGER NOT NULL,           -- last UID of it that was planned for the peer
+    PRIMARY KEY (peer, mailbox)
+) WITHOUT ROWID;
+
+-- Replication, receiving side.
+
+CREATE TABLE applied (
+    peer  INTEGER NOT NULL REFERENCES peers(id) ON DELETE CASCADE,
+    first INTEGER NOT NULL,             -- entry numbers first..last have been applied; intervals never touch
+    last  INTEGER NOT NULL,
+    PRIMARY KEY (peer, first)
+) WITHOUT ROWID;
+
+CREATE TABLE pending (
+    mailbox       INTEGER NOT NULL REFERENCES mailboxes(id),
+    uid           INTEGER NOT NULL,     -- core's; above mailboxes.visible
+    prev_uid      INTEGER,              -- the UID before it in the sealed view; NULL: not known yet
+    email         BLOB NOT NULL,        -- EmailId; zero: expunged before it was announced
+    size          INTEGER NOT NULL,
+    sha256        BLOB NOT NULL,        -- of the sealed octets
+    date          INTEGER NOT NULL,
+    zone          INTEGER NOT NULL,
+    flags         TEXT NOT NULL,        -- as IMAP writes them
+    arrived       INTEGER NOT NULL,
+    state         INTEGER NOT NULL,     -- of the body: 0 missing, 1 ready, 2 stub, 3 gone
+    object        BLOB NOT NULL,        -- ObjectId, zero while missing
+    hold          BLOB NOT NULL,        -- HoldId, becomes the message's
+    envelope      TEXT NOT NULL,        -- these four: as in message_texts, once the body is there
+    body          TEXT NOT NULL,
+    bodystructure TEXT NOT NULL,
+    parts         BLOB NOT NULL,
+    PRIMARY KEY (mailbox, uid)
+) WITHOUT ROWID;
+CREATE INDEX pending_by_email ON pending(email);
+CREATE INDEX pending_by_state ON pending(state, arrived);
+
+CREATE TABLE pieces (
+    id    INTEGER PRIMARY KEY,
+    email BLOB NOT NULL,                -- EmailId of the message whose sealed object this is a piece of
+    start INTEGER NOT NULL,             -- offset of the first octet
+    total INTEGER NOT NULL,             -- size of the whole object
+    length INTEGER NOT NULL,            -- of data: coverage is found without reading it
+    data  BLOB NOT NULL,
+    UNIQUE (email, start)
+);
+)sql"
