@@ -20,6 +20,7 @@ struct SealedChecker::State : PacketHandler {
     std::string pkesk;
     std::uint64_t seipd_size = 0;
     enum class Stage { pkesk, seipd, done } stage = Stage::pkesk;
+    std::optional<Error> failed;
 
     Result<> on_packet(const PacketHeader& header) override {
         if (stage != Stage::pkesk) return bad_openpgp("something follows the encrypted data");
@@ -70,9 +71,15 @@ SealedChecker::SealedChecker(SealedChecker&&) noexcept = default;
 SealedChecker& SealedChecker::operator=(SealedChecker&&) noexcept = default;
 SealedChecker::~SealedChecker() = default;
 
-Result<> SealedChecker::feed(std::string_view octets) { return state_->reader.feed(octets, *state_); }
+Result<> SealedChecker::feed(std::string_view octets) {
+    if (state_->failed) return fail(*state_->failed);
+    auto result = state_->reader.feed(octets, *state_);
+    if (!result) state_->failed = result.error();
+    return result;
+}
 
 Result<std::vector<KeyId>> SealedChecker::finish() {
+    if (state_->failed) return fail(*state_->failed);
     TRY(state_->reader.finish(*state_));
     if (state_->stage != State::Stage::done) return bad_openpgp("there is no encrypted data");
     return std::move(state_->found);
