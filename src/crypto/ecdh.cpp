@@ -107,6 +107,8 @@ Result<Pkesk> parse_pkesk(std::string_view body) {
         wrapped->size() > wrapped_limit)
         return malformed();
     if (point->size() != 33 || (*point)[0] != 0x40) return out;
+    // X25519 ignores the top bit (RFC 7748 5), which nobody sets: a message must have one form.
+    if (point->back() & 0x80) return malformed();
     std::ranges::copy(point->substr(1), reinterpret_cast<char*>(out.ephemeral.data()));
     out.wrapped = *wrapped;
     return out;
