@@ -1,0 +1,55 @@
+// The selected mailbox as this session's client knows it: which UID each sequence number stands for.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/intervals.hpp"
+#include "base/result.hpp"
+#include "imap/backend.hpp"
+#include "imap/search.hpp"
+
+namespace fwmail::imap {
+
+class SelectedMailbox {
+  public:
+    SelectedMailbox(std::string name, bool read_only, Selected selected);
+
+    const std::string& name() const { return name_; }
+    bool read_only() const { return read_only_; }
+    std::uint32_t exists() const { return static_cast<std::uint32_t>(uids_.size()); }
+    std::uint32_t recent() const;
+    bool is_recent(Uid uid) const { return recent_.contains(uid.value); }
+    const UidSet& recent_uids() const { return recent_; }
+    std::optional<SeqNum> seq_of(Uid uid) const;
+
+    // The UIDs meant by a set of UIDs or of sequence numbers; ranges may cover numbers of no message. A
+    // sequence number beyond the last is a protocol error (RFC 9051 9, seq-number), an unknown UID is nothing
+    // (6.4.9).
+    Result<UidSet> resolve(const SequenceSet& set, bool uids) const;
+    // Sequence sets and RECENT become UID sets. Numbers beyond the last match nothing.
+    void resolve(SearchKey& key) const;
+
+    // Takes messages out and returns the sequence numbers to announce, in that order: each counts from what
+    // the one before has left (RFC 9051 7.5.1).
+    std::vector<SeqNum> expunge(const std::vector<Uid>& uids);
+    // Adds messages behind the last; those not above it are ignored. Returns whether any was added.
+    bool arrive(const std::vector<Uid>& uids, Uid first_recent);
+
+    // All keywords seen here, sorted. learn() returns whether one was new.
+    const std::vector<std::string>& keywords() const { return keywords_.keywords; }
+    bool learn(const FlagSet& flags);
+
+  private:
+    UidSet resolve_uids(const SequenceSet& set) const;
+
+    std::string name_;
+    bool read_only_;
+    std::vector<Uid> uids_;
+    UidSet recent_;
+    FlagSet keywords_;
+};
+
+}  // namespace fwmail::imap

@@ -1,0 +1,278 @@
+#include "imap/session_core.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/encoding.hpp"
+#include "imap/writer.hpp"
+
+namespace fwmail::imap {
+namespace {
+
+constexpr int most_failed_logins = 3;
+constexpr int most_bad_in_a_row = 20;
+
+// "[CODE] text": codes come from the service and are held to what a code may be (RFC 9051 9, resp-text-code).
+std::string with_code(std::string_view code, std::string_view text) {
+    std::string clean;
+    for (char c : code)
+        if (c >= 0x20 && c < 0x7f && c != ']') clean += c;
+    return (clean.empty() ? "" : '[' + clean + "] ") + write_text(text);
+}
+
+}  // namespace
+
+Refusal to_refusal(Error error) {
+    Refusal refusal{error.kind, {}, std::move(error.text)};
+    std::size_t end = refusal.text.starts_with('[') ? refusal.text.find("] ") : std::string::npos;
+    if (end == std::string::npos) return refusal;
+    refusal.code = refusal.text.substr(1, end - 1);
+    refusal.text.erase(0, end + 2);
+    return refusal;
+}
+
+void SessionCore::send(std::string_view text) {
+    if (!actions.empty())
+        if (auto* last = std::get_if<Send>(&actions.back())) {
+            last->octets += text;
+            return;
+        }
+    actions.push_back(Send{std::string(text)});
+}
+
+void SessionCore::send_piece(const Piece& piece) {
+    if (const auto* text = std::get_if<std::string>(&piece)) return send(*text);
+    const auto& range = std::get<ObjectRange>(piece);
+    if (range.length) actions.push_back(SendObject{range});
+}
+
+void SessionCore::ask(Request request) {
+    pending = true;
+    actions.push_back(Ask{std::move(request)});
+}
+
+void SessionCore::want_line(std::string_view prompt) {
+    send("+ " + std::string(prompt) + "\r\n");
+    framer.expect_line();
+}
+
+void SessionCore::ok(std::string_view text, News news, std::string_view code) {
+    bad_in_a_row_ = 0;
+    answer_ = tag_ + " OK " + with_code(code, text) + "\r\n";
+    bool wanted = news == News::always || (news == News::if_changed && changed);
+    if (selected && wanted) return poll(Polling::before_answer);
+    finish(std::exchange(answer_, {}));
+}
+
+void SessionCore::no(const Refusal& refusal) {
+    bad_in_a_row_ = 0;
+    if (refusal.kind == ErrorKind::internal)
+        return finish(tag_ + " NO [SERVERBUG] The server has an internal problem; its log tells more\r\n");
+    bool temporary = refusal.kind == ErrorKind::temporary && refusal.code.empty();
+    finish(tag_ + " NO " + with_code(temporary ? "UNAVAILABLE" : refusal.code, refusal.text) + "\r\n");
+}
+
+void SessionCore::bad(std::string_view text) {
+    count_bad();
+    finish(tag_ + " BAD " + write_text(text) + "\r\n");
+}
+
+void SessionCore::refuse(const Error& error) {
+    if (error.kind == ErrorKind::protocol) return bad(error.text);
+    no(to_refusal(error));
+}
+
+void SessionCore::unexpected(const Reply& reply) {
+    if (const auto* refusal = std::get_if<Refusal>(&reply)) return no(*refusal);
+    no(Refusal{ErrorKind::internal, {}, {}});
+}
+
+void SessionCore::refuse_message(const MessageLiteral& message) {
+    std::uint64_t most = authenticated ? options.append_limit : limits_before_login.swallow;
+    if (!message.synchronising && message.size > most) doom_ = "message too large";
+    framer.refuse_message();
+}
+
+void SessionCore::logged_in(std::string name) {
+    user = std::move(name);
+    authenticated = true;
+    framer.set_limits(FramerLimits{});
+    ok("Logged in", News::never, "CAPABILITY " + capabilities());
+}
+
+void SessionCore::login_failed(const Refusal& refusal) {
+    if (refusal.kind != ErrorKind::refused && refusal.kind != ErrorKind::protocol) return no(refusal);
+    if (++failed_logins_ >= most_failed_logins) doom_ = "Too many failed logins";
+    // One text for all causes: whether the user exists is not told.
+    no(Refusal{ErrorKind::refused, refusal.code.empty() ? "AUTHENTICATIONFAILED" : refusal.code,
+               "Login failed"});
+}
+
+void SessionCore::start_tls() {
+    ok("Begin TLS now", News::never);
+    // RFC 9051 6.2.1: nothing that came in clear behind STARTTLS may count.
+    framer.discard();
+    awaiting_tls = true;
+    actions.push_back(StartTls{});
+}
+
+void SessionCore::close() {
+    if (closed) return;
+    closed = true;
+    pending = false;
+    if (command_) answered_ = std::move(command_);
+    framer.discard();
+    actions.push_back(Close{});
+}
+
+void SessionCore::bye(std::string_view text, std::string_view code) {
+    if (closed) return;
+    send("* BYE " + with_code(code, text) + "\r\n");
+    close();
+}
+
+std::string SessionCore::capabilities() const {
+    std::string out = "IMAP4rev1 LITERAL+ SASL-IR ID";
+    if (authenticated) return out + " IDLE UIDPLUS SPECIAL-USE UNSELECT NAMESPACE CHILDREN";
+    if (options.starttls_available && !options.tls_active) out += " STARTTLS";
+    return out + (login_allowed() ? " AUTH=PLAIN AUTH=LOGIN" : " LOGINDISABLED");
+}
+
+void SessionCore::announce_expunged(const std::vector<Uid>& uids) {
+    if (!selected) return;
+    std::string out;
+    for (SeqNum number : selected->expunge(uids)) out += "* " + std::to_string(number.value) + " EXPUNGE\r\n";
+    if (!out.empty()) send(out);
+}
+
+void SessionCore::send_flags_line() {
+    std::string out = "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft";
+    for (const auto& keyword : selected->keywords()) out += ' ' + keyword;
+    send(out + ")\r\n");
+}
+
+void SessionCore::announce_keywords(const FlagSet& flags) {
+    if (selected && selected->learn(flags)) send_flags_line();
+}
+
+void SessionCore::announce(const Changes& changes) {
+    announce_expunged(changes.expunged);
+    std::vector<Uid> arrived;
+    std::ranges::set_difference(changes.arrived, changes.expunged, std::back_inserter(arrived));
+    if (selected->arrive(arrived, changes.first_recent))
+        send("* " + std::to_string(selected->exists()) + " EXISTS\r\n* " +
+             std::to_string(selected->recent()) + " RECENT\r\n");
+    for (const auto& row : changes.flags) {
+        auto number = selected->seq_of(row.uid);
+        if (!number) continue;
+        announce_keywords(row.flags);
+        send("* " + std::to_string(number->value) + " FETCH (UID " + std::to_string(row.uid.value) +
+             " FLAGS " + write_flags(row.flags, selected->is_recent(row.uid)) + ")\r\n");
+    }
+}
+
+void SessionCore::run() {
+    while (!closed && !pending && !awaiting_tls) {
+        if (command_ && command_->idling() && changed && selected) {
+            poll(Polling::idle);
+            return;
+        }
+        auto event = framer.next();
+        if (!event) return;
+        on_event(std::move(*event));
+    }
+}
+
+void SessionCore::on_event(FrameEvent event) {
+    if (auto* framed = std::get_if<FramedCommand>(&event)) {
+        dispatch(*framed);
+    } else if (auto* line = std::get_if<FramedLine>(&event)) {
+        if (command_) command_->on_line(*this, line->text);
+        wipe(line->text);
+    } else if (std::holds_alternative<ContinuationWanted>(event)) {
+        send("+ OK\r\n");
+    } else if (auto* data = std::get_if<MessageData>(&event)) {
+        actions.push_back(AppendData{std::move(data->octets)});
+    } else if (auto* message_end = std::get_if<MessageEnd>(&event)) {
+        if (command_) command_->on_message_end(*this, message_end->clean);
+    } else if (auto* too_large = std::get_if<TooLarge>(&event)) {
+        tag_ = too_large->tag;
+        bad(too_large->why);
+    } else if (auto* end = std::get_if<Unrecoverable>(&event)) {
+        bye(end->why);
+    }
+}
+
+void SessionCore::dispatch(FramedCommand& framed) {
+    on_command(framed);
+    wipe(framed.text);
+}
+
+void SessionCore::on_command(const FramedCommand& framed) {
+    Parser parser(framed.text);
+    auto refused = [&](const Error& error) {
+        if (framed.message) refuse_message(*framed.message);
+        refuse(error);
+    };
+    auto syntax = [&](std::string text) { refused(Error{ErrorKind::protocol, std::move(text)}); };
+    tag_ = parser.tag().value_or("*");
+    if (tag_ == "*" || !parser.accept(' ')) return syntax("expected a tag and a command");
+    std::string name = parser.word().value_or("");
+    if (name == "UID" && parser.accept(' ')) name += ' ' + parser.word().value_or("");
+    const CommandSpec* spec = find_command(name);
+    if (!spec) return syntax("unknown command");
+    if (spec->allowed == Allowed::before_login && authenticated) return syntax("already logged in");
+    if (spec->allowed == Allowed::after_login && !authenticated) return syntax("log in first");
+    if (spec->allowed == Allowed::selected && !selected) return syntax("select a mailbox first");
+
+    CommandInput input{parser, spec->uid, framed.message};
+    auto command = spec->parse(input);
+    if (!command) return refused(command.error());
+    command_ = std::move(*command);
+    // By UID nothing hangs on sequence numbers: news first, so that what just came can be asked for.
+    if (spec->uid && changed && selected) return poll(Polling::before_command);
+    command_->start(*this);
+}
+
+void SessionCore::poll(Polling why) {
+    polling_ = why;
+    changed = false;
+    ask(Poll{});
+}
+
+void SessionCore::on_reply(Reply reply) {
+    if (!pending || closed) return;
+    pending = false;
+    if (polling_ != Polling::no)
+        on_poll_reply(reply);
+    else if (command_)
+        command_->on_reply(*this, reply);
+}
+
+// News that cannot be had fail nothing that is done already: a repeated APPEND would double the message.
+void SessionCore::on_poll_reply(Reply& reply) {
+    if (const auto* changes = std::get_if<Changes>(&reply); changes && selected) announce(*changes);
+    switch (std::exchange(polling_, Polling::no)) {
+        case Polling::before_command:
+            command_->start(*this);
+            break;
+        case Polling::before_answer:
+            finish(std::exchange(answer_, {}));
+            break;
+        case Polling::no:
+        case Polling::idle:
+            break;
+    }
+}
+
+void SessionCore::count_bad() {
+    if (++bad_in_a_row_ >= most_bad_in_a_row) doom_ = "Too many bad commands";
+}
+
+void SessionCore::finish(std::string line) {
+    send(line);
+    if (command_) answered_ = std::move(command_);
+    if (!doom_.empty()) bye(doom_);
+}
+
+}  // namespace fwmail::imap

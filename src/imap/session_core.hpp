@@ -1,0 +1,90 @@
+// The inside of a server session: what its commands see and do. Not for users of the session.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "imap/commands/command.hpp"
+#include "imap/framer.hpp"
+#include "imap/selected_mailbox.hpp"
+#include "imap/server_session.hpp"
+
+namespace fwmail::imap {
+
+// Whether news of the mailbox (EXISTS, EXPUNGE, FETCH) are fetched and told before a command's tagged OK.
+// RFC 9051 7.5.1: never for FETCH, STORE and SEARCH by sequence number.
+enum class News { never, if_changed, always };
+
+struct SessionCore {
+    explicit SessionCore(ServerOptions o) : options(std::move(o)), framer(limits_before_login) {}
+
+    // ---- for commands
+    void send(std::string_view text);
+    void send_piece(const Piece& piece);
+    void ask(Request request);
+    // Sends a continuation request; the next line goes to the command's on_line().
+    void want_line(std::string_view prompt);
+    // Each of these ends the command. Texts are for people; `code` stands in brackets before.
+    void ok(std::string_view text, News news = News::if_changed, std::string_view code = {});
+    void no(const Refusal& refusal);
+    void bad(std::string_view text);
+    // Of a parse: BAD or NO, as its kind says.
+    void refuse(const Error& error);
+    // The reply is none that fits.
+    void unexpected(const Reply& reply);
+
+    void accept_message() { framer.accept_message(); }
+    void refuse_message(const MessageLiteral& message);
+
+    void logged_in(std::string name);
+    void login_failed(const Refusal& refusal);
+    void start_tls();
+    void close();
+    void bye(std::string_view text, std::string_view code = {});
+    std::string capabilities() const;
+    bool login_allowed() const { return options.tls_active || options.plaintext_login_allowed; }
+    void announce_expunged(const std::vector<Uid>& uids);
+    // `* FLAGS` anew when there is a keyword that the client has not been told.
+    void announce_keywords(const FlagSet& flags);
+    void send_flags_line();
+
+    // ---- for the session
+    void run();
+    void on_reply(Reply reply);
+
+    ServerOptions options;
+    std::string user;
+    bool authenticated = false;
+    std::optional<SelectedMailbox> selected;
+    Framer framer;
+    Actions actions;
+    bool pending = false;  // a request is under way
+    bool changed = false;  // the selected mailbox has news
+    bool awaiting_tls = false;
+    bool closed = false;
+
+  private:
+    enum class Polling { no, before_command, before_answer, idle };
+
+    void on_event(FrameEvent event);
+    void on_command(const FramedCommand& framed);
+    void dispatch(FramedCommand& framed);
+    void poll(Polling why);
+    void on_poll_reply(Reply& reply);
+    void announce(const Changes& changes);
+    void finish(std::string line);
+    void count_bad();
+
+    std::unique_ptr<Command> command_;
+    std::unique_ptr<Command> answered_;  // it may still be on the stack
+    std::string tag_;
+    std::string answer_;  // tagged, waiting for a poll
+    std::string doom_;    // BYE after the tagged answer, when not empty
+    Polling polling_ = Polling::no;
+    int failed_logins_ = 0;
+    int bad_in_a_row_ = 0;
+};
+
+}  // namespace fwmail::imap
