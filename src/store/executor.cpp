@@ -1,0 +1,305 @@
+#include "store/executor.hpp"
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <list>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "store/database.hpp"
+
+namespace fwmail::store {
+namespace {
+
+// One connection, of either kind of file.
+struct Handle {
+    std::unique_ptr<SystemStore> system;
+    std::unique_ptr<AccountStore> account;
+    explicit operator bool() const { return system || account; }
+    void* store() { return system ? static_cast<void*>(system.get()) : account.get(); }
+    Database& database() { return system ? system->database() : account->database(); }
+};
+
+struct WriteItem {
+    std::unique_ptr<Executor::Work> work;
+    std::size_t octets = 0;
+};
+
+// One database file. `outstanding`, `writes`, `writing` and `idle` belong to the executor's mutex; the writer
+// to the one thread that has the channel's write task, once it is open.
+struct Channel {
+    std::optional<AccountId> account;
+    std::deque<WriteItem> writes;
+    bool writing = false;         // a write task is queued or runs
+    std::size_t outstanding = 0;  // jobs that were posted and are not finished
+    std::vector<Handle> idle;     // read connections
+    std::mutex opening;           // guards the making of `writer`
+    Handle writer;
+};
+
+struct Task {
+    Channel* channel;
+    std::unique_ptr<Executor::Work> read;  // null: a write task
+};
+
+Error thrown(const std::exception& e) {
+    return {ErrorKind::internal, std::string("a store job threw: ") + e.what()};
+}
+
+// What became of a job: nothing to add to its own result, or an error instead of it.
+using Outcome = std::optional<Error>;
+
+}  // namespace
+
+struct Executor::Impl {
+    ExecutorOptions options;
+    mutable std::mutex mutex;
+    std::condition_variable wake;
+    std::deque<Task> ready;
+    Channel system;
+    std::list<std::unique_ptr<Channel>> accounts;  // the latest used in front
+    std::map<AccountId, std::list<std::unique_ptr<Channel>>::iterator> by_id;
+    Counters counters;
+    bool stopping = false;
+    std::vector<std::thread> threads;
+
+    explicit Impl(ExecutorOptions o) : options(std::move(o)) {}
+
+    Channel& channel(const std::optional<AccountId>& account);
+    Result<Handle> open(const Channel& channel, Access access);
+    Result<void> ensure_writer(Channel& channel);
+    void work();
+    void run_writes(Channel& channel);
+    std::vector<WriteItem> take_batch(Channel& channel);
+    // The outcomes of the first items; fewer than the batch has when the transaction was lost under way.
+    std::vector<Outcome> run_batch(Channel& channel, std::vector<WriteItem>& batch);
+    void run_read(Channel& channel, Work& work);
+    Outcome read_with(Handle& handle, Work& work);
+    std::vector<std::unique_ptr<Channel>> settle(Channel& channel, std::size_t jobs);
+};
+
+// Under the mutex.
+Channel& Executor::Impl::channel(const std::optional<AccountId>& account) {
+    if (!account) return system;
+    auto it = by_id.find(*account);
+    if (it == by_id.end()) {
+        accounts.push_front(std::make_unique<Channel>());
+        accounts.front()->account = account;
+        it = by_id.emplace(*account, accounts.begin()).first;
+    }
+    accounts.splice(accounts.begin(), accounts, it->second);
+    return *accounts.front();
+}
+
+Result<Handle> Executor::Impl::open(const Channel& channel, Access access) {
+    Handle handle;
+    if (!channel.account)
+        handle.system = TRY(SystemStore::open(options.data_dir, access));
+    else
+        handle.account = TRY(AccountStore::open(options.data_dir, *channel.account, options.clock(), access));
+    return handle;
+}
+
+Result<void> Executor::Impl::ensure_writer(Channel& channel) {
+    std::lock_guard guard(channel.opening);
+    if (!channel.writer) channel.writer = TRY(open(channel, Access::read_write));
+    return {};
+}
+
+std::vector<WriteItem> Executor::Impl::take_batch(Channel& channel) {
+    std::lock_guard guard(mutex);
+    std::vector<WriteItem> batch;
+    std::size_t octets = 0;
+    while (!channel.writes.empty() && batch.size() < options.batch_jobs) {
+        octets += channel.writes.front().octets;
+        if (!batch.empty() && octets > options.batch_octets) break;
+        batch.push_back(std::move(channel.writes.front()));
+        channel.writes.pop_front();
+    }
+    return batch;
+}
+
+std::vector<Outcome> Executor::Impl::run_batch(Channel& channel, std::vector<WriteItem>& batch) {
+    auto all = [](std::size_t count, const Error& error) { return std::vector<Outcome>(count, error); };
+    if (auto ready = ensure_writer(channel); !ready) return all(batch.size(), ready.error());
+    Database& db = channel.writer.database();
+    auto transaction = Transaction::begin(db);
+    if (!transaction) return all(batch.size(), transaction.error());
+    std::vector<Outcome> outcomes;
+    for (auto& item : batch) {
+        outcomes.emplace_back();
+        auto step = Transaction::begin(db);
+        if (!step)
+            outcomes.back() = step.error();
+        else {
+            bool good = false;
+            try {
+                good = item.work->run(channel.writer.store());
+            } catch (const std::exception& e) {
+                outcomes.back() = thrown(e);
+            }
+            if (good)
+                if (auto kept = step->commit(); !kept) outcomes.back() = kept.error();
+        }
+        // SQLite undoes everything on a full disk or an I/O error. What ran before fails with it, what has
+        // not run yet is tried again.
+        if (!db.in_transaction())
+            return all(outcomes.size(),
+                       {ErrorKind::temporary, "the transaction was undone: is the disk full?"});
+    }
+    auto kept = transaction->commit();
+    if (!kept)
+        for (auto& outcome : outcomes)
+            if (!outcome) outcome = kept.error();
+    return outcomes;
+}
+
+void Executor::Impl::run_writes(Channel& channel) {
+    auto batch = take_batch(channel);
+    auto outcomes = run_batch(channel, batch);
+    std::uint64_t failed = 0;
+    for (std::size_t i = 0; i < outcomes.size(); ++i) {
+        batch[i].work->finish(outcomes[i]);
+        if (outcomes[i]) ++failed;
+        batch[i].work.reset();
+    }
+    std::vector<std::unique_ptr<Channel>> closing;
+    std::lock_guard guard(mutex);
+    ++counters.commits;
+    counters.writes += outcomes.size();
+    counters.failed += failed;
+    for (std::size_t i = batch.size(); i-- > outcomes.size();) channel.writes.push_front(std::move(batch[i]));
+    channel.writing = !channel.writes.empty();
+    if (channel.writing) {
+        ready.push_back({&channel, nullptr});
+        wake.notify_one();
+    }
+    closing = settle(channel, outcomes.size());
+}
+
+Outcome Executor::Impl::read_with(Handle& handle, Work& work) {
+    Database& db = handle.database();
+    if (auto begun = db.run("BEGIN"); !begun) return begun.error();
+    Outcome outcome;
+    try {
+        work.run(handle.store());
+    } catch (const std::exception& e) {
+        outcome = thrown(e);
+    }
+    (void)db.run("ROLLBACK");
+    return outcome;
+}
+
+void Executor::Impl::run_read(Channel& channel, Work& work) {
+    Handle handle;
+    {
+        std::lock_guard guard(mutex);
+        if (!channel.idle.empty()) {
+            handle = std::move(channel.idle.back());
+            channel.idle.pop_back();
+        }
+    }
+    Outcome outcome;
+    if (!handle) {
+        auto made = ensure_writer(channel);
+        Result<Handle> opened = made ? open(channel, Access::read_only) : fail(made.error());
+        if (opened)
+            handle = std::move(*opened);
+        else
+            outcome = opened.error();
+    }
+    if (!outcome) outcome = read_with(handle, work);
+    work.finish(outcome);
+    std::vector<std::unique_ptr<Channel>> closing;
+    std::lock_guard guard(mutex);
+    ++counters.reads;
+    if (outcome) ++counters.failed;
+    std::size_t keep = channel.account ? 1 : options.threads;
+    if (!outcome && handle && channel.idle.size() < keep) channel.idle.push_back(std::move(handle));
+    closing = settle(channel, 1);
+}
+
+// Under the mutex: these jobs are finished. Returns the files to close, which is done without the mutex
+// because it may write the WAL back.
+std::vector<std::unique_ptr<Channel>> Executor::Impl::settle(Channel& channel, std::size_t jobs) {
+    channel.outstanding -= jobs;
+    counters.waiting -= jobs;
+    if (counters.waiting == 0 && stopping) wake.notify_all();
+    std::vector<std::unique_ptr<Channel>> closing;
+    for (auto it = accounts.end(); it != accounts.begin() && accounts.size() > options.open_accounts;) {
+        --it;
+        if ((*it)->outstanding > 0) continue;
+        closing.push_back(std::move(*it));
+        by_id.erase(*closing.back()->account);
+        it = accounts.erase(it);
+    }
+    return closing;
+}
+
+void Executor::Impl::work() {
+    for (;;) {
+        Task task{};
+        {
+            std::unique_lock lock(mutex);
+            wake.wait(lock, [&] { return !ready.empty() || (stopping && counters.waiting == 0); });
+            if (ready.empty()) return;
+            task = std::move(ready.front());
+            ready.pop_front();
+        }
+        if (task.read)
+            run_read(*task.channel, *task.read);
+        else
+            run_writes(*task.channel);
+    }
+}
+
+Executor::Executor(ExecutorOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+
+Result<std::unique_ptr<Executor>> Executor::open(ExecutorOptions options) {
+    options.threads = std::max(options.threads, 1u);
+    options.batch_jobs = std::max<std::size_t>(options.batch_jobs, 1);
+    std::unique_ptr<Executor> executor(new Executor(std::move(options)));
+    Impl& impl = *executor->impl_;
+    TRY(impl.ensure_writer(impl.system));  // whatever is wrong with system.db is told at once
+    for (unsigned i = 0; i < impl.options.threads; ++i) impl.threads.emplace_back([&impl] { impl.work(); });
+    return executor;
+}
+
+Executor::~Executor() {
+    {
+        std::lock_guard guard(impl_->mutex);
+        impl_->stopping = true;
+    }
+    impl_->wake.notify_all();
+    for (auto& thread : impl_->threads) thread.join();
+}
+
+void Executor::post(std::optional<AccountId> account, bool read, std::unique_ptr<Work> work,
+                    std::size_t octets) {
+    std::lock_guard guard(impl_->mutex);
+    Channel& channel = impl_->channel(account);
+    ++channel.outstanding;
+    ++impl_->counters.waiting;
+    if (read)
+        impl_->ready.push_back({&channel, std::move(work)});
+    else {
+        channel.writes.push_back({std::move(work), octets});
+        if (channel.writing) return;  // its task will come to it
+        channel.writing = true;
+        impl_->ready.push_back({&channel, nullptr});
+    }
+    impl_->wake.notify_one();
+}
+
+Executor::Counters Executor::counters() const {
+    std::lock_guard guard(impl_->mutex);
+    Counters counters = impl_->counters;
+    counters.open_accounts = impl_->accounts.size();
+    return counters;
+}
+
+}  // namespace fwmail::store
