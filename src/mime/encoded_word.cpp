@@ -135,8 +135,8 @@ std::size_t q_length(std::string_view text) {
 // UTF-8 as encoded words of at most 75 octets with a space between; each holds whole characters (RFC 2047 5).
 std::string encode_words(std::string_view text) {
     static constexpr char digits[] = "0123456789ABCDEF";
-    constexpr std::size_t room = 75 - 12;  // "=?utf-8?q?" and "?="
-    bool base64 = q_length(text) > (text.size() + 2) / 3 * 4;
+    constexpr std::size_t room = 75 - 12;                              // "=?utf-8?q?" and "?="
+    bool base64 = q_length(text) * 2 > (text.size() + 2) / 3 * 4 * 3;  // Q is readable, B is shorter
     std::string out;
     while (!text.empty()) {
         std::size_t taken = 0, cost = 0;

@@ -20,7 +20,7 @@ constexpr std::size_t max_addresses = 500;
 constexpr std::size_t max_ids = 100;
 constexpr std::size_t max_value = 60 * 1024;  // before folding, which adds at most a CRLF for each word
 constexpr std::size_t max_raw = 256 * 1024;
-constexpr std::size_t max_word = 900;
+constexpr std::size_t max_word = 700;
 
 bool is_name(std::string_view name) {
     return !name.empty() && name.size() <= 200 &&

@@ -201,11 +201,19 @@ bool StructureParser::on_delimiter_line(std::string_view content, bool has_lf) {
     std::size_t level = boundaries_[index].level;
     header_.resize(std::min(header_.size(), header_line_));
     while (in_header_) {
-        std::uint64_t end = std::max(open_.back().part.header.offset, prev_ending_);
-        end_header(end, lf_);
+        end_header(std::max(open_.back().part.header.offset, prev_ending_), lf_);
     }
+    // The line ending before a delimiter belongs to it, unless it ends a header or another delimiter.
+    std::uint64_t end = prev_ending_, lf = lf_ - 1;
     bool unterminated = prev_ending_ != prev_line_start_;
-    while (open_.size() > level + 1) close_part(prev_ending_, lf_ - 1, unterminated);
+    while (open_.size() > level + 1) {
+        if (open_.back().part.body.offset > end) {
+            end = line_start_;
+            lf = lf_;
+            unterminated = false;
+        }
+        close_part(end, lf, unterminated);
+    }
     advance(has_lf);
     if (closing)
         boundaries_.pop_back();
@@ -292,6 +300,8 @@ void StructureParser::collect(const char*& p, const char* end) {
         if (head_.size() > max_head) {
             if (in_header_ && first_line_) decide_first_line(head.substr(0, max_head));
             line_ = Line::skipping;
+            head_.clear();
+            head = {};
         } else {
             line_ = Line::collecting;
         }
