@@ -42,7 +42,7 @@ void HeaderFieldStripper::step(char c, std::string& out) {
 }
 
 void HeaderFieldStripper::begin_line(char c, std::string& out) {
-    keep_ending_ = last_was_cr_ = false;
+    last_was_cr_ = false;
     if (!after_bare_cr_ && c == '\n') {
         out += c;
         state_ = State::body;
@@ -72,7 +72,7 @@ void HeaderFieldStripper::match(char c, std::string& out) {
     held_.clear();
     ++removed_;
     dropping_ = true;
-    keep_ending_ = after_bare_cr_;
+    if (after_bare_cr_) out += "X-Removed:\r\n";
     state_ = State::in_line;
 }
 
@@ -82,7 +82,7 @@ void HeaderFieldStripper::in_line(char c, std::string& out) {
         return begin_line(c, out);
     }
     last_was_cr_ = c == '\r';
-    if (!dropping_ || (keep_ending_ && (c == '\r' || c == '\n'))) out += c;
+    if (!dropping_) out += c;
     if (c == '\n') {
         after_bare_cr_ = false;
         state_ = State::line_start;

@@ -2,9 +2,9 @@
 //
 // All else goes through octet for octet; a removed field takes its folded lines with it. A line ends with LF;
 // after a bare CR a name is looked for as well, since some readers end lines there. The header ends at the
-// first empty line that ends in LF; a bare CR never ends it. Where a removed field began after a bare CR its
-// line ending is kept, so that this CR cannot join with a following LF and shift the end of the header. Holds
-// back no more than the prefix's length.
+// first empty line that ends in LF; a bare CR never ends it. A field that began after a bare CR leaves an
+// empty `X-Removed:` behind, so that this CR cannot join with what follows and shift the end of the header.
+// Holds back no more than the prefix's length.
 #pragma once
 
 #include <cstddef>
@@ -34,7 +34,6 @@ class HeaderFieldStripper {
     State state_ = State::line_start;
     std::string held_;            // start of a line that may yet turn out to be a field to remove
     bool dropping_ = false;       // the field that the current line belongs to is being removed
-    bool keep_ending_ = false;    // of the line being removed
     bool after_bare_cr_ = false;  // how the current line began
     bool last_was_cr_ = false;    // within a line
     std::size_t removed_ = 0;
