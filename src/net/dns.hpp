@@ -15,7 +15,7 @@ namespace fwmail::net {
 
 struct ResolverOptions {
     std::filesystem::path hosts_file = "/etc/hosts";
-    std::string servers;  // "127.0.0.1:5353,[::1]:53"; empty: /etc/resolv.conf
+    std::string servers = {};  // "127.0.0.1:5353,[::1]:53"; empty: /etc/resolv.conf
 };
 
 struct MxHost {

@@ -18,12 +18,12 @@ namespace fwmail::net {
 using config::HostPort;
 
 struct ListenerOptions {
-    std::string name;                         // "imap": for the log and for socket activation
-    std::shared_ptr<TlsServer> implicit_tls;  // handshake before the session; null: plain at first
+    std::string name = {};                         // "imap": for the log and for socket activation
+    std::shared_ptr<TlsServer> implicit_tls = {};  // handshake before the session; null: plain at first
     std::size_t max_connections = 1000;
     std::size_t max_connections_per_address = 50;  // IPv6: per /64
-    std::string
-        farewell;  // said to whom is turned away, "* BYE Too many connections\r\n"; not under implicit TLS
+    std::string farewell =
+        {};  // said to whom is turned away, "* BYE Too many connections\r\n"; not under implicit TLS
     std::chrono::seconds handshake_time{30};
 };
 

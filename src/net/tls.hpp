@@ -55,8 +55,8 @@ enum class TlsVerify {
 
 struct TlsClientOptions {
     TlsVerify verify = TlsVerify::ca;
-    std::filesystem::path ca_file;  // empty: the bundle at the usual paths
-    std::string pinned_sha256;      // 32 octets, for TlsVerify::pin
+    std::filesystem::path ca_file = {};  // empty: the bundle at the usual paths
+    std::string pinned_sha256 = {};      // 32 octets, for TlsVerify::pin
 };
 
 class TlsClient {
