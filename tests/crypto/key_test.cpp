@@ -104,6 +104,21 @@ TEST_CASE("secret keys, with and without a passphrase") {
     CHECK(sign_detached("x", *read, test_time));
 }
 
+TEST_CASE("an altered secret key is refused, or says the same") {
+    SecretKey key = test_key('a');
+    std::string octets(write_secret_key(key, std::nullopt)->view());
+    for (std::size_t bit = 0; bit < octets.size() * 8; bit += 3) {
+        std::string bad = octets;
+        bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << bit % 8));
+        CAPTURE(bit);
+        auto read = parse_secret_key(bad, std::nullopt);
+        if (!read) continue;
+        CHECK(read->public_key.fingerprint == key.public_key.fingerprint);
+        CHECK(read->primary_seed.view() == key.primary_seed.view());
+        CHECK(read->decryption.size() == 1);
+    }
+}
+
 TEST_CASE("compact keys verify and are sealed to") {
     SecretKey alice = test_key('a');
     auto octets = write_compact_key(alice.public_key);

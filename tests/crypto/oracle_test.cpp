@@ -135,6 +135,11 @@ TEST_CASE("oracle: gpg takes our keys and messages, and we take its") {
                 if (how != "--throw-keyids") check_opens(lab, plain, alice, &bob.public_key);
             }
     }
+    // The last text compresses well: the bound is on what comes out.
+    REQUIRE(lab.gpg("--compress-algo zlib --recipient a@example.org --output theirs --encrypt text"));
+    CHECK(lab.read("theirs").size() < 2000);
+    CHECK(open(lab.read("theirs"), {&alice, 1}, {}, {300000}));
+    CHECK_FALSE(open(lab.read("theirs"), {&alice, 1}, {}, {299999}));
     REQUIRE(lab.gpg("--compress-algo bzip2 --recipient a@example.org --output theirs --encrypt text"));
     CHECK_FALSE(open(lab.read("theirs"), {&alice, 1}));
     lab.write("sig", *sign_detached("a frame", alice, test_time));
