@@ -1,7 +1,7 @@
 // Outbound SMTP (RFC 5321) as a state machine: one connection, any number of messages one after the other.
 //
-//   start() … Ready → send(envelope) … WantMessage → on_message_chunk() … on_message_end() … Done → send() or
-//   quit()
+//   start() … Ready → send(envelope) … WantMessage → on_message_chunk() … on_message_end()
+//   … Done → send() or quit()
 //
 // - Trouble that is about this connection, not about a message (greeting, EHLO, TLS, AUTH, a cut, garbage),
 // is always
