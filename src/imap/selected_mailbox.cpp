@@ -41,7 +41,8 @@ UidSet SelectedMailbox::resolve_uids(const SequenceSet& set) const {
         if (from == 0) from = last;  // `*`; `100:*` holds the last message even when that is below 100
         if (to == 0) to = last;
         if (from > to) std::swap(from, to);
-        if (from <= last) ranges.emplace_back(from, std::min(to, last));
+        auto first_known = std::ranges::lower_bound(uids_, Uid(from));
+        if (first_known != uids_.end() && first_known->value <= to) ranges.emplace_back(from, std::min(to, last));
     }
     std::ranges::sort(ranges);
     for (auto [from, to] : ranges) out.add(from, to);

@@ -46,6 +46,7 @@ Actions ServerSession::on_mailbox_changed() {
 }
 
 Actions ServerSession::on_tls_started() {
+    if (!core_->awaiting_tls) return {};
     core_->awaiting_tls = false;
     core_->options.tls_active = true;
     core_->framer.discard();
