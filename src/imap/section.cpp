@@ -79,6 +79,7 @@ std::string filter_header(std::string_view header, const std::vector<std::string
         if (line[0] != ' ' && line[0] != '\t') {
             std::string_view name = line.substr(0, line.find(':'));
             while (name.ends_with(' ') || name.ends_with('\t')) name.remove_suffix(1);
+            // A line that is no field belongs to none, asked for or not.
             bool field = line.find(':') != std::string_view::npos;
             keep = field && wanted.contains(ascii_lower(name)) != negate;
         }

@@ -42,7 +42,8 @@ UidSet SelectedMailbox::resolve_uids(const SequenceSet& set) const {
         if (to == 0) to = last;
         if (from > to) std::swap(from, to);
         auto first_known = std::ranges::lower_bound(uids_, Uid(from));
-        if (first_known != uids_.end() && first_known->value <= to) ranges.emplace_back(from, std::min(to, last));
+        if (first_known != uids_.end() && first_known->value <= to)
+            ranges.emplace_back(from, std::min(to, last));
     }
     std::ranges::sort(ranges);
     for (auto [from, to] : ranges) out.add(from, to);

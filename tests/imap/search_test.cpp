@@ -1,0 +1,96 @@
+#include "imap/search.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "imap/parser.hpp"
+
+using namespace fwmail;
+using namespace fwmail::imap;
+
+namespace {
+
+class Message : public Candidate {
+  public:
+    Uid uid() override { return Uid(7); }
+    const FlagSet& flags() override { return flags_; }
+    UnixMillis internal_date() override { return UnixMillis(8797 * 86'400'000ll + 5); }  // 1-Feb-1994
+    std::uint64_t size() override { return 100; }
+    std::optional<Day> sent_day() override { return 8796; }
+    std::vector<std::string> header(std::string_view name) override {
+        if (name == "from") return {"Jörg <joerg@example.org>"};
+        if (name == "received") return {"one", "TWO"};
+        return {};
+    }
+    bool contains_in_body(std::string_view needle) override {
+        ++bodies;
+        return contains_folded("Grüße aus ÅBO", needle);
+    }
+    bool contains_in_text(std::string_view needle) override { return contains_in_body(needle); }
+
+    int bodies = 0;
+
+  private:
+    FlagSet flags_{FlagSet::seen, {"$Junk"}};
+};
+
+bool found(const char* keys) {
+    Message message;
+    auto key = Parser(keys).search_keys();
+    INFO(keys);
+    REQUIRE(key);
+    return matches(*key, message);
+}
+
+}  // namespace
+
+TEST_CASE("search keys find what they should") {
+    for (const char* yes : {"ALL",
+                            "SEEN",
+                            "NOT UNSEEN",
+                            "KEYWORD $junk",
+                            "UNKEYWORD other",
+                            "FROM \"JÖRG\"",
+                            "from EXAMPLE.org",
+                            "HEADER Received two",
+                            "HEADER From \"\"",
+                            "ON 1-Feb-1994",
+                            "SINCE 1-Feb-1994",
+                            "BEFORE 2-Feb-1994",
+                            "SENTON 31-Jan-1994",
+                            "SENTBEFORE 1-Feb-1994",
+                            "SENTSINCE 31-Jan-1994",
+                            "LARGER 99",
+                            "SMALLER 101",
+                            "BODY GRÜSSE OR BODY grüße SEEN",
+                            "OR UNSEEN SEEN",
+                            "BODY \"åbo\"",
+                            "TEXT aus",
+                            "(SEEN LARGER 5)"}) {
+        CHECK(found(yes));
+    }
+    for (const char* no :
+         {"UNSEEN", "ANSWERED", "KEYWORD other", "FROM joergen", "TO x", "HEADER To \"\"", "ON 2-Feb-1994",
+          "SINCE 2-Feb-1994", "BEFORE 1-Feb-1994", "SENTON 1-Feb-1994", "LARGER 100", "SMALLER 100",
+          "BODY nothing", "OR UNSEEN FLAGGED", "SEEN FLAGGED", "NOT ALL", "RECENT", "1"})
+        CHECK_FALSE(found(no));
+}
+
+TEST_CASE("a body is read only when all else fits") {
+    Message message;
+    auto key = Parser("BODY \"grüße\" UNSEEN OR TEXT x FLAGGED FLAGGED").search_keys();
+    REQUIRE(key);
+    CHECK_FALSE(matches(*key, message));
+    CHECK(message.bodies == 0);
+    CHECK(needs_body(*key));
+    CHECK(needs_sealed_content(*key));
+    CHECK_FALSE(needs_body(*Parser("FROM x SUBJECT y").search_keys()));
+    CHECK(needs_sealed_content(*Parser("FROM x NOT SUBJECT y").search_keys()));
+    CHECK_FALSE(needs_sealed_content(*Parser("FROM x UNSEEN").search_keys()));
+}
+
+TEST_CASE("folding") {
+    CHECK(fold_for_search("ÄÖÜ ŁĄŽŸ ΑΩ ЖЁ ABC") == "äöü łąžÿ αω жё abc");
+    CHECK(fold_for_search("×÷ßİ\xff\xc3") == "×÷ßİ\xff\xc3");
+    // A naive search takes minutes here.
+    CHECK_FALSE(contains_folded(std::string(2'000'000, 'a'), std::string(1000, 'a') + 'b'));
+}
