@@ -144,7 +144,11 @@ Task<> accept_loop(std::shared_ptr<ListenerImpl> impl, tcp::acceptor acceptor) {
         auto [error, socket] = co_await acceptor.async_accept(impl->runtime.next_executor(), peer,
                                                               asio::as_tuple(asio::use_awaitable));
         if (!error) {
-            take_in(impl, std::move(socket), peer);
+            try {
+                take_in(impl, std::move(socket), peer);
+            } catch (const std::exception& e) {  // no memory: costs this connection only
+                impl->runtime.log().error(impl->options.name, std::string("connection lost: ") + e.what());
+            }
             continue;
         }
         if (impl->stopped || error == asio::error::operation_aborted || error == asio::error::bad_descriptor)

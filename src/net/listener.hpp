@@ -22,8 +22,8 @@ struct ListenerOptions {
     std::shared_ptr<TlsServer> implicit_tls = {};  // handshake before the session; null: plain at first
     std::size_t max_connections = 1000;
     std::size_t max_connections_per_address = 50;  // IPv6: per /64
-    std::string farewell =
-        {};  // said to whom is turned away, "* BYE Too many connections\r\n"; not under implicit TLS
+    // Said to whom is turned away, "* BYE Too many connections\r\n"; nothing under implicit TLS.
+    std::string farewell = {};
     std::chrono::seconds handshake_time{30};
 };
 

@@ -178,7 +178,12 @@ struct Runtime::Impl {
 
 Runtime::Runtime(Log& log, unsigned threads) : impl_(std::make_unique<Impl>(log)) {
     if (threads == 0) threads = std::max(1u, std::thread::hardware_concurrency());
-    for (unsigned i = 0; i < threads; ++i) impl_->threads.push_back(std::make_unique<Impl::Thread>());
+    for (unsigned i = 0; i < threads; ++i) {
+        impl_->threads.push_back(std::make_unique<Impl::Thread>());
+        // A context opens its epoll descriptors at first use. That must not be when a connection comes in and
+        // no descriptor is left.
+        asio::steady_timer first_use(impl_->threads.back()->context);
+    }
 }
 
 Runtime::~Runtime() {

@@ -20,9 +20,15 @@ class Background {
     explicit Background(unsigned threads = 2) : log_(2, LogLevel::error), runtime(log_, threads) {
         thread_ = std::thread([this] { runtime.run(2s); });
     }
-    ~Background() {
+    ~Background() { finish(); }
+
+    // Sessions end here: call it before what they refer to goes.
+    void finish() {
+        if (!thread_.joinable()) return;
+        for (auto& listener : listeners) listener->stop();
         runtime.request_stop();
         thread_.join();
+        listeners.clear();
     }
 
     // Blocks until the coroutine has ended; what it throws is thrown here.
@@ -57,6 +63,7 @@ class Background {
 
   public:
     Runtime runtime;
+    std::vector<std::shared_ptr<Listener>> listeners;
 
   private:
     std::thread thread_;
@@ -95,6 +102,7 @@ inline std::shared_ptr<Listener> listen_for(Background& b, SessionHandler handle
     options.max_connections_per_address = std::max<std::size_t>(options.max_connections_per_address, 1);
     auto listener = Listener::open(b.runtime, {"127.0.0.1", 0}, options, std::move(handler));
     if (!listener) FAIL(listener.error().text);
+    b.listeners.push_back(*listener);
     return *listener;
 }
 

@@ -33,6 +33,7 @@ TEST_CASE("octets go both ways and the end is seen") {
     };
     b.run(body());
     CHECK(eventually([&] { return listener->connections() == 0; }));
+    b.finish();
 }
 
 TEST_CASE("a deadline ends one read and nothing else") {
@@ -55,6 +56,7 @@ TEST_CASE("a deadline ends one read and nothing else") {
         CHECK_FALSE(past.has_value());
     };
     b.run(body());
+    b.finish();
 }
 
 namespace {
@@ -105,6 +107,7 @@ TEST_CASE("a reader that does not read holds the writer back") {
         teller.join();
         CHECK(right);
     }
+    b.finish();
 }
 
 namespace {
@@ -163,6 +166,7 @@ TEST_CASE("waiting for octets or a notice loses neither") {
     b.runtime.spawn_on(b.runtime.main_executor(), "reader", body());
     CHECK(result.get_future().get() == expected);
     CHECK(notified > 0);
+    b.finish();
 }
 
 TEST_CASE("wait_readable: deadline, notice, then octets that came meanwhile") {
@@ -193,6 +197,7 @@ TEST_CASE("wait_readable: deadline, notice, then octets that came meanwhile") {
         CHECK(end == 0u);
     };
     b.run(body());
+    b.finish();
 }
 
 TEST_CASE("a thousand connections, all at once and gone again") {
@@ -219,6 +224,7 @@ TEST_CASE("a thousand connections, all at once and gone again") {
     CHECK(b.run(body()) == 1000);
     CHECK(eventually([&] { return listener->connections() == 0; }));
     CHECK(b.run(body()) == 1000);
+    b.finish();
 }
 
 TEST_CASE("too many connections are turned away with a word") {
@@ -247,6 +253,7 @@ TEST_CASE("too many connections are turned away with a word") {
         co_return co_await read_exactly(stream.get(), 1);
     };
     CHECK(b.run(again()) == "x");
+    b.finish();
 }
 
 TEST_CASE("out of descriptors the listener waits and goes on") {
@@ -272,6 +279,7 @@ TEST_CASE("out of descriptors the listener waits and goes on") {
     CHECK(::recv(fd, back, 2, MSG_WAITALL) == 2);
     CHECK(std::string_view(back, 2) == "ok");
     ::close(fd);
+    b.finish();
 }
 
 TEST_CASE("an exception ends one session, not the others") {
@@ -292,6 +300,7 @@ TEST_CASE("an exception ends one session, not the others") {
     CHECK(b.run(body("!")).empty());
     CHECK(b.run(body("?")) == "alive");
     CHECK(eventually([&] { return listener->connections() == 0; }));
+    b.finish();
 }
 
 TEST_CASE("listening: addresses, conflicts, stop, and nobody there") {
@@ -319,4 +328,5 @@ TEST_CASE("listening: addresses, conflicts, stop, and nobody there") {
     auto error = b.run(refused()).error();
     CHECK(error.kind == ErrorKind::temporary);
     CHECK_THAT(error.text, Contains(at.text()));
+    b.finish();
 }

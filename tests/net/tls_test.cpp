@@ -86,6 +86,7 @@ TEST_CASE("TLS from the start: trusted, mistrusted, pinned, unchecked") {
     CHECK_FALSE(TlsClient::make({.verify = TlsVerify::pin}).has_value());
 
     CHECK(b.run(try_tls(at, client_with({.verify = TlsVerify::none}), "any")).has_value());
+    b.finish();
 }
 
 namespace {
@@ -136,6 +137,7 @@ TEST_CASE("STARTTLS upgrades in place") {
         CHECK(sent->has_value());
     };
     b.run(body());
+    b.finish();
 }
 
 TEST_CASE("octets that came in clear before the handshake are refused") {
@@ -160,6 +162,7 @@ TEST_CASE("octets that came in clear before the handshake are refused") {
     Error error = outcome.get_future().get();
     CHECK(error.kind == ErrorKind::protocol);
     CHECK_THAT(error.text, Contains("in clear"));
+    b.finish();
 }
 
 TEST_CASE("a handshake that does not come, or is none, ends") {
@@ -190,6 +193,7 @@ TEST_CASE("a handshake that does not come, or is none, ends") {
     auto result = b.run(late());
     REQUIRE_FALSE(result.has_value());
     CHECK_THAT(result.error().text, Contains("too long"));
+    b.finish();
 }
 
 TEST_CASE("certificate files: made once, key private, reloaded, and wrong ones named") {
@@ -262,4 +266,5 @@ TEST_CASE("openssl's own client agrees with us") {
     CHECK_THAT(ask("-verify_hostname localhost -tls1_2"), Contains("hello"));
     CHECK_THAT(ask("-verify_hostname evil.example"), !Contains("hello"));
     CHECK_THAT(ask("-tls1_1 -cipher ALL:@SECLEVEL=0"), !Contains("hello"));
+    b.finish();
 }
