@@ -40,7 +40,7 @@ Actions ServerSession::on_reply(Reply reply) {
 }
 
 Actions ServerSession::on_mailbox_changed() {
-    if (core_->selected) core_->changed = true;
+    core_->changed = true;  // also while SELECT is under way: the reply may be older than the change
     core_->run();
     return take(*core_);
 }

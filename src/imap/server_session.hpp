@@ -42,7 +42,7 @@ struct AppendData {  // no reply; hold back reading from the client instead
 };
 struct AppendAbort {};  // no reply: what AppendBegin began is to be forgotten
 struct StartTls {};     // flush what was sent, shake hands, then on_tls_started()
-struct Close {};        // flush and close; the last action ever
+struct Close {};        // flush and close; the last action ever. An APPEND under way is to be forgotten
 
 using Action = std::variant<Send, SendObject, Ask, AppendData, AppendAbort, StartTls, Close>;
 using Actions = std::vector<Action>;
