@@ -53,6 +53,23 @@ Error thrown(const std::exception& e) {
 // What became of a job: nothing to add to its own result, or an error instead of it.
 using Outcome = std::optional<Error>;
 
+// Runs one job in a savepoint. False: it failed and was undone.
+bool run_step(Handle& handle, Executor::Work& work, Outcome& outcome) {
+    auto step = Transaction::begin(handle.database());
+    if (!step) {
+        outcome = step.error();
+        return false;
+    }
+    try {
+        if (!work.run(handle.store())) return false;
+    } catch (const std::exception& e) {
+        outcome = thrown(e);
+        return false;
+    }
+    if (auto kept = step->commit(); !kept) outcome = kept.error();
+    return !outcome;
+}
+
 }  // namespace
 
 struct Executor::Impl {
@@ -132,24 +149,16 @@ std::vector<Outcome> Executor::Impl::run_batch(Channel& channel, std::vector<Wri
     std::vector<Outcome> outcomes;
     for (auto& item : batch) {
         outcomes.emplace_back();
-        auto step = Transaction::begin(db);
-        if (!step)
-            outcomes.back() = step.error();
-        else {
-            bool good = false;
-            try {
-                good = item.work->run(channel.writer.store());
-            } catch (const std::exception& e) {
-                outcomes.back() = thrown(e);
-            }
-            if (good)
-                if (auto kept = step->commit(); !kept) outcomes.back() = kept.error();
-        }
+        bool good = run_step(channel.writer, *item.work, outcomes.back());
         // SQLite undoes everything on a full disk or an I/O error. What ran before fails with it, what has
         // not run yet is tried again.
-        if (!db.in_transaction())
-            return all(outcomes.size(),
-                       {ErrorKind::temporary, "the transaction was undone: is the disk full?"});
+        if (!db.in_transaction()) {
+            Outcome last = outcomes.back();
+            outcomes =
+                all(outcomes.size(), {ErrorKind::temporary, "the transaction was undone: is the disk full?"});
+            if (!good) outcomes.back() = last;  // it knows best what happened
+            return outcomes;
+        }
     }
     auto kept = transaction->commit();
     if (!kept)

@@ -230,14 +230,9 @@ Result<std::size_t> SystemStore::reconcile_references(AccountId account,
     });
 }
 
-Result<std::vector<bool>> SystemStore::objects_complete(const std::vector<ObjectId>& ids) {
-    std::vector<bool> out;
-    out.reserve(ids.size());
-    for (const auto& id : ids) {
-        auto row = TRY(find_row(*db_, id));
-        out.push_back(row && row->complete);
-    }
-    return out;
+Result<bool> SystemStore::object_complete(ObjectId id) {
+    auto row = TRY(find_row(*db_, id));
+    return row && row->complete;
 }
 
 }  // namespace fwmail::store

@@ -119,8 +119,8 @@ class SystemStore {
     // One sentence a problem; empty: all is well. `accounts`: what AccountStore::load_references gave,
     // releases that are pending included.
     Result<std::vector<std::string>> check(const std::vector<AccountReferences>& accounts);
-    // True for each object that is complete.
-    Result<std::vector<bool>> objects_complete(const std::vector<ObjectId>& ids);
+    // Is it there, and complete?
+    Result<bool> object_complete(ObjectId id);
 
     Database& database() { return *db_; }  // the executor's
 

@@ -138,7 +138,7 @@ struct QueueRecipient {
     std::string address;
     RecipientState state = RecipientState::pending;
     std::uint32_t attempts = 0;
-    std::string last_reply;
+    std::string last_reply = {};
 };
 struct QueueItem {
     QueueId id;

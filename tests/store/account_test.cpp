@@ -1,0 +1,319 @@
+// Mailboxes and messages of one account.
+#include <chrono>
+
+#include "store/database.hpp"
+#include "support.hpp"
+
+using namespace fwmail;
+using namespace fwmail::store;
+using namespace fwmail::store::test;
+
+TEST_CASE("mailboxes are made and found, INBOX in any case") {
+    Account a;
+    CHECK(a.inbox.name == "INBOX");
+    CHECK(a.inbox.uidvalidity.value > t0.value / 1000);
+    CHECK(a.inbox.uidvalidity < a.inbox.sealed_uidvalidity);
+    CHECK(must(a.store->find_mailbox("InBoX"))->id == a.inbox.id);
+    CHECK(error_of(a.store->create_mailbox("INBOX", "", t0)) == ErrorKind::refused);
+    CHECK(!a.store->create_mailbox("", "", t0));
+    CHECK(!a.store->create_mailbox("a\nb", "", t0));
+}
+
+TEST_CASE("mailboxes are renamed with their inferiors or not at all, and deleted") {
+    Account a;
+    auto work = must(a.store->create_mailbox("Work", "", t0));
+    auto deep = must(a.store->create_mailbox("Work/b/x", "", t0));
+    must(a.store->create_mailbox("Work/b", "", t0));
+    auto beside = must(a.store->create_mailbox("Workshop", "", t0));
+    must(a.store->create_mailbox("Old/b/x", "", t0));
+    auto before = must(a.store->highest_modseq());
+    CHECK(error_of(a.store->rename_mailbox("Work", "Old")) == ErrorKind::refused);
+    CHECK(error_of(a.store->rename_mailbox("Work", "Work/y")) == ErrorKind::refused);
+    CHECK(error_of(a.store->rename_mailbox("Inbox", "x")) == ErrorKind::refused);
+    CHECK(error_of(a.store->rename_mailbox("nothing", "x")) == ErrorKind::refused);
+    CHECK(must(a.store->highest_modseq()) == before);
+    CHECK(must(a.store->find_mailbox(deep.id))->name == "Work/b/x");
+
+    must(a.store->rename_mailbox("Work", "New"));
+    CHECK(must(a.store->find_mailbox(deep.id))->name == "New/b/x");
+    CHECK(must(a.store->find_mailbox(beside.id))->name == "Workshop");
+    CHECK(must(a.store->mailboxes_changed_since(before)).size() == 3);
+    // Where a new name is the old one of another that moves too.
+    must(a.store->create_mailbox("New/b/b", "", t0));
+    must(a.store->create_mailbox("New/b/b/x", "", t0));
+    must(a.store->rename_mailbox("New/b", "New/c"));
+    CHECK(must(a.store->find_mailbox("New/c/b/x")));
+
+    must(a.store->delete_mailbox(work.id));
+    CHECK(!must(a.store->find_mailbox("New")));
+    CHECK(must(a.store->find_mailbox(work.id))->deleted);
+    CHECK(must(a.store->create_mailbox("New", "", t0)).id != work.id);
+    CHECK(error_of(a.store->status(work.id)) == ErrorKind::refused);
+}
+
+TEST_CASE("a mailbox of another node is taken over, and an equal one is no change") {
+    Account a;
+    Mailbox m;
+    m.id = id_of<MailboxId>(77);
+    m.name = "Sent";
+    m.special_use = "\\Sent";
+    m.uidvalidity = UidValidity{5};
+    m.sealed_uidvalidity = UidValidity{6};
+    m.uidnext = Uid{10};
+    m.created = t0;
+    CHECK(must(a.store->upsert_mailbox(m)).uidnext == Uid{10});
+    auto before = must(a.store->highest_modseq());
+    m.uidnext = Uid{4};
+    CHECK(must(a.store->upsert_mailbox(m)).uidnext == Uid{10});
+    CHECK(must(a.store->highest_modseq()) == before);
+    m.name = "INBOX";
+    CHECK(error_of(a.store->upsert_mailbox(m)) == ErrorKind::refused);
+    m.name = "Gesendet";
+    m.subscribed = true;
+    CHECK(must(a.store->upsert_mailbox(m)).name == "Gesendet");
+    m.deleted = true;
+    CHECK(must(a.store->upsert_mailbox(m)).deleted);
+    CHECK(!must(a.store->find_mailbox("Gesendet")));
+    must(a.store->set_uid_state(a.inbox.id, UidValidity{0}, UidValidity{99}, Uid{1000}));
+    auto inbox = *must(a.store->find_mailbox(a.inbox.id));
+    CHECK(inbox.uidvalidity == a.inbox.uidvalidity);
+    CHECK(inbox.sealed_uidvalidity == UidValidity{99});
+    CHECK(a.add() == Uid{1000});
+}
+
+TEST_CASE("a delivery is applied once, whatever is repeated") {
+    Account a;
+    auto one = a.message(a.inbox.id), two = a.message(a.inbox.id);
+    auto first = must(a.store->deliver({one}));
+    auto again = must(a.store->deliver({one, two, one}));
+    REQUIRE(again.size() == 3);
+    CHECK(again[0].repeated);
+    CHECK(again[0].uid == first[0].uid);
+    CHECK(again[1].uid == Uid{2});
+    CHECK(again[2].repeated);
+    // Also when the message has gone meanwhile.
+    must(a.store->expunge_any(a.inbox.id, range(1, 2)));
+    CHECK(must(a.store->deliver({two}))[0].repeated);
+    CHECK(a.all(a.inbox.id).empty());
+    must(a.store->forget_deliveries({one.hold, two.hold}));
+    auto lost = a.message(id_of<MailboxId>(999));
+    CHECK(error_of(a.store->deliver({a.message(a.inbox.id), lost})) == ErrorKind::refused);
+    CHECK(a.all(a.inbox.id).empty());
+}
+
+TEST_CASE("given UIDs only rise") {
+    Account a;
+    auto m = a.message(a.inbox.id);
+    m.uid = Uid{7};
+    CHECK(must(a.store->append(m)) == Uid{7});
+    auto n = a.message(a.inbox.id);
+    n.uid = Uid{7};
+    CHECK(error_of(a.store->append(n)) == ErrorKind::refused);
+    n.uid = Uid{0xfffffffe};
+    CHECK(must(a.store->append(n)) == Uid{0xfffffffe});
+    CHECK(error_of(a.store->append(a.message(a.inbox.id))) == ErrorKind::refused);
+}
+
+TEST_CASE("flags are set, added and removed, and each change has a modseq of its own") {
+    Account a;
+    for (int i = 0; i < 4; ++i) a.add("\\Seen kw1");
+    auto before = must(a.store->highest_modseq());
+    auto r =
+        must(a.store->store_flags(a.inbox.id, uids({1, 2, 9}), StoreMode::add, flags("\\Flagged KW1 kw2")));
+    REQUIRE(r.rows.size() == 2);
+    CHECK(r.rows[0].flags == flags("\\Seen \\Flagged kw1 kw2"));
+    CHECK(r.rows[0].modseq < r.rows[1].modseq);
+    CHECK(r.rows[0].modseq > before);
+    auto same = must(a.store->store_flags(a.inbox.id, uids({1}), StoreMode::add, flags("\\Flagged")));
+    CHECK(!same.rows[0].changed);
+    CHECK(same.rows[0].modseq == r.rows[0].modseq);
+    auto guarded = must(a.store->store_flags(a.inbox.id, range(1, 4), StoreMode::remove, flags("\\Seen"),
+                                             std::optional(before)));
+    CHECK(guarded.modified == range(1, 2));
+    CHECK(guarded.rows.size() == 2);
+    must(a.store->store_flags(a.inbox.id, uids({4}), StoreMode::set, flags("\\Deleted")));
+
+    auto s = must(a.store->status(a.inbox.id));
+    CHECK(s.messages == 4);
+    CHECK(s.unseen == 2);
+    CHECK(s.deleted == 1);
+    CHECK(s.octets == 101 + 102 + 103 + 104);
+    auto snapshot = must(a.store->select_snapshot(a.inbox.id));
+    CHECK(snapshot.uids == uid_list({1, 2, 3, 4}));
+    CHECK(snapshot.first_unseen == Uid{3});
+    CHECK(snapshot.keywords == std::vector<std::string>{"kw1", "kw2"});
+    CHECK(snapshot.mailbox.highest_modseq == must(a.store->highest_modseq()));
+    auto changes = must(a.store->changes_since(a.inbox.id, before));
+    CHECK(changes.rows.size() == 4);
+    CHECK(changes.added.empty());
+    CHECK(changes.highest == snapshot.mailbox.highest_modseq);
+}
+
+TEST_CASE("expunging takes what is deleted and journals the releases") {
+    Account a;
+    for (int i = 0; i < 5; ++i) a.add(i % 2 ? "\\Deleted" : "");
+    auto before = must(a.store->highest_modseq());
+    CHECK(must(a.store->expunge(a.inbox.id, range(3, 3))).uids.empty());
+    CHECK(must(a.store->expunge(a.inbox.id, range(3, 9))).uids == uid_list({4}));
+    CHECK(must(a.store->expunge(a.inbox.id)).uids == uid_list({2}));
+    CHECK(must(a.store->expunge_any(a.inbox.id, uids({1}))).uids == uid_list({1}));
+    CHECK(a.all(a.inbox.id) == uid_list({3, 5}));
+    auto changes = must(a.store->changes_since(a.inbox.id, before));
+    CHECK(changes.expunged == uids({1, 2, 4}));
+    CHECK(changes.rows.empty());
+    CHECK(must(a.store->expunged_since(before, 2)).size() == 2);
+
+    auto releases = must(a.store->load_pending_releases(10));
+    CHECK(releases.size() == 3);
+    auto references = must(a.store->load_references());
+    CHECK(references.references.size() == 2);
+    CHECK(references.releasing.size() == 3);
+    must(a.store->forget_releases(releases));
+    CHECK(must(a.store->load_pending_releases(10)).empty());
+    CHECK(a.add() == Uid{6});
+}
+
+TEST_CASE("copies share the body under a hold of their own") {
+    Account a;
+    auto target = must(a.store->create_mailbox("Target", "", t0));
+    for (int i = 0; i < 3; ++i) a.add("\\Seen kw");
+    must(a.store->record_seal(
+        {a.inbox.id, Uid{1}, {std::string(32, 's'), 500, std::string(32, 'h'), SealState::sealed, ""}}));
+    auto plan = must(a.store->plan_copy(a.inbox.id, range(1, 3)));
+    REQUIRE(plan.size() == 3);
+    must(a.store->expunge_any(a.inbox.id, uids({2})));
+    must(a.store->forget_releases(must(a.store->load_pending_releases(9))));
+    CHECK(must(a.store->copy(a.inbox.id, plan, target.id, at(5))) ==
+          std::vector<UidPair>{{Uid{1}, Uid{1}}, {Uid{3}, Uid{2}}});
+    // The hold that was taken for the lost one is given back.
+    CHECK(must(a.store->load_pending_releases(9)) == std::vector<Reference>{{plan[1].object, plan[1].hold}});
+    auto rows = must(a.store->load_messages(target.id, range(1, 9), ~0u, 10));
+    REQUIRE(rows.size() == 2);
+    CHECK(rows[0].object == plan[0].object);
+    CHECK(rows[0].hold == plan[0].hold);
+    CHECK(rows[0].flags == flags("\\Seen kw"));
+    CHECK(rows[0].seal.sha256 == std::string(32, 'h'));
+    CHECK(rows[0].texts.envelope == "env1");
+    CHECK(rows[0].saved_at == at(5));
+    CHECK(must(a.store->find_by_email_id(rows[0].email_id)).size() == 2);
+}
+
+TEST_CASE("moves keep the hold, and moving to the same mailbox renumbers") {
+    Account a;
+    auto target = must(a.store->create_mailbox("Target", "", t0));
+    for (int i = 0; i < 3; ++i) a.add();
+    auto before = must(a.store->load_messages(a.inbox.id, range(1, 3), column_identity, 10));
+    CHECK(must(a.store->move(a.inbox.id, range(1, 2), target.id, t0)) ==
+          std::vector<UidPair>{{Uid{1}, Uid{1}}, {Uid{2}, Uid{2}}});
+    CHECK(must(a.store->move(a.inbox.id, uids({3}), a.inbox.id, t0)) ==
+          std::vector<UidPair>{{Uid{3}, Uid{4}}});
+    CHECK(a.all(a.inbox.id) == uid_list({4}));
+    CHECK(must(a.store->load_pending_releases(9)).empty());
+    auto after = must(a.store->load_messages(target.id, range(1, 3), column_identity, 10));
+    CHECK(after[0].hold == before[0].hold);
+    CHECK(must(a.store->find_by_storage_id(after[0].storage_id))->uid == Uid{1});
+    CHECK(must(a.store->changes_since(a.inbox.id, ModSeq{})).expunged == range(1, 3));
+}
+
+TEST_CASE("messages are loaded in pages with the wanted columns only") {
+    Account a;
+    for (int i = 0; i < 10; ++i) a.add("\\Seen");
+    auto page =
+        must(a.store->load_messages(a.inbox.id, range(2, 0xffffffff), column_flags | column_parts, 4));
+    REQUIRE(page.size() == 4);
+    CHECK(page[0].uid == Uid{2});
+    CHECK(page[0].flags == flags("\\Seen"));
+    CHECK(page[0].texts.parts == std::string("p\0q", 3));
+    CHECK(page[0].texts.envelope.empty());
+    CHECK(page[0].size == 0);
+    page = must(a.store->load_messages(a.inbox.id, range(2, 0xffffffff), column_size | column_date, 100,
+                                       page.back().uid));
+    REQUIRE(page.size() == 5);
+    CHECK(page[0].uid == Uid{6});
+    CHECK(page[0].size == 106);
+    CHECK(page[0].zone_minutes == -90);
+    CHECK(page[0].flags == FlagSet{});
+    CHECK(must(a.store->load_messages(a.inbox.id, uids({1, 3, 10, 11}), 0, 100)).size() == 3);
+    CHECK(must(a.store->load_messages(a.inbox.id, uids({1, 3}), 0, 100, Uid{3})).empty());
+}
+
+TEST_CASE("recent messages belong to the first session that may write") {
+    Account a;
+    a.add();
+    CHECK(must(a.store->status(a.inbox.id)).recent == 1);
+    CHECK(must(a.store->claim_recent(a.inbox.id)) == Uid{1});
+    a.add();
+    CHECK(must(a.store->select_snapshot(a.inbox.id)).recent == 1);
+    CHECK(must(a.store->claim_recent(a.inbox.id)) == Uid{2});
+    CHECK(must(a.store->claim_recent(a.inbox.id)) == Uid{3});
+}
+
+TEST_CASE("the change list can be walked page by page without a gap") {
+    Account a;
+    auto other = must(a.store->create_mailbox("Other", "", t0));
+    for (int i = 0; i < 20; ++i) must(a.store->append(a.message(i % 3 ? a.inbox.id : other.id)));
+    must(a.store->store_flags(a.inbox.id, range(1, 100), StoreMode::add, flags("\\Seen")));
+    ModSeq cursor{};
+    std::size_t seen = 0;
+    for (;;) {
+        auto page = must(a.store->messages_changed_since(cursor, 3));
+        if (page.empty()) break;
+        for (const auto& row : page) {
+            CHECK(row.modseq > cursor);
+            cursor = row.modseq;
+            ++seen;
+        }
+    }
+    CHECK(seen == 20);
+}
+
+TEST_CASE("state survives a reopening, and a file belongs to one account") {
+    Account a;
+    a.add("\\Seen kw");
+    must(a.store->set_value("shadow", "x"));
+    a.reopen();
+    CHECK(a.all(a.inbox.id) == uid_list({1}));
+    CHECK(must(a.store->value("shadow")) == "x");
+    CHECK(a.add() == Uid{2});
+    a.store.reset();
+    auto other = id_of<AccountId>(2);
+    std::filesystem::copy(AccountStore::path_of(a.dir.path, a.id), AccountStore::path_of(a.dir.path, other));
+    CHECK(error_of(AccountStore::open(a.dir.path, other, t0)) == ErrorKind::internal);
+    a.reopen();
+}
+
+TEST_CASE("check sees what is wrong") {
+    Account a;
+    a.add();
+    a.add();
+    auto broken_by = [&](const char* sql) {
+        must(a.store->database().execute("BEGIN"));
+        must(a.store->database().execute(sql));
+        auto count = must(a.store->check([](ObjectId) { return true; })).size();
+        must(a.store->database().execute("ROLLBACK"));
+        return count;
+    };
+    CHECK(broken_by("UPDATE mailboxes SET unseen=7") == 1);
+    CHECK(broken_by("UPDATE mailboxes SET uidnext=2") == 1);
+    CHECK(broken_by("UPDATE meta SET highest_modseq=2") == 1);
+    CHECK(broken_by("DELETE FROM message_texts WHERE id=1") == 1);
+    CHECK(broken_by("UPDATE messages SET modseq=(SELECT max(modseq) FROM messages)") == 2);
+    CHECK(broken_by("INSERT INTO expunged VALUES(1,1,1,1)") == 2);
+    CHECK(must(a.store->check([](ObjectId) { return false; })).size() == 2);
+}
+
+TEST_CASE("a mailbox of 100,000 messages is listed quickly") {
+    Account a;
+    std::vector<NewMessage> messages;
+    for (int i = 0; i < 100'000; ++i) messages.push_back(a.message(a.inbox.id, i % 2 ? "\\Seen" : "$Label1"));
+    must(a.store->deliver(messages));
+    auto start = std::chrono::steady_clock::now();
+    auto snapshot = must(a.store->select_snapshot(a.inbox.id));
+    auto took =
+        std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start)
+            .count();
+    CHECK(snapshot.uids.size() == 100'000);
+    CHECK(snapshot.unseen == 50'000);
+    WARN("select_snapshot of 100,000 messages took " << took << " ms");
+    CHECK(took < 2000);
+}

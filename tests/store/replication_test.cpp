@@ -1,0 +1,205 @@
+// Outbox, acknowledgements, pending messages, pieces.
+#include "support.hpp"
+
+using namespace fwmail;
+using namespace fwmail::store;
+using namespace fwmail::store::test;
+
+namespace {
+
+const NodeId peer = id_of<NodeId>(42);
+
+NumberSet numbers(std::initializer_list<std::uint64_t> list) {
+    NumberSet set;
+    for (auto n : list) set.add(n);
+    return set;
+}
+
+OutboxRow row(int kind, std::uint64_t length = 10) {
+    OutboxRow r;
+    r.kind = kind;
+    r.length = length;
+    r.payload = "xyz";
+    r.due = at(1);
+    return r;
+}
+
+PendingMessage pending(const Account& a, std::uint32_t uid, std::optional<std::uint32_t> prev) {
+    PendingMessage p;
+    p.mailbox = a.inbox.id;
+    p.uid = Uid{uid};
+    if (prev) p.prev_uid = Uid{*prev};
+    p.email_id = id_of<EmailId>(uid);
+    p.size = 1000;
+    p.sha256 = std::string(32, 'h');
+    p.date = t0;
+    p.flags = flags("\\Flagged kw");
+    p.arrived = at(uid);
+    return p;
+}
+
+PendingBody body(std::uint32_t uid, BodyState state = BodyState::ready) {
+    return {state, id_of<ObjectId>(uid), id_of<HoldId>(uid), 1000, {"e", "b", "s", "p"}};
+}
+
+std::vector<Uid> advance(Account& a) { return must(a.store->advance_visible(a.inbox.id, t0)); }
+
+}  // namespace
+
+TEST_CASE("the outbox numbers its rows, sends again what is due, and forgets what is acknowledged") {
+    Account a;
+    a.add();
+    OutboxPlan plan;
+    plan.rows = {row(1), row(2), row(1)};
+    plan.cursor = must(a.store->highest_modseq());
+    plan.seals = {{a.inbox.id, Uid{1}, {"seed", 7, "sha", SealState::withheld, "too large"}}};
+    plan.planned = {{a.inbox.id, Uid{1}}};
+    auto given = must(a.store->append_outbox(peer, plan));
+    CHECK(given == std::vector<EntryNumber>{EntryNumber{1}, EntryNumber{2}, EntryNumber{3}});
+    CHECK(must(a.store->cursor(peer)) == plan.cursor);
+    CHECK(must(a.store->cursor(id_of<NodeId>(43))) == ModSeq{});
+    CHECK(must(a.store->planned(peer, a.inbox.id)) == Uid{1});
+    auto sealed = must(a.store->load_messages(a.inbox.id, range(1, 1), column_seal, 1));
+    CHECK(sealed[0].seal.reason == "too large");
+
+    CHECK(must(a.store->load_outbox_due(peer, at(0), 10)).empty());
+    CHECK(must(a.store->next_outbox_due(peer)) == at(1));
+    auto due = must(a.store->load_outbox_due(peer, at(1), 2));
+    REQUIRE(due.size() == 2);
+    CHECK(due[0].payload == "xyz");
+    must(a.store->mark_sent(peer, numbers({1, 2}), at(1), at(600)));
+    must(a.store->mark_sent(peer, numbers({1}), at(700), at(1900)));
+    must(a.store->mark_void(peer, numbers({2}), at(2)));
+    auto rows = must(a.store->load_outbox(peer, numbers({1, 2}), 10));
+    CHECK(rows[0].attempts == 2);
+    CHECK(rows[0].first_sent == at(1));
+    CHECK(rows[0].last_sent == at(700));
+    CHECK(rows[1].state == OutboxState::voided);
+    CHECK(rows[1].payload.empty());
+    auto summary = must(a.store->outbox_summary(peer, 1));
+    CHECK(summary.unacknowledged == 3);
+    CHECK(summary.messages == 2);
+    CHECK(summary.octets == 26);
+    CHECK(summary.oldest_sent == at(1));
+
+    CHECK(must(a.store->acknowledge(peer, numbers({1, 2, 99}))) == 2);
+    CHECK(must(a.store->acknowledge(peer, numbers({1, 2}))) == 0);
+    plan.rows = {row(5)};
+    plan.seals.clear();
+    plan.cursor = ModSeq{1};  // never back
+    CHECK(must(a.store->append_outbox(peer, plan))[0] == EntryNumber{4});
+    CHECK(must(a.store->cursor(peer)) > ModSeq{1});
+    plan.rows[0].number = EntryNumber{4};
+    CHECK(!a.store->append_outbox(peer, plan));
+    must(a.store->forget_peer(peer));
+    CHECK(must(a.store->next_number(peer)) == EntryNumber{1});
+}
+
+TEST_CASE("applied numbers are intervals that never touch, as in a model") {
+    Account a;
+    NumberSet model;
+    std::uint32_t seed = 7;
+    auto next = [&] { return seed = seed * 1664525 + 1013904223, (seed >> 16) % 60 + 1; };
+    for (int i = 0; i < 200; ++i) {
+        NumberSet some;
+        std::uint64_t first = next();
+        some.add(first, first + next() / 12);
+        some.add(next());
+        must(a.store->mark_applied(peer, some));
+        model.add(some);
+        REQUIRE(must(a.store->load_applied(peer)) == model);
+    }
+    for (std::uint64_t n = 1; n < 80; ++n)
+        CHECK(must(a.store->is_applied(peer, EntryNumber{n})) == model.contains(n));
+    CHECK(!must(a.store->is_applied(id_of<NodeId>(43), EntryNumber{1})));
+    CHECK(error_of(a.store->mark_applied(peer, numbers({~0ull}))) == ErrorKind::protocol);
+}
+
+TEST_CASE("messages become visible in UID order, once each predecessor is there or gone") {
+    Account a;
+    CHECK(must(a.store->insert_pending(pending(a, 5, 3))));
+    CHECK(must(a.store->insert_pending(pending(a, 1, 0))));
+    CHECK(!must(a.store->insert_pending(pending(a, 1, 0))));
+    must(a.store->set_pending_body(a.inbox.id, Uid{5}, body(5)));
+    CHECK(advance(a).empty());  // 1 has no body
+    CHECK(must(a.store->load_pending(BodyState::missing, 10)).size() == 1);
+    must(a.store->set_pending_body(a.inbox.id, Uid{1}, body(1)));
+    CHECK(advance(a) == uid_list({1}));  // 3 is not known yet
+    CHECK(must(a.store->insert_pending(pending(a, 3, 1))));
+    CHECK(advance(a).empty());
+    must(a.store->set_pending_body(a.inbox.id, Uid{3}, body(3, BodyState::stub)));
+    must(a.store->set_pending_flags(a.inbox.id, Uid{3}, flags("\\Seen")));
+    CHECK(advance(a) == uid_list({3, 5}));
+    CHECK(!must(a.store->insert_pending(pending(a, 4, 3))));  // passed
+
+    auto rows = must(a.store->load_messages(a.inbox.id, range(1, 9), ~0u, 9));
+    REQUIRE(rows.size() == 3);
+    CHECK(rows[0].flags == flags("\\Flagged kw"));
+    CHECK(rows[0].hold == id_of<HoldId>(1));
+    CHECK(rows[0].seal.sha256 == std::string(32, 'h'));
+    CHECK(rows[1].seal.state == SealState::none);
+    CHECK(rows[1].flags == flags("\\Seen"));
+    CHECK(rows[2].texts.bodystructure == "s");
+    CHECK(must(a.store->find_mailbox(a.inbox.id))->visible == Uid{5});
+    a.serial = 100;
+    CHECK(a.add() == Uid{6});
+}
+
+TEST_CASE("what is expunged before it was shown is passed over and its body let go") {
+    Account a;
+    must(a.store->insert_pending(pending(a, 1, 0)));
+    must(a.store->insert_pending(pending(a, 2, 1)));
+    must(a.store->insert_pending(pending(a, 4, 3)));
+    for (std::uint32_t u : {1, 2, 4}) must(a.store->set_pending_body(a.inbox.id, Uid{u}, body(u)));
+    must(a.store->set_pending_gone(a.inbox.id, range(2, 3), t0));
+    CHECK(advance(a) == uid_list({1}));  // 2 is passed; what lies before 3 is not known
+    CHECK(must(a.store->load_pending_releases(9)) ==
+          std::vector<Reference>{{id_of<ObjectId>(2), id_of<HoldId>(2)}});
+    CHECK(!must(a.store->insert_pending(pending(a, 3, 2))));  // announced late: stays gone
+    must(a.store->set_pending_body(a.inbox.id, Uid{3}, body(3)));
+    CHECK(must(a.store->load_pending_releases(9)).size() == 2);
+    CHECK(advance(a) == uid_list({4}));
+    must(a.store->set_pending_gone(a.inbox.id, range(1, 4), t0));  // below the watermark: nothing to remember
+    CHECK(must(a.store->load_pending(BodyState::gone, 9)).empty());
+    CHECK(error_of(a.store->set_pending_gone(a.inbox.id, range(1, 0xffffffff), t0)) == ErrorKind::refused);
+}
+
+TEST_CASE("an own message that takes a pending number supersedes it") {
+    Account a;
+    must(a.store->insert_pending(pending(a, 1, 0)));
+    must(a.store->insert_pending(pending(a, 2, 1)));
+    must(a.store->set_pending_body(a.inbox.id, Uid{1}, body(1)));
+    must(a.store->set_pending_body(a.inbox.id, Uid{2}, body(2)));
+    a.serial = 100;
+    CHECK(a.add() == Uid{1});
+    CHECK(advance(a) == uid_list({2}));
+    CHECK(must(a.store->load_pending_releases(9)) ==
+          std::vector<Reference>{{id_of<ObjectId>(1), id_of<HoldId>(1)}});
+    must(a.store->insert_pending(pending(a, 3, 2)));
+    must(a.store->set_pending_body(a.inbox.id, Uid{3}, body(3)));
+    CHECK(must(a.store->load_references()).references.size() == 3);
+    must(a.store->delete_mailbox(a.inbox.id));
+    CHECK(must(a.store->load_references()).references.empty());
+    CHECK(must(a.store->load_references()).releasing.size() == 4);
+}
+
+TEST_CASE("pieces come in any order and are read in theirs") {
+    Account a;
+    auto id = id_of<EmailId>(1);
+    CHECK(must(a.store->chunk_coverage(id)).total == 0);
+    must(a.store->insert_chunk(id, 6, 10, "ghij"));
+    must(a.store->insert_chunk(id, 0, 10, "ab"));
+    CHECK(!must(a.store->chunk_coverage(id)).complete());
+    CHECK(must(a.store->read_chunk(id, 3)).empty());
+    must(a.store->insert_chunk(id, 0, 10, "abcdefg"));  // cut otherwise the second time
+    must(a.store->insert_chunk(id, 0, 10, "XY"));
+    CHECK(must(a.store->chunk_coverage(id)).complete());
+    std::string whole;
+    while (whole.size() < 10) whole += must(a.store->read_chunk(id, whole.size()));
+    CHECK(whole == "abcdefghij");
+    CHECK(error_of(a.store->insert_chunk(id, 0, 11, "x")) == ErrorKind::protocol);
+    CHECK(error_of(a.store->insert_chunk(id, 9, 10, "xy")) == ErrorKind::protocol);
+    CHECK(error_of(a.store->insert_chunk(id, ~0ull, 10, "xy")) == ErrorKind::protocol);
+    must(a.store->delete_chunks(id));
+    CHECK(must(a.store->chunk_coverage(id)).total == 0);
+}
