@@ -14,6 +14,8 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
 #include <cstring>
+#include <list>
+#include <mutex>
 #include <vector>
 
 #include "net/socket_stream.hpp"
@@ -31,13 +33,14 @@ struct ControlServer::Impl {
     const std::filesystem::path path;
     const ControlHandler handler;
     std::atomic<bool> stopped = false;
-    std::atomic<int> connections = 0;
+    std::mutex mutex;
+    std::list<Notifier> connections;                // told of the stop
     stream_protocol::acceptor* acceptor = nullptr;  // in the accept loop; main executor only
 };
 
 namespace {
 
-constexpr int max_connections = 64;
+constexpr std::size_t max_connections = 64;
 constexpr auto write_time = std::chrono::seconds(30);
 
 std::string system_error(const std::filesystem::path& path, const char* what) {
@@ -74,7 +77,9 @@ Task<std::optional<std::string>> read_line(Stream& stream, std::string& pending)
         }
         searched = pending.size();
         if (pending.size() > max_control_line) co_return std::nullopt;
-        auto count = co_await stream.read_some(buffer, deadline_after(std::chrono::minutes(5)));
+        Wake wake = co_await stream.wait_readable(stop, deadline_after(std::chrono::minutes(5)));
+        if (wake != Wake::readable) co_return std::nullopt;
+        auto count = co_await stream.read_some(buffer, no_deadline);
         if (!count || *count == 0) co_return std::nullopt;
         pending.append(buffer.data(), *count);
     }
@@ -87,16 +92,36 @@ Task<Result<>> send_line(Stream* stream, std::string line) {
     co_return co_await stream->write_all(line, deadline_after(write_time));
 }
 
+// A connection's entry in the server's list.
+template <class ServerImpl>
+struct Registered {
+    ServerImpl& impl;
+    Notifier stop;
+    std::list<Notifier>::iterator entry;
+
+    Registered(ServerImpl& i, Executor executor) : impl(i), stop(std::move(executor)) {
+        std::scoped_lock lock(impl.mutex);
+        entry = impl.connections.insert(impl.connections.end(), stop);
+    }
+    ~Registered() {
+        std::scoped_lock lock(impl.mutex);
+        impl.connections.erase(entry);
+    }
+};
+
+template <class ServerImpl>
+bool is_full(ServerImpl& impl) {
+    std::scoped_lock lock(impl.mutex);
+    return impl.connections.size() >= max_connections;
+}
+
 template <class ServerImpl>
 Task<> serve(std::shared_ptr<ServerImpl> impl, StreamPtr stream) {
-    struct Counted {
-        ServerImpl& impl;
-        ~Counted() { --impl.connections; }
-    } counted{*impl};
+    Registered<ServerImpl> registered(*impl, stream->executor());
     std::string pending;
     ControlReply reply = [s = stream.get()](std::string line) { return send_line(s, std::move(line)); };
     while (!impl->stopped) {
-        std::optional<std::string> line = co_await read_line(*stream, pending);
+        std::optional<std::string> line = co_await read_line(*stream, registered.stop, pending);
         if (!line) co_return;
         co_await impl->handler(std::move(*line), reply);
         auto ended = co_await stream->write_all("\n", deadline_after(write_time));
@@ -120,8 +145,7 @@ Task<> accept_loop(std::shared_ptr<ServerImpl> impl, stream_protocol::acceptor a
             co_await sleep_for(std::chrono::milliseconds(100));
             continue;
         }
-        if (!peer_may_control(socket.native_handle()) || impl->connections >= max_connections) continue;
-        ++impl->connections;
+        if (!peer_may_control(socket.native_handle()) || is_full(*impl)) continue;
         Executor executor = socket.get_executor();
         StreamPtr stream = make_stream(Socket(std::move(socket)), "local");
         impl->runtime.spawn_on(executor, "control", serve(impl, std::move(stream)));
@@ -204,6 +228,10 @@ Result<std::shared_ptr<ControlServer>> ControlServer::open(Runtime& runtime, std
 void ControlServer::stop() {
     if (impl_->stopped.exchange(true)) return;
     ::unlink(impl_->path.c_str());
+    {
+        std::scoped_lock lock(impl_->mutex);
+        for (auto& connection : impl_->connections) connection.notify();
+    }
     asio::post(impl_->runtime.main_executor(), [impl = impl_] {
         error_code ignored;
         if (impl->acceptor) impl->acceptor->close(ignored);

@@ -22,6 +22,7 @@ using ControlReply = std::function<Task<Result<>>(std::string line)>;
 // Runs on some executor of the runtime; may reply any number of times before it ends.
 using ControlHandler = std::function<Task<>(std::string request, ControlReply reply)>;
 
+// Destroy it before the runtime.
 class ControlServer {
   public:
     // Whoever opens it holds the data-dir's lock: a socket left over by a crash is replaced. Mode 0600, and

@@ -80,6 +80,23 @@ TEST_CASE("requests and replies over the control socket") {
     CHECK_FALSE(ControlServer::open(b.runtime, folder.path / std::string(120, 'x'), handle).has_value());
 }
 
+TEST_CASE("an idle control connection does not hold up the end") {
+    Background b;
+    Folder folder;
+    auto path = folder.path / "control";
+    auto server = ControlServer::open(b.runtime, path, handle);
+    REQUIRE(server.has_value());
+    int fd = ::socket(AF_UNIX, SOCK_STREAM, 0);
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::strcpy(address.sun_path, path.c_str());
+    REQUIRE(::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    REQUIRE(eventually([&] { return b.runtime.live() == 2; }));
+    (*server)->stop();
+    CHECK(eventually([&] { return b.runtime.live() == 0; }));
+    ::close(fd);
+}
+
 TEST_CASE("systemd's socket activation and notices") {
     Folder folder;
     auto path = folder.path / "notify";
