@@ -64,9 +64,9 @@ bool peer_may_control(int fd) {
     return peer.uid == 0 || peer.uid == ::geteuid();
 }
 
-// Takes the first whole line off `pending`; reads as long as there is none. Nothing: the end, or too long a
-// line.
-Task<std::optional<std::string>> read_line(Stream& stream, std::string& pending) {
+// Takes the first whole line off `pending`; reads as long as there is none. Nothing: the end, the server's
+// stop, or too long a line.
+Task<std::optional<std::string>> read_line(Stream& stream, Notifier stop, std::string& pending) {
     std::size_t searched = 0;
     std::vector<char> buffer(4096);
     for (;;) {
