@@ -297,7 +297,7 @@ TEST_CASE("check sees what is wrong") {
     CHECK(broken_by("UPDATE mailboxes SET uidnext=2") == 1);
     CHECK(broken_by("UPDATE meta SET highest_modseq=2") == 1);
     CHECK(broken_by("DELETE FROM message_texts WHERE id=1") == 1);
-    CHECK(broken_by("UPDATE messages SET modseq=(SELECT max(modseq) FROM messages)") == 2);
+    CHECK(broken_by("UPDATE messages SET modseq=(SELECT max(modseq) FROM messages)") == 1);
     CHECK(broken_by("INSERT INTO expunged VALUES(1,1,1,1)") == 2);
     CHECK(must(a.store->check([](ObjectId) { return false; })).size() == 2);
 }
@@ -314,6 +314,5 @@ TEST_CASE("a mailbox of 100,000 messages is listed quickly") {
             .count();
     CHECK(snapshot.uids.size() == 100'000);
     CHECK(snapshot.unseen == 50'000);
-    WARN("select_snapshot of 100,000 messages took " << took << " ms");
     CHECK(took < 2000);
 }
