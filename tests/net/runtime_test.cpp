@@ -2,6 +2,7 @@
 
 #include <csignal>
 
+#include "base/co_try.hpp"
 #include "net_support.hpp"
 
 using namespace fwmail;
@@ -139,4 +140,24 @@ TEST_CASE("signals stop and reload") {
     runtime.run(1s);
     CHECK(reloads == 1);
     CHECK(stops == 1);
+}
+
+namespace {
+Task<Result<std::string>> half(std::string text) {
+    co_await sleep_for(1ms);
+    if (text.size() % 2) co_return fail(ErrorKind::refused, "odd: " + text);
+    co_return text.substr(text.size() / 2);
+}
+Task<Result<std::string>> quarter(std::string text) {
+    std::string once = CO_TRY(co_await half(std::move(text)));
+    std::string twice = CO_TRY(co_await half(once));
+    co_return once + twice;
+}
+}  // namespace
+
+TEST_CASE("CO_TRY gives the value or ends with the error") {
+    Background b;
+    CHECK(b.run(quarter("a long text that is on the heap, 40 chars")).error().text.starts_with("odd"));
+    CHECK(b.run(quarter("abcdefgh")) == "efghgh");
+    CHECK(b.run(quarter("abcdef")).error().text == "odd: def");
 }
