@@ -45,7 +45,7 @@ TEST_CASE("values of every type, fallbacks, lists and named sections") {
     CHECK(config->octets("smtp.max-message-size") == 5u << 20);
     CHECK(config->octets("replicate.max-mail-size") == 7u << 20);
     CHECK(config->duration("poll.interval") == std::chrono::minutes(2));
-    CHECK(config->duration("replicate.horizon") == std::chrono::days(90));
+    CHECK(config->duration("smtp.queue-lifetime") == std::chrono::days(5));
     CHECK(config->host_port("smarthost.address") == HostPort{"mail.example", 587});
     CHECK(config->text("smarthost.tls") == "required");
     CHECK(config->text("log-level") == "info");
