@@ -33,6 +33,9 @@ constexpr Option table[] = {
     {"smtp", "max-connections-per-address", count, "20", "SMTP connections at one time from one address"},
     {"smtp", "max-message-size", octets, "100M", "The largest message that is taken"},
     {"smtp", "max-recipients", count, "1000", "Recipients of one message"},
+    {"smtp", "relay-from", text, "",
+     "A numeric address whose mail to anybody is passed on to the smart host; may be repeated", role_core, false,
+     true},
     {"smtp", "queue-lifetime", duration, "5d", "How long sending is tried before the sender is told"},
 
     {"submission", "listen", host_port, "", "Address for submission with STARTTLS, as *:587; may be repeated",
@@ -62,9 +65,11 @@ constexpr Option table[] = {
 
     {"replicate", "max-mail-size", octets, "7M",
      "The largest mail sent to the other server; larger bodies go in parts"},
-    {"replicate", "horizon", duration, "90d", "How far back the first replication goes; 0 is all", role_core},
-    {"replicate", "max-mails-per-hour", count, "600", "Mails an hour to the other server"},
-    {"replicate", "batch-delay", duration, "2s", "How long changes are gathered before they are sent"},
+    {"replicate", "horizon", duration, "0", "How far back the first replication goes; 0 is all", role_core},
+    {"replicate", "max-mails-per-hour", count, "1000", "Mails an hour to the other server"},
+    {"replicate", "resend-after", duration, "10m",
+     "How long an acknowledgement is waited for before a change is sent again", role_core},
+    {"replicate", "batch-delay", duration, "1s", "How long changes are gathered before they are sent"},
     {"replicate", "outer", choice, "ordinary", "Header fields that a sealed message shows outside", role_core,
      false, false, "ordinary|minimal"},
 

@@ -1,0 +1,20 @@
+// The table of roles and commands; no logic.
+#include "roles/dispatch.hpp"
+
+int main(int argc, char** argv) {
+    using namespace fwmail::roles;
+    static constexpr Command commands[] = {
+        {"core", "--config FILE", "the mail server inside: keeps the mail, seals it, sends it to the remote", run_core},
+        {"remote", "--config FILE", "the mail server outside: a sealed copy, read by IMAP", run_remote},
+        {"init", "core|remote --config FILE [--KEY VALUE]...", "write a configuration and make the keys", run_init},
+        {"user", "add|list|passwd|remove ...", "users and their passwords", run_user},
+        {"key", "export NAME ...", "hand out a user's key", run_key},
+        {"link", "invite|accept|list|remove ...", "pair core and remote", run_link},
+        {"open", "[FILE] ...", "open a sealed message to its exact octets", run_open},
+        {"status", "--config FILE [--json]", "links, queue, users, and what to do", run_status},
+        {"demo", "[--once]", "the whole journey on this machine", run_demo},
+        {"help", "[TOPIC]", "the manual pages", run_help},
+        {"version", "", "version and what was built in", run_version},
+    };
+    return dispatch(commands, Arguments(argv + (argc > 0 ? 1 : 0), argv + argc));
+}

@@ -1,0 +1,253 @@
+// fwmail core, fwmail remote: composes a node from its parts and runs it.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+
+#include "base/co_try.hpp"
+#include "net/control.hpp"
+#include "net/listener.hpp"
+#include "roles/command.hpp"
+#include "service/admin.hpp"
+#include "service/imap_driver.hpp"
+#include "service/link_sender.hpp"
+#include "service/mailbox_service.hpp"
+#include "service/poller.hpp"
+#include "service/queue_runner.hpp"
+#include "service/smtp_driver.hpp"
+#include "store/lock.hpp"
+
+namespace fwmail::roles {
+namespace {
+
+namespace json = boost::json;
+using namespace service;
+
+LogLevel log_level(std::string_view name) {
+    return name == "debug" ? LogLevel::debug : name == "warning" ? LogLevel::warning : name == "error" ? LogLevel::error : LogLevel::info;
+}
+
+// Everything of one running node; members in the order in which they need each other.
+class Server {
+  public:
+    Server(NodeRole role, const config::Config& config, Log& log, Secret master_key, Identity identity,
+           net::Runtime& runtime, store::Executor& executor)
+        : config_(config), identity_(std::move(identity)),
+          node_{role, config, log, system_clock(), runtime, executor, identity_.id, std::move(master_key), identity_.key, nullptr,
+                net::Resolver(), {}, {}, net::Notifier(runtime.main_executor()), net::Notifier(runtime.main_executor())},
+          intake_(node_), replica_(node_), receiver_(node_, links_, replica_),
+          poller_(node_, links_, cache_), sender_(node_, links_, receiver_, node_.is_core() ? &poller_ : nullptr, cache_),
+          queue_(node_, intake_, [this](NodeId link, const std::string& error) { sender_.on_mail_done(link, error); }) {}
+
+    Result<> start(store::SystemStore& system) {
+        TRY(node_.directory.reload(system));
+        TRY(links_.reload(system));
+        TRY(load_tls());
+        for (auto& socket : net::take_activated_sockets()) activated_.push_back(socket);
+        TRY(listen("imap", "imap.listen", nullptr));
+        TRY(listen("imaps", "imap.listen-tls", node_.tls));
+        TRY(listen("smtp", "smtp.listen", nullptr));
+        if (listeners_.empty()) return fail(ErrorKind::usage, "nothing to listen on: set listen in [imap] and [smtp]");
+        control_ = TRY(net::ControlServer::open(node_.runtime, config_.path("data-dir") / "control",
+                                                [this](std::string request, net::ControlReply reply) { return answer(std::move(request), std::move(reply)); }));
+        return {};
+    }
+
+    void run() {
+        auto main = node_.runtime.main_executor();
+        node_.runtime.spawn_on(main, "recovery", recover());
+        node_.runtime.spawn_on(main, "queue", queue_.run());
+        node_.runtime.spawn_on(main, "links", sender_.run());
+        node_.runtime.spawn_on(main, "upkeep", upkeep());
+        if (node_.is_core()) node_.runtime.spawn_on(main, "poller", poller_.run());
+        node_.runtime.on_stop([this] { stop(); });
+        node_.runtime.on_reload([this] { reload(); });
+        node_.runtime.catch_signals();
+        for (const auto& line : listening()) node_.log.info(role_name(node_.role), "listens on " + line);
+        (void)net::notify_service_manager("READY=1");
+        node_.runtime.run();
+        node_.log.info(role_name(node_.role), "stopped");
+    }
+
+  private:
+    Result<> load_tls() {
+        auto certificate = config_.path("tls.certificate"), key = config_.path("tls.key");
+        if (certificate.empty() != key.empty()) return fail(ErrorKind::usage, "set both certificate and key in [tls], or neither");
+        if (certificate.empty()) {
+            certificate = config_.path("data-dir") / "tls-certificate.pem";
+            key = config_.path("data-dir") / "tls-key.pem";
+            TRY(net::ensure_self_signed(certificate, key, {node_.host_name()}));
+        }
+        node_.tls = TRY(net::TlsServer::load(certificate, key));
+        return {};
+    }
+
+    Result<> listen(const std::string& name, const std::string& option, std::shared_ptr<net::TlsServer> tls) {
+        bool imap = name.starts_with("imap");
+        std::string section = imap ? "imap" : "smtp";
+        net::ListenerOptions options;
+        options.name = name;
+        options.implicit_tls = std::move(tls);
+        options.max_connections = static_cast<std::size_t>(config_.count(section + ".max-connections"));
+        options.max_connections_per_address = static_cast<std::size_t>(config_.count(section + ".max-connections-per-address"));
+        options.farewell = imap ? "* BYE Too many connections\r\n" : "421 4.3.2 Too many connections, try again later\r\n";
+        net::SessionHandler handler = [this, imap](net::StreamPtr stream) -> net::Task<> {
+            return imap ? serve_imap(node_, std::move(stream)) : serve_smtp(node_, intake_, receiver_, std::move(stream));
+        };
+        for (const auto& socket : activated_)
+            if (socket.name == name) listeners_.push_back(TRY(net::Listener::adopt(node_.runtime, socket.fd, options, handler)));
+        for (const auto& address : config_.host_ports(option))
+            listeners_.push_back(TRY(net::Listener::open(node_.runtime, address, options, handler)));
+        return {};
+    }
+
+    std::vector<std::string> listening() const {
+        std::vector<std::string> lines;
+        for (const auto& listener : listeners_) lines.push_back(listener->name() + " " + listener->address().text());
+        return lines;
+    }
+
+    net::Task<> recover() {
+        auto result = co_await intake_.recover();
+        if (result && !node_.is_core()) result = co_await replica_.recover();
+        if (!result) node_.log.error("recovery", result.error().text);
+    }
+
+    // Small work at long intervals: bodies that nobody holds, digests that have aged.
+    net::Task<> upkeep() {
+        net::Notifier wake(co_await boost::asio::this_coro::executor);
+        auto stop = node_.hub.subscribe(AccountId{}, wake);
+        auto load = [](store::SystemStore& system) { return system.load_users(); };
+        if (auto users = co_await node_.read(store::system_file, load))
+            for (const auto& user : *users) co_await drain_releases(node_, user.id);
+        while (!node_.stopping) {
+            auto job = [now = node_.clock()](store::SystemStore& system) -> Result<> {
+                constexpr std::int64_t day = 86'400'000;
+                TRY(system.prune_digests(UnixMillis{now.value - 8 * day}));
+                TRY(system.collect_garbage(UnixMillis{now.value - 30 * day}));
+                return {};
+            };
+            auto done = co_await node_.write(store::system_file, job);
+            if (!done) node_.log.error("upkeep", done.error().text);
+            (void)co_await wake.wait(net::deadline_after(std::chrono::hours(1)));
+        }
+    }
+
+    void stop() {
+        node_.log.info(role_name(node_.role), "stopping");
+        (void)net::notify_service_manager("STOPPING=1");
+        node_.stopping = true;
+        for (const auto& listener : listeners_) listener->stop();
+        if (control_) control_->stop();
+        node_.hub.stop_all();
+        node_.queue_wake.notify();
+        node_.link_wake.notify();
+    }
+
+    void reload() {
+        auto tls = node_.tls->reload();
+        if (!tls) node_.log.error("tls", tls.error().text);
+        auto job = [this](store::SystemStore& system) -> Result<> {
+            TRY(node_.directory.reload(system));
+            return links_.reload(system);
+        };
+        node_.executor.read(store::system_file, job, [this](Result<> result) {
+            if (!result) node_.log.error("reload", result.error().text);
+            else node_.log.info("reload", "certificates and users are read anew");
+        });
+    }
+
+    net::Task<> answer(std::string text, net::ControlReply reply) {
+        boost::system::error_code error;
+        auto request = json::parse(text, error);
+        if (error || !request.is_object()) {
+            (void)co_await reply(R"({"error":"not a request","kind":"usage"})");
+            co_return;
+        }
+        struct Outcome {
+            json::object answer;
+            bool users, links;
+            std::set<AccountId> accounts;
+        };
+        auto job = [this, request = request.as_object()](store::SystemStore& system) -> Result<Outcome> {
+            AdminContext context{system, config_, node_.master_key, identity_, node_.clock, listening(), false, false, {}};
+            auto done = TRY(execute_admin(context, request));
+            return Outcome{std::move(done), context.users_changed, context.links_changed, context.accounts_changed};
+        };
+        auto outcome = co_await node_.write(store::system_file, std::move(job));
+        if (!outcome) {
+            json::object failed{{"error", outcome.error().text}, {"kind", outcome.error().kind == ErrorKind::usage ? "usage" : "failed"}};
+            (void)co_await reply(json::serialize(failed));
+            co_return;
+        }
+        auto refresh = [this, outcome = *outcome](store::SystemStore& system) -> Result<> {
+            if (outcome.users) TRY(node_.directory.reload(system));
+            if (outcome.links) TRY(links_.reload(system));
+            return {};
+        };
+        auto refreshed = co_await node_.read(store::system_file, std::move(refresh));
+        if (!refreshed) node_.log.error("control", refreshed.error().text);
+        for (auto account : outcome->accounts) node_.hub.changed(account);
+        (void)co_await reply(json::serialize(outcome->answer));
+    }
+
+    const config::Config& config_;
+    Identity identity_;
+    Node node_;
+    LinkTable links_;
+    SealCache cache_;
+    Intake intake_;
+    Replica replica_;
+    LinkReceiver receiver_;
+    Poller poller_;
+    LinkSender sender_;
+    QueueRunner queue_;
+    std::vector<net::ActivatedSocket> activated_;
+    std::vector<std::shared_ptr<net::Listener>> listeners_;
+    std::shared_ptr<net::ControlServer> control_;
+};
+
+Result<> serve(NodeRole role, const Arguments& arguments) {
+    auto config = TRY(config::Config::load(role == NodeRole::core ? config::role_core : config::role_remote, arguments));
+    int log_fd = 2;
+    if (auto path = config.path("log-file"); !path.empty()) {
+        log_fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        if (log_fd < 0) return fail(ErrorKind::usage, "cannot write the log " + path.string());
+    }
+    Log log(log_fd, log_level(config.text("log-level")));
+    auto data_dir = config.path("data-dir");
+    if (!std::filesystem::exists(data_dir / "system.db"))
+        return fail(ErrorKind::usage, data_dir.string() + " has not been set up: run fwmail init " + std::string(role_name(role)));
+    auto lock = TRY(store::Lock::take(data_dir));
+    auto master_key = TRY(load_master_key(data_dir));
+    auto system = TRY(store::SystemStore::open(data_dir));
+    auto identity = TRY(load_identity(*system, master_key));
+    if (identity.role != role) return fail(ErrorKind::usage, "this data-dir belongs to a " + std::string(role_name(identity.role)));
+
+    store::ExecutorOptions options;
+    options.data_dir = data_dir;
+    options.threads = static_cast<unsigned>(config.count("limits.store-threads"));
+    net::Runtime runtime(log, static_cast<unsigned>(config.count("threads")));
+    auto executor = TRY(store::Executor::open(std::move(options)));
+    Server server(role, config, log, std::move(master_key), std::move(identity), runtime, *executor);
+    TRY(server.start(*system));
+    system.reset();
+    server.run();
+    executor.reset();  // its threads complete into the runtime
+    return {};
+}
+
+int run(NodeRole role, const Arguments& arguments) {
+    auto result = serve(role, arguments);
+    return result ? exit_success : report(role_name(role), result.error());
+}
+
+}  // namespace
+
+int run_core(const Arguments& arguments) { return run(NodeRole::core, arguments); }
+int run_remote(const Arguments& arguments) { return run(NodeRole::remote, arguments); }
+
+}  // namespace fwmail::roles

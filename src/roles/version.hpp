@@ -1,0 +1,5 @@
+#pragma once
+
+namespace fwmail::roles {
+inline constexpr const char* version = FWMAIL_VERSION;
+}

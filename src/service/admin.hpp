@@ -1,0 +1,38 @@
+// What the commands do to a node, whether it runs (then through its control socket) or not (then on the opened
+// store). A request is a JSON object with `command`; so is the answer, or it is an Error.
+#pragma once
+
+#include <boost/json.hpp>
+#include <set>
+
+#include "config/config.hpp"
+#include "service/identity.hpp"
+
+namespace fwmail::service {
+
+struct AdminContext {
+    store::SystemStore& system;
+    const config::Config& config;
+    const Secret& master_key;
+    const Identity& identity;
+    Clock clock;
+    std::vector<std::string> listening;  // "imap 127.0.0.1:143"; empty when the node does not run
+    // What was changed, so that a running node takes notice.
+    bool users_changed = false, links_changed = false;
+    std::set<AccountId> accounts_changed;
+
+    std::filesystem::path data_dir() const { return config.path("data-dir"); }
+};
+
+Result<boost::json::object> execute_admin(AdminContext& context, const boost::json::object& request);
+
+// The parts, by area; `command` is without its prefix.
+Result<boost::json::object> admin_user(AdminContext& context, std::string_view command, const boost::json::object& request);
+Result<boost::json::object> admin_key(AdminContext& context, std::string_view command, const boost::json::object& request);
+Result<boost::json::object> admin_link(AdminContext& context, std::string_view command, const boost::json::object& request);
+Result<boost::json::object> admin_status(AdminContext& context);
+
+// The text under `name`, or nothing.
+std::string text_of(const boost::json::object& request, std::string_view name);
+
+}  // namespace fwmail::service

@@ -1,0 +1,86 @@
+// Tells whoever waits that an account has changed: sessions with a mailbox open, the poller.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+
+#include "base/ids.hpp"
+#include "net/runtime.hpp"
+
+namespace fwmail::service {
+
+class ChangeHub {
+  public:
+    // Wakes `notifier` on each change of the account until the subscription goes.
+    class Subscription {
+      public:
+        Subscription() = default;
+        Subscription(ChangeHub& hub, AccountId account, std::uint64_t id) : hub_(&hub), account_(account), id_(id) {}
+        Subscription(Subscription&& other) noexcept { swap(other); }
+        Subscription& operator=(Subscription&& other) noexcept {
+            swap(other);
+            return *this;
+        }
+        ~Subscription() {
+            if (hub_) hub_->unsubscribe(account_, id_);
+        }
+
+      private:
+        void swap(Subscription& other) {
+            std::swap(hub_, other.hub_);
+            std::swap(account_, other.account_);
+            std::swap(id_, other.id_);
+        }
+        ChangeHub* hub_ = nullptr;
+        AccountId account_;
+        std::uint64_t id_ = 0;
+    };
+
+    Subscription subscribe(AccountId account, net::Notifier notifier) {
+        std::lock_guard lock(mutex_);
+        listeners_[account].emplace(++last_id_, std::move(notifier));
+        return {*this, account, last_id_};
+    }
+
+    // From any thread, after the commit.
+    void changed(AccountId account) {
+        std::lock_guard lock(mutex_);
+        if (auto it = listeners_.find(account); it != listeners_.end())
+            for (auto& [id, notifier] : it->second) notifier.notify();
+        dirty_.insert(account);
+        if (poller_) poller_->notify();
+    }
+
+    // Wakes every subscriber of the account zero: sessions, so that they see that the node stops.
+    void stop_all() { changed(AccountId{}); }
+
+    // The poller's: one only.
+    void attach_poller(net::Notifier notifier) {
+        std::lock_guard lock(mutex_);
+        poller_.emplace(std::move(notifier));
+    }
+    std::set<AccountId> take_dirty() {
+        std::lock_guard lock(mutex_);
+        return std::exchange(dirty_, {});
+    }
+
+  private:
+    void unsubscribe(AccountId account, std::uint64_t id) {
+        std::lock_guard lock(mutex_);
+        auto it = listeners_.find(account);
+        if (it == listeners_.end()) return;
+        it->second.erase(id);
+        if (it->second.empty()) listeners_.erase(it);
+    }
+
+    std::mutex mutex_;
+    std::map<AccountId, std::map<std::uint64_t, net::Notifier>> listeners_;
+    std::set<AccountId> dirty_;
+    std::optional<net::Notifier> poller_;
+    std::uint64_t last_id_ = 0;
+};
+
+}  // namespace fwmail::service

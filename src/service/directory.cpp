@@ -1,0 +1,68 @@
+#include "service/directory.hpp"
+
+#include "base/encoding.hpp"
+#include "crypto/scram.hpp"
+
+namespace fwmail::service {
+
+Result<> Directory::reload(store::SystemStore& system) {
+    auto fresh = std::make_shared<Tables>();
+    for (auto& user : TRY(system.load_users())) {
+        if (user.state != store::UserState::active) continue;
+        auto record = std::make_shared<UserRecord>();
+        record->user = user;
+        record->addresses = TRY(system.load_addresses(user.id));
+        for (auto& credential : TRY(system.load_credentials(user.id)))
+            if (!credential.revoked) record->credentials.push_back(std::move(credential));
+        record->keys = TRY(system.load_keys(user.id));
+        for (const auto& key : record->keys) {
+            if (key.retired || record->seal_key) continue;
+            if (auto certificate = crypto::parse_certificate(key.certificate)) record->seal_key = *certificate;
+        }
+        fresh->names[ascii_lower(user.name)] = user.id;
+        for (const auto& address : record->addresses) fresh->addresses[ascii_lower(address)] = user.id;
+        fresh->users[user.id] = std::move(record);
+    }
+    std::lock_guard lock(mutex_);
+    tables_ = std::move(fresh);
+    return {};
+}
+
+std::shared_ptr<const Directory::Tables> Directory::tables() const {
+    std::lock_guard lock(mutex_);
+    return tables_;
+}
+
+std::shared_ptr<const Directory::Snapshot> Directory::snapshot() const {
+    auto all = tables();
+    return {all, &all->users};
+}
+
+std::shared_ptr<const UserRecord> Directory::find(AccountId account) const {
+    auto all = tables();
+    auto it = all->users.find(account);
+    return it == all->users.end() ? nullptr : it->second;
+}
+
+std::shared_ptr<const UserRecord> Directory::find_login(std::string_view name) const {
+    auto all = tables();
+    std::string key = ascii_lower(name);
+    if (auto it = all->names.find(key); it != all->names.end()) return find(it->second);
+    return find_address(name);
+}
+
+std::shared_ptr<const UserRecord> Directory::find_address(std::string_view address) const {
+    auto all = tables();
+    auto it = all->addresses.find(ascii_lower(address));
+    return it == all->addresses.end() ? nullptr : find(it->second);
+}
+
+bool password_matches(const UserRecord& user, const Secret& password) {
+    for (const auto& credential : user.credentials) {
+        auto verifier = crypto::ScramVerifier::from_text(credential.verifier);
+        if (verifier && crypto::check_password(*verifier, password)) return true;
+    }
+    return false;
+}
+
+}  // namespace fwmail::service

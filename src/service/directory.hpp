@@ -1,0 +1,53 @@
+// Who has an account here: a snapshot of users, addresses, password verifiers and keys, replaced as a whole.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/secret.hpp"
+#include "crypto/openpgp_key.hpp"
+#include "store/system_store.hpp"
+
+namespace fwmail::service {
+
+struct UserRecord {
+    store::User user;
+    std::vector<std::string> addresses;
+    std::vector<store::Credential> credentials;  // not revoked
+    std::vector<store::UserKey> keys;            // newest first
+    std::optional<crypto::PublicKey> seal_key;   // the newest one that is not retired
+};
+
+class Directory {
+  public:
+    using Snapshot = std::map<AccountId, std::shared_ptr<const UserRecord>>;
+
+    // Reads everything anew. Active users only.
+    Result<> reload(store::SystemStore& system);
+
+    std::shared_ptr<const Snapshot> snapshot() const;
+    std::shared_ptr<const UserRecord> find(AccountId account) const;
+    // By login name or any address, ignoring case.
+    std::shared_ptr<const UserRecord> find_login(std::string_view name) const;
+    std::shared_ptr<const UserRecord> find_address(std::string_view address) const;
+
+  private:
+    struct Tables {
+        Snapshot users;
+        std::map<std::string, AccountId, std::less<>> names, addresses;  // lower-case
+    };
+    std::shared_ptr<const Tables> tables() const;
+
+    mutable std::mutex mutex_;
+    std::shared_ptr<const Tables> tables_ = std::make_shared<Tables>();
+};
+
+// Whether the password is one of the user's. Costs milliseconds: call it on a store thread.
+bool password_matches(const UserRecord& user, const Secret& password);
+
+}  // namespace fwmail::service

@@ -1,0 +1,135 @@
+#include "service/imap_driver.hpp"
+
+#include <array>
+#include <deque>
+
+#include "base/co_try.hpp"
+#include "imap/server_session.hpp"
+#include "service/mailbox_service.hpp"
+
+namespace fwmail::service {
+namespace {
+
+constexpr std::size_t flush_at = 64 * 1024;
+constexpr auto write_time = std::chrono::minutes(5);  // for one buffer to a slow reader
+
+bool is_loopback(std::string_view address) { return address.starts_with("127.") || address == "::1"; }
+
+class ImapConnection {
+  public:
+    ImapConnection(Node& node, net::StreamPtr stream)
+        : node_(node), stream_(std::move(stream)), changed_(stream_->executor()),
+          stop_(node.hub.subscribe(AccountId{}, changed_)), service_(node, stream_->peer_address(), changed_),
+          session_(options()) {}
+
+    net::Task<> run() {
+        auto connected = std::chrono::steady_clock::now();
+        last_input_ = connected;
+        auto result = co_await perform(session_.start());
+        while (result && !closed_) {
+            auto deadline = session_.deadline();
+            auto from = deadline.from == imap::Deadline::From::connected ? connected : last_input_;
+            auto wake = co_await stream_->wait_readable(changed_, from + deadline.after);
+            if (node_.stopping) {
+                result = co_await perform(session_.on_shutdown());
+            } else if (wake == net::Wake::notified) {
+                result = co_await perform(session_.on_mailbox_changed());
+            } else if (wake == net::Wake::deadline) {
+                result = co_await perform(session_.on_deadline());
+            } else {
+                result = co_await read_and_perform();
+            }
+        }
+        if (result) (void)co_await stream_->shutdown(net::deadline_after(std::chrono::seconds(5)));
+    }
+
+  private:
+    imap::ServerOptions options() const {
+        imap::ServerOptions options;
+        options.tls_active = stream_->tls();
+        options.starttls_available = !stream_->tls() && node_.tls != nullptr;
+        options.plaintext_login_allowed = is_loopback(stream_->peer_address());
+        options.greeting_name = node_.host_name();
+        options.append_limit = node_.config.octets("smtp.max-message-size");
+        return options;
+    }
+
+    net::Task<Result<>> read_and_perform() {
+        auto got = co_await stream_->read_some(buffer_, net::deadline_after(write_time));
+        if (!got) co_return std::unexpected(got.error());
+        if (*got == 0) co_return fail(ErrorKind::temporary, "the client has gone");
+        last_input_ = std::chrono::steady_clock::now();
+        co_return co_await perform(session_.on_bytes({buffer_.data(), *got}));
+    }
+
+    net::Task<Result<>> flush() {
+        if (out_.empty()) co_return Result<>();
+        std::string octets = std::move(out_);
+        out_.clear();
+        co_return co_await stream_->write_all(octets, net::deadline_after(write_time));
+    }
+
+    net::Task<Result<>> perform(imap::Actions actions) {
+        std::deque<imap::Action> todo(std::make_move_iterator(actions.begin()), std::make_move_iterator(actions.end()));
+        while (!todo.empty() && !closed_) {
+            imap::Action action = std::move(todo.front());
+            todo.pop_front();
+            imap::Actions more;
+            if (auto* send = std::get_if<imap::Send>(&action)) {
+                out_ += send->octets;
+                if (out_.size() >= flush_at) CO_TRY(co_await flush());
+            } else if (auto* object = std::get_if<imap::SendObject>(&action)) {
+                CO_TRY(co_await send_object(object->range));
+            } else if (auto* ask = std::get_if<imap::Ask>(&action)) {
+                auto reply = co_await service_.execute(std::move(ask->request));
+                more = session_.on_reply(std::move(reply));
+            } else if (auto* data = std::get_if<imap::AppendData>(&action)) {
+                co_await service_.append_data(std::move(data->octets));
+            } else if (std::holds_alternative<imap::AppendAbort>(action)) {
+                service_.append_abort();
+            } else if (std::holds_alternative<imap::StartTls>(action)) {
+                CO_TRY(co_await flush());
+                CO_TRY(co_await stream_->start_tls_server(node_.tls, net::deadline_after(std::chrono::seconds(30))));
+                more = session_.on_tls_started();
+            } else {
+                closed_ = true;
+            }
+            for (auto& next : more) todo.push_back(std::move(next));
+        }
+        co_return co_await flush();
+    }
+
+    net::Task<Result<>> send_object(imap::ObjectRange range) {
+        CO_TRY(co_await flush());
+        while (range.length) {
+            std::uint64_t want = std::min<std::uint64_t>(range.length, store::chunk_size);
+            auto job = [range, want](store::SystemStore& system) { return system.read_object(range.object, range.offset, want); };
+            std::string octets = CO_TRY(co_await node_.read(store::system_file, job));
+            if (octets.size() != want) co_return fail(ErrorKind::internal, "a stored message is shorter than its size says");
+            CO_TRY(co_await stream_->write_all(octets, net::deadline_after(write_time)));
+            range.offset += want;
+            range.length -= want;
+        }
+        co_return Result<>();
+    }
+
+    Node& node_;
+    net::StreamPtr stream_;
+    net::Notifier changed_;
+    ChangeHub::Subscription stop_;
+    MailboxService service_;
+    imap::ServerSession session_;
+    std::array<char, 16 * 1024> buffer_;
+    std::string out_;
+    std::chrono::steady_clock::time_point last_input_;
+    bool closed_ = false;
+};
+
+}  // namespace
+
+net::Task<> serve_imap(Node& node, net::StreamPtr stream) {
+    auto connection = std::make_unique<ImapConnection>(node, std::move(stream));
+    co_await connection->run();
+}
+
+}  // namespace fwmail::service

@@ -1,0 +1,131 @@
+#include "service/link_receiver.hpp"
+
+#include <algorithm>
+
+#include "base/co_try.hpp"
+#include "base/hooks.hpp"
+#include "crypto/openpgp_message.hpp"
+#include "sync/node_mail.hpp"
+
+namespace fwmail::service {
+namespace {
+
+constexpr std::int64_t replay_window = 7 * 86'400'000ll;
+
+std::string frame_digest(const sync::FrameId& id) {
+    auto digest = crypto::sha256("frame:" + std::string(id.octets()));
+    return std::string(crypto::view_of(digest));
+}
+
+}  // namespace
+
+net::Task<Result<>> LinkReceiver::receive(NodeId peer, std::string mail) {
+    auto record = table_.find(peer);
+    if (!record) co_return fail(ErrorKind::refused, "the link is no longer active");
+    if (node_.is_core() && !sync::looks_like_node_mail(mail)) {
+        // A notification about a mail of ours, most likely: a hint, never an answer.
+        node_.log.info("link", "mail that is no node mail came to the address of link " + record->link.name + "; it is dropped");
+        co_return Result<>();
+    }
+    auto frame = co_await open(*record, std::move(mail));
+    Result<> result;
+    if (frame) result = co_await apply(*record, std::move(*frame));
+    else result = fail(frame.error());
+    if (!result && result.error().kind != ErrorKind::temporary && result.error().kind != ErrorKind::internal)
+        co_await note_refusal(*record, result.error().text);
+    if (!result && result.error().kind == ErrorKind::internal)
+        node_.log.error("link", "a frame could not be applied: " + result.error().text);
+    co_return result;
+}
+
+net::Task<> LinkReceiver::note_refusal(LinkRecord record, std::string reason) {
+    node_.log.warning("link", "mail to link " + record.link.name + " is refused: " + reason);
+    auto job = [record, reason, now = node_.clock()](store::SystemStore& system) -> Result<> {
+        TRY(system.add_refusal(now, "link " + record.link.name, reason));
+        return system.note_link_mail(record.link.peer, store::LinkEvent::refused, now, reason);
+    };
+    auto noted = co_await node_.write(store::system_file, std::move(job));
+    if (!noted) node_.log.error("link", noted.error().text);
+}
+
+net::Task<Result<sync::Frame>> LinkReceiver::open(LinkRecord record, std::string mail) {
+    auto job = [this, record, mail = std::move(mail)](store::SystemStore& system) -> Result<sync::Frame> {
+        auto envelope = TRY(sync::parse_node_mail(mail));
+        auto opened = crypto::open(envelope.content, {&node_.key, 1}, {&record.peer_key, 1});
+        if (!opened) return fail(ErrorKind::refused, "it cannot be opened: " + opened.error().text);
+        if (opened->signature != crypto::SignatureStatus::valid || opened->valid_signer != record.peer_key.fingerprint)
+            return fail(ErrorKind::refused, "it is not signed by the linked node");
+        auto frame = TRY(sync::parse_frame(opened->plain));
+        if (frame.to != node_.id || frame.from != record.link.peer) return fail(ErrorKind::refused, "it is for another node");
+        if (TRY(system.seen_within(frame_digest(frame.id), UnixMillis{node_.clock().value - replay_window})))
+            return fail(ErrorKind::refused, "it has been received before");
+        return frame;
+    };
+    co_return co_await node_.read(store::system_file, std::move(job));
+}
+
+net::Task<Result<>> LinkReceiver::apply(LinkRecord record, sync::Frame frame) {
+    for (auto& section : frame.sections) {
+        auto check = sync::check_epochs(record.own_epoch, record.peer_epoch, section);
+        if (check.first) {
+            auto remember = [this, record, epoch = section.epoch](store::SystemStore& system) -> Result<> {
+                auto link = TRY(system.find_link(record.link.peer));
+                if (!link) return fail(ErrorKind::refused, "the link is gone");
+                link->peer_epoch = epoch_octets(epoch);
+                TRY(system.save_link(*link));
+                return table_.reload(system);
+            };
+            CO_TRY(co_await node_.write(store::system_file, std::move(remember)));
+            record.peer_epoch = section.epoch;
+        }
+        if (!check.reason.empty() && !check.entries) co_return fail(ErrorKind::refused, check.reason);
+        if (check.acks && !section.acks.empty()) {
+            auto settle = [peer = record.link.peer, acks = section.acks](store::AccountStore& account) {
+                return account.acknowledge(peer, acks);
+            };
+            CO_TRY(co_await node_.write(section.account, std::move(settle)));
+            node_.link_wake.notify();
+        }
+        if (!section.ack_only() || !section.voids.empty()) {
+            if (node_.is_core()) co_return fail(ErrorKind::refused, "this core takes no entries from a remote yet");
+            auto applied = section;
+            CO_TRY(co_await replica_.apply(record.link.peer, std::move(applied)));
+            std::lock_guard lock(mutex_);
+            acks_[{record.link.peer, section.account}].on_section(section, node_.clock());
+        }
+    }
+    crash_point("link.applied");
+    auto note = [peer = record.link.peer, id = frame.id, now = node_.clock()](store::SystemStore& system) -> Result<> {
+        store::SpoolRequest seen;
+        seen.digest = frame_digest(id);
+        seen.now = now;
+        seen.repeat_since = UnixMillis{now.value - replay_window};
+        TRY(system.spool_message(seen));
+        return system.note_link_mail(peer, store::LinkEvent::received, now);
+    };
+    CO_TRY(co_await node_.write(store::system_file, std::move(note)));
+    node_.link_wake.notify();
+    co_return Result<>();
+}
+
+std::vector<LinkReceiver::AckDue> LinkReceiver::take_due_acks(UnixMillis now, std::optional<UnixMillis>& next) {
+    std::vector<AckDue> due;
+    std::lock_guard lock(mutex_);
+    for (auto it = acks_.begin(); it != acks_.end();) {
+        auto when = it->second.due();
+        if (when && *when > now) {
+            if (!next || *when < *next) next = *when;
+            ++it;
+            continue;
+        }
+        if (when) {
+            auto row = std::ranges::find(due, it->first.first, &AckDue::peer);
+            if (row == due.end()) row = due.insert(due.end(), AckDue{it->first.first, {}});
+            row->accounts.push_back(it->first.second);
+        }
+        it = acks_.erase(it);
+    }
+    return due;
+}
+
+}  // namespace fwmail::service

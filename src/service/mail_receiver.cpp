@@ -1,0 +1,173 @@
+#include "service/mail_receiver.hpp"
+
+#include <algorithm>
+
+#include "base/co_try.hpp"
+#include "base/hooks.hpp"
+#include "mime/date.hpp"
+#include "service/message_texts.hpp"
+#include "service/queue_runner.hpp"
+#include "smtp/received.hpp"
+#include "sync/frame_builder.hpp"
+
+namespace fwmail::service {
+namespace {
+
+constexpr std::size_t head_limit = 64 * 1024;
+constexpr std::size_t node_mail_limit = sync::most_max_mail_size + (1 << 20);
+constexpr std::int64_t repeat_window = 86'400'000;
+
+smtp::Reply reply(int code, std::uint16_t subject, std::uint16_t detail, std::string text) {
+    return {code, {static_cast<std::uint16_t>(code / 100), subject, detail}, std::move(text)};
+}
+
+smtp::Reply reply_of(const Error& error) {
+    switch (error.kind) {
+        case ErrorKind::usage:
+        case ErrorKind::protocol:
+        case ErrorKind::refused:
+            return reply(550, 7, 1, error.text);
+        case ErrorKind::temporary:
+            return reply(452, 3, 1, error.text);
+        case ErrorKind::internal:
+            return reply(451, 3, 0, "this server has trouble of its own, try again later");
+    }
+    return reply(451, 3, 0, "try again later");
+}
+
+}  // namespace
+
+net::Task<smtp::Reply> MailReceiver::begin(smtp::MailFrom request) {
+    transaction_.emplace(Transaction{});
+    transaction_->sender = std::move(request.reverse_path);
+    co_return reply(250, 1, 0, "the sender is noted");
+}
+
+bool MailReceiver::may_relay() const {
+    auto allowed = node_.config.list("smtp.relay-from");
+    return std::ranges::find(allowed, peer_) != allowed.end();
+}
+
+net::Task<smtp::Reply> MailReceiver::recipient(smtp::RcptTo request) {
+    auto& mail = *transaction_;
+    std::string address = request.forward_path.text();
+    if (auto link = links_.find_address(address)) {
+        if (!mail.local.empty() || !mail.relayed.empty() || mail.link)
+            co_return reply(452, 5, 3, "this recipient wants a mail of its own");
+        mail.link = *link;
+        co_return reply(250, 1, 5, "the link is known");
+    }
+    if (!node_.is_core())
+        co_return reply(550, 7, 1, "This server takes mail from its core server only");
+    if (mail.link) co_return reply(452, 5, 3, "the recipient before wants a mail of its own");
+    if (auto user = node_.directory.find_address(address)) {
+        if (std::ranges::none_of(mail.local, [&](const auto& r) { return r.first == user->user.id; }))
+            mail.local.emplace_back(user->user.id, address);
+        co_return reply(250, 1, 5, "the recipient is known");
+    }
+    auto domains = node_.config.list("domain");
+    bool ours = std::ranges::any_of(domains, [&](const auto& d) { return equal_ignoring_case(d, request.forward_path.domain); });
+    if (ours || request.forward_path.domain.empty())
+        co_return reply(550, 1, 1, "There is no user <" + address + "> here");
+    if (!may_relay()) co_return reply(550, 7, 1, "This server does not relay mail for you to <" + address + ">");
+    mail.relayed.push_back(address);
+    co_return reply(250, 1, 5, "the mail will be passed on");
+}
+
+net::Task<smtp::Reply> MailReceiver::data(std::string helo, std::string protocol) {
+    auto& mail = *transaction_;
+    mail.arrived = node_.clock();
+    mail.email_id = make_email_id(mail.arrived);
+    if (mail.link) co_return reply(354, 0, 0, "go on");
+    mail.body.emplace(node_);
+    mail.digest.update(mail.sender.text() + '\0');
+    for (const auto& [account, address] : mail.local) mail.digest.update(address + '\0');
+    for (const auto& address : mail.relayed) mail.digest.update(address + '\0');
+    smtp::ReceivedInfo info;
+    info.helo = std::move(helo);
+    info.peer = peer_;
+    info.by = node_.host_name();
+    info.protocol = std::move(protocol);
+    info.id = mail.email_id.hex();
+    if (mail.local.size() + mail.relayed.size() == 1)
+        info.recipient = mail.local.empty() ? mail.relayed.front() : mail.local.front().second;
+    info.date = mime::write_date({mail.arrived.value / 1000, 0});
+    std::string prefix = mail.local.empty() ? "" : "Return-Path: <" + mail.sender.text() + ">\r\n";
+    prefix += smtp::write_received(info);
+    prefix += "FWMail-Id: " + mail.email_id.hex() + "\r\n";
+    (void)co_await mail.body->feed(std::move(prefix));  // an error stays for the end
+    co_return reply(354, 0, 0, "go on");
+}
+
+net::Task<> MailReceiver::chunk(std::string octets) {
+    auto& mail = *transaction_;
+    if (mail.link) {
+        if (mail.node_mail.size() + octets.size() > node_mail_limit) mail.node_mail_too_large = true;
+        else mail.node_mail += octets;
+        co_return;
+    }
+    mail.digest.update(octets);
+    if (mail.head.size() < head_limit) mail.head.append(octets, 0, head_limit - mail.head.size());
+    (void)co_await mail.body->feed(mail.stripper.add(octets));
+}
+
+net::Task<smtp::Reply> MailReceiver::end() {
+    Transaction mail = std::move(*transaction_);
+    transaction_.reset();
+    if (mail.link) {
+        if (mail.node_mail_too_large) co_return reply(552, 3, 4, "a node mail of this size is never sent");
+        auto taken = co_await links_.receive(*mail.link, std::move(mail.node_mail));
+        if (!taken) co_return reply_of(taken.error());
+        co_return reply(250, 0, 0, "the frame is applied");
+    }
+    if (smtp::is_mail_loop(mail.head)) co_return reply(554, 4, 6, "this mail has been through too many servers: it runs in a circle");
+    auto stored = co_await store(mail);
+    if (!stored) {
+        node_.log.error("smtp", "mail from " + peer_ + " could not be stored: " + stored.error().text);
+        co_return reply_of(stored.error());
+    }
+    co_return reply(250, 0, 0, "stored as " + mail.email_id.hex());
+}
+
+net::Task<Result<>> MailReceiver::store(Transaction& mail) {
+    CO_TRY(co_await mail.body->feed(mail.stripper.finish()));
+    auto written = CO_TRY(co_await mail.body->finish());
+    store::SpoolRequest request;
+    request.object = written.object;
+    auto digest = mail.digest.finish();
+    request.digest = std::string(crypto::view_of(digest));
+    request.now = mail.arrived;
+    request.repeat_since = UnixMillis{mail.arrived.value - repeat_window};
+    auto texts = message_texts(written.root);
+    for (const auto& [account, address] : mail.local) {
+        store::SpoolRow row;
+        row.delivery = make_id<store::HoldIdTag>(mail.arrived);
+        row.account = account;
+        row.email_id = mail.email_id;
+        row.received = mail.arrived;
+        row.envelope_sender = mail.sender.text();
+        row.texts = texts;
+        row.size = written.size;
+        request.rows.push_back(std::move(row));
+    }
+    std::optional<store::QueueItem> relay;
+    if (!mail.relayed.empty()) {
+        relay = new_queue_item(node_, store::QueueKind::mail, mail.sender.text(), mail.relayed);
+        relay->object = written.object;
+    }
+    std::size_t size = written.content ? written.content->size() : 0;
+    auto job = [request = std::move(request), relay, content = std::move(written.content)](store::SystemStore& system) -> Result<> {
+        if (content) TRY(system.put_object(request.object, *content, request.now));
+        auto spooled = TRY(system.spool_message(request));
+        if (relay && spooled == store::Spooled::stored) TRY(system.enqueue(*relay));
+        return {};
+    };
+    crash_point("smtp.before-store");
+    CO_TRY(co_await node_.write(store::system_file, std::move(job), size));
+    crash_point("smtp.stored");
+    for (const auto& [account, address] : mail.local) intake_.wake(account);
+    if (relay) node_.queue_wake.notify();
+    co_return Result<>();
+}
+
+}  // namespace fwmail::service

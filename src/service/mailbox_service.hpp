@@ -1,0 +1,88 @@
+// Answers what an IMAP session asks (imap/backend.hpp), from the store. One a session.
+#pragma once
+
+#include <map>
+#include <optional>
+
+#include "imap/backend.hpp"
+#include "service/body_writer.hpp"
+#include "service/node.hpp"
+
+namespace fwmail::service {
+
+class MailboxService {
+  public:
+    // `changed` is notified of changes in the account once somebody is logged in.
+    MailboxService(Node& node, std::string peer, net::Notifier changed)
+        : node_(node), peer_(std::move(peer)), changed_(std::move(changed)) {}
+
+    net::Task<imap::Reply> execute(imap::Request request);
+    // Octets of the message that AppendBegin announced.
+    net::Task<> append_data(std::string octets);
+    void append_abort() { append_.reset(); }
+    bool logged_in() const { return account_.has_value(); }
+
+  private:
+    template <class T>
+    using Answer = net::Task<Result<T>>;
+    using R = imap::Reply;
+
+    net::Task<Result<R>> on(imap::Authenticate request);
+    net::Task<Result<R>> on(imap::ListMailboxes request);
+    net::Task<Result<R>> on(imap::Select request);
+    net::Task<Result<R>> on(imap::Unselect request);
+    net::Task<Result<R>> on(imap::Create request);
+    net::Task<Result<R>> on(imap::Delete request);
+    net::Task<Result<R>> on(imap::Rename request);
+    net::Task<Result<R>> on(imap::Subscribe request);
+    net::Task<Result<R>> on(imap::Status request);
+    net::Task<Result<R>> on(imap::AppendBegin request);
+    net::Task<Result<R>> on(imap::AppendEnd request);
+    net::Task<Result<R>> on(imap::Fetch request);
+    net::Task<Result<R>> on(imap::FetchMore request);
+    net::Task<Result<R>> on(imap::Store request);
+    net::Task<Result<R>> on(imap::Copy request);
+    net::Task<Result<R>> on(imap::Expunge request);
+    net::Task<Result<R>> on(imap::Search request);
+    net::Task<Result<R>> on(imap::Poll request);
+
+    net::Task<Result<R>> next_batch();
+    net::Task<Result<store::Mailbox>> find(std::string name);
+    net::Task<Result<>> mark_seen(imap::FetchBatch& batch);
+    net::Task<Result<>> read_small_pieces(imap::FetchBatch& batch);
+    Result<> writable() const;
+    net::Task<> release_bodies();
+    void note_own(Uid uid, ModSeq modseq) { own_changes_[uid] = modseq; }
+
+    struct Selection {
+        MailboxId mailbox;
+        UidValidity uidvalidity;
+        ModSeq told;  // all changes up to here have been told
+        bool read_only = false;
+    };
+    struct FetchRun {
+        imap::Fetch request;
+        Uid after;
+    };
+    struct AppendRun {
+        store::Mailbox mailbox;
+        FlagSet flags;
+        UnixMillis date;
+        BodyWriter writer;
+    };
+
+    Node& node_;
+    std::string peer_;
+    net::Notifier changed_;
+    ChangeHub::Subscription subscription_;
+    std::optional<AccountId> account_;
+    std::optional<Selection> selected_;
+    std::optional<FetchRun> fetch_;
+    std::optional<AppendRun> append_;
+    std::map<Uid, ModSeq> own_changes_;  // made through this session: Poll need not repeat them
+};
+
+// Hands released bodies of an account from its journal to the body store. Repeatable.
+net::Task<> drain_releases(Node& node, AccountId account);
+
+}  // namespace fwmail::service

@@ -1,0 +1,16 @@
+// What the store keeps of a message beside its octets: computed once, when it arrives.
+#pragma once
+
+#include "imap/writer.hpp"
+#include "mime/serialize.hpp"
+#include "mime/structure.hpp"
+#include "store/types.hpp"
+
+namespace fwmail::service {
+
+inline store::MessageTexts message_texts(const mime::Part& root) {
+    return {imap::write_envelope(root.envelope.value_or(mime::Envelope{})), imap::write_body(root),
+            imap::write_bodystructure(root), mime::write_part(root)};
+}
+
+}  // namespace fwmail::service

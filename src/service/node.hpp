@@ -1,0 +1,56 @@
+// What the parts of a running core or remote share. Built by the role, handed to the services.
+#pragma once
+
+#include <atomic>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/clock.hpp"
+#include "base/log.hpp"
+#include "base/random.hpp"
+#include "config/config.hpp"
+#include "crypto/openpgp_key.hpp"
+#include "net/dns.hpp"
+#include "net/runtime.hpp"
+#include "net/tls.hpp"
+#include "service/await_store.hpp"
+#include "service/change_hub.hpp"
+#include "service/directory.hpp"
+#include "store/executor.hpp"
+
+namespace fwmail::service {
+
+enum class NodeRole { core, remote };
+
+struct Node {
+    NodeRole role;
+    const config::Config& config;
+    Log& log;
+    Clock clock;
+    net::Runtime& runtime;
+    store::Executor& executor;
+    NodeId id;
+    Secret master_key;             // 32 octets: seals secrets at rest
+    crypto::SecretKey key;         // the node's own, for its links
+    std::shared_ptr<net::TlsServer> tls;
+    net::Resolver resolver;
+    Directory directory;
+    ChangeHub hub;
+    net::Notifier queue_wake, link_wake;  // mail to send; entries or acknowledgements to send
+    std::atomic<bool> stopping = false;
+
+    std::string host_name() const { return config.text("host-name"); }
+    bool is_core() const { return role == NodeRole::core; }
+
+    template <class Key, class Job>
+    auto write(Key key, Job job, std::size_t octets = 0) {
+        return store_write(executor, key, std::move(job), octets);
+    }
+    template <class Key, class Job>
+    auto read(Key key, Job job) {
+        return store_read(executor, key, std::move(job));
+    }
+};
+
+}  // namespace fwmail::service

@@ -1,0 +1,8 @@
+// What a row of the outbox stands for. The entry itself is made when it is sent, from the state as it is then.
+#pragma once
+
+namespace fwmail::service {
+
+enum OutboxKind : int { outbox_account = 1, outbox_mailbox, outbox_message, outbox_chunk, outbox_flags, outbox_expunge };
+
+}  // namespace fwmail::service

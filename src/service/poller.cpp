@@ -1,0 +1,366 @@
+#include "service/poller.hpp"
+
+#include <algorithm>
+
+#include "base/co_try.hpp"
+#include "base/hooks.hpp"
+#include "crypto/box.hpp"
+#include "service/outbox_kinds.hpp"
+#include "sync/entries.hpp"
+#include "sync/frame_builder.hpp"
+
+namespace fwmail::service {
+namespace {
+
+constexpr std::size_t batch = 64;              // new messages planned at a time
+constexpr std::size_t changes_batch = 5000;    // flag changes and expunges planned at a time
+constexpr std::size_t cache_octets = 32 << 20;
+constexpr std::size_t cache_object = 1 << 20;  // larger objects are sealed again when they are sent
+
+std::string_view view_of(const Octets32& octets) { return {reinterpret_cast<const char*>(octets.data()), octets.size()}; }
+
+std::string mailboxes_cursor(NodeId peer) { return "mailboxes-cursor:" + peer.hex(); }
+
+}  // namespace
+
+void SealCache::put(AccountId account, EmailId email, std::string packed) {
+    if (packed.size() > cache_object) return;
+    std::lock_guard lock(mutex_);
+    if (octets_ + packed.size() > cache_octets) {
+        entries_.clear();
+        octets_ = 0;
+    }
+    std::size_t size = packed.size();
+    if (entries_.emplace(std::pair(account, email), std::make_shared<const std::string>(std::move(packed))).second) octets_ += size;
+}
+
+SealCache::Octets SealCache::take(AccountId account, EmailId email) {
+    std::lock_guard lock(mutex_);
+    auto it = entries_.find({account, email});
+    if (it == entries_.end()) return nullptr;
+    Octets found = std::move(it->second);
+    octets_ -= found->size();
+    entries_.erase(it);
+    return found;
+}
+
+SealOrder seal_order(const Node& node, const store::Message& message, const Octets32& seed) {
+    SealOrder order;
+    order.email_id = message.email_id;
+    order.seed = seed;
+    order.date = message.date;
+    order.outer = node.config.text("replicate.outer") == "minimal" ? OuterHeader::minimal : OuterHeader::ordinary;
+    return order;
+}
+
+Result<std::string> account_entry_octets(store::SystemStore& system, AccountId account) {
+    auto user = TRY(system.find_user(account));
+    if (!user) return fail(ErrorKind::internal, "an account has no user");
+    sync::AccountEntry entry;
+    entry.name = user->name;
+    entry.removed = user->state == store::UserState::removed;
+    entry.addresses = TRY(system.load_addresses(account));
+    std::ranges::sort(entry.addresses);
+    if (!entry.removed)
+        for (const auto& credential : TRY(system.load_credentials(account)))
+            if (!credential.revoked && credential.kind == store::CredentialKind::outside)
+                entry.verifiers.push_back({std::to_string(credential.id), credential.label, credential.verifier});
+    for (const auto& key : TRY(system.load_keys(account)))
+        if (!key.retired) entry.certificates.push_back(key.certificate);
+    return sync::encode_entry(entry);
+}
+
+struct Poller::Look {
+    std::vector<store::Mailbox> mailboxes;                       // whose attributes changed
+    std::map<MailboxId, std::vector<store::Message>> added;      // to plan, by UID
+    std::map<MailboxId, Uid> planned;                            // before this round
+    std::vector<store::ChangedMessage> flags, expunged;
+    ModSeq cursor;      // after this round
+    bool more = false;  // the cursor stays; there is more to plan
+};
+
+struct Poller::SealedMessage {
+    Uid uid;
+    EmailId email_id;
+    ObjectId object;
+    store::Seal seal;
+    std::uint64_t packed_size = 0;
+};
+
+net::Task<> Poller::run() {
+    net::Notifier wake(co_await boost::asio::this_coro::executor);
+    node_.hub.attach_poller(wake);
+    bool all = true;
+    while (!node_.stopping) {
+        std::set<AccountId> accounts = node_.hub.take_dirty();
+        if (all) {
+            auto load = [](store::SystemStore& system) { return system.load_users(); };
+            auto users = co_await node_.read(store::system_file, load);
+            if (users)
+                for (const auto& user : *users) accounts.insert(user.id);
+        }
+        accounts.erase(AccountId{});
+        for (auto account : accounts) {
+            if (node_.stopping) break;
+            auto polled = co_await poll(account);
+            if (!polled) {
+                node_.log.error("poller", polled.error().text);
+                co_await net::sleep_for(std::chrono::seconds(1));
+            }
+        }
+        if (!accounts.empty()) node_.link_wake.notify();
+        auto interval = node_.config.duration("poll.interval");
+        bool woken = co_await wake.wait(net::deadline_after(interval.count() ? interval : std::chrono::seconds(60)));
+        all = !woken;
+    }
+}
+
+std::set<AccountId> Poller::take_planned() {
+    std::lock_guard lock(mutex_);
+    return std::exchange(planned_, {});
+}
+
+net::Task<Result<>> Poller::poll(AccountId account) {
+    auto links = links_.all();
+    for (const auto& link : *links) {
+        if (link.link.role != "remote") continue;
+        CO_TRY(co_await plan_account_entry(account, link));
+        bool more = true;
+        while (more && !node_.stopping) {
+            more = CO_TRY(co_await plan(account, link));
+            node_.link_wake.notify();
+        }
+    }
+    std::lock_guard lock(mutex_);
+    planned_.insert(account);
+    co_return Result<>();
+}
+
+net::Task<Result<>> Poller::plan_account_entry(AccountId account, LinkRecord link) {
+    auto make = [account](store::SystemStore& system) { return account_entry_octets(system, account); };
+    std::string octets = CO_TRY(co_await node_.read(store::system_file, make));
+    auto digest = crypto::sha256(octets);
+    std::string mark(crypto::view_of(digest)), name = "account-entry:" + link.link.peer.hex();
+    auto known = [name](store::AccountStore& store) { return store.value(name); };
+    auto before = CO_TRY(co_await node_.read(account, known));
+    if (before == mark) co_return Result<>();
+    auto job = [mark, name, peer = link.link.peer, now = node_.clock()](store::AccountStore& store) -> Result<> {
+        store::OutboxPlan plan;
+        store::OutboxRow row;
+        row.kind = outbox_account;
+        row.due = now;
+        plan.rows.push_back(row);
+        plan.cursor = TRY(store.cursor(peer));
+        TRY(store.append_outbox(peer, plan));
+        return store.set_value(name, mark);
+    };
+    co_return co_await node_.write(account, std::move(job));
+}
+
+// One consistent look at what the remote does not know yet.
+net::Task<Result<Poller::Look>> Poller::look(AccountId account, LinkRecord link) {
+    std::int64_t horizon = 0;
+    if (auto days = node_.config.duration("replicate.horizon"); days.count())
+        horizon = node_.clock().value - std::chrono::milliseconds(days).count();
+    auto job = [peer = link.link.peer, horizon](store::AccountStore& store) -> Result<Look> {
+        Look look;
+        ModSeq cursor = TRY(store.cursor(peer));
+        look.cursor = TRY(store.highest_modseq());
+        if (look.cursor == cursor) return look;
+        // The cursor stays while new mail is planned in batches; mailboxes have one of their own, so that they are
+        // named once.
+        auto named = TRY(store.value(mailboxes_cursor(peer)));
+        look.mailboxes = TRY(store.mailboxes_changed_since(named ? ModSeq{std::stoull(*named)} : ModSeq{}));
+        std::size_t room = batch;
+        for (const auto& mailbox : TRY(store.load_mailboxes())) {
+            Uid planned = TRY(store.planned(peer, mailbox.id));
+            look.planned[mailbox.id] = planned;
+            if (mailbox.highest_modseq <= cursor || !room) {
+                look.more |= mailbox.highest_modseq > cursor;
+                continue;
+            }
+            UidSet fresh;
+            fresh.add(planned.value + 1, 0xffffffff);
+            auto messages = TRY(store.load_messages(
+                mailbox.id, fresh, store::column_identity | store::column_size | store::column_date | store::column_seal, room));
+            look.more |= messages.size() == room;
+            room -= messages.size();
+            // What is older than the horizon is not replicated: to the remote those UIDs are gone.
+            if (planned.value == 0 || cursor.value == 0)
+                std::erase_if(messages, [&](const auto& m) { return m.date.value < horizon; });
+            if (!messages.empty()) look.added[mailbox.id] = std::move(messages);
+        }
+        if (look.more) {
+            look.cursor = cursor;
+            return look;
+        }
+        look.flags = TRY(store.messages_changed_since(cursor, changes_batch));
+        look.expunged = TRY(store.expunged_since(cursor, changes_batch));
+        // A full list ends somewhere: plan up to there, and come back.
+        for (const auto* list : {&look.flags, &look.expunged})
+            if (list->size() == changes_batch && list->back().modseq < look.cursor) {
+                look.cursor = list->back().modseq;
+                look.more = true;
+            }
+        std::erase_if(look.flags, [&](const auto& c) { return c.modseq > look.cursor; });
+        std::erase_if(look.expunged, [&](const auto& c) { return c.modseq > look.cursor; });
+        return look;
+    };
+    co_return co_await node_.read(account, std::move(job));
+}
+
+// The secret from which every message's seal seed derives: the same message is sealed to the same octets
+// wherever it lies.
+net::Task<Result<std::string>> Poller::seal_secret(AccountId account) {
+    auto load = [](store::AccountStore& store) { return store.value("seal-secret"); };
+    auto box = CO_TRY(co_await node_.read(account, load));
+    std::string place = "seal-secret:" + account.hex();
+    if (box) {
+        auto secret = CO_TRY(crypto::box_open(node_.master_key, *box, place));
+        co_return std::string(secret.view());
+    }
+    std::string secret = random_octets(32);
+    auto sealed = CO_TRY(crypto::box_seal(node_.master_key, secret, place));
+    auto save = [sealed](store::AccountStore& store) { return store.set_value("seal-secret", sealed); };
+    CO_TRY(co_await node_.write(account, std::move(save)));
+    co_return secret;
+}
+
+net::Task<Result<std::vector<Poller::SealedMessage>>> Poller::seal_all(AccountId account, Look look) {
+    std::string secret = CO_TRY(co_await seal_secret(account));
+    auto user = node_.directory.find(account);
+    std::vector<store::Message> messages;
+    for (auto& [mailbox, list] : look.added) messages.insert(messages.end(), list.begin(), list.end());
+    auto job = [this, account, secret, user, messages = std::move(messages)](store::SystemStore& system) -> Result<std::vector<SealedMessage>> {
+        std::vector<SealedMessage> all;
+        for (const auto& message : messages) {
+            SealedMessage sealed{message.uid, message.email_id, message.object, {}, 0};
+            if (!user || !user->seal_key) {
+                sealed.seal.state = store::SealState::withheld;
+                sealed.seal.reason = "the user has no key to seal to";
+                all.push_back(std::move(sealed));
+                continue;
+            }
+            Octets32 seed = crypto::hmac_sha256(secret, message.email_id.octets());
+            MessageSource source{message.size, [&](std::uint64_t offset, std::size_t length) {
+                                     return system.read_object(message.object, offset, length);
+                                 }};
+            std::string packed;
+            auto info = seal_mail(source, *user->seal_key, seal_order(node_, message, seed), [&](std::string_view octets) -> Result<> {
+                if (packed.size() <= cache_object) packed += octets;
+                return {};
+            });
+            if (!info && info.error().kind != ErrorKind::refused) return fail(info.error());
+            if (info) {
+                sealed.seal = {std::string(view_of(seed)), info->size, std::string(view_of(info->sha256)), store::SealState::sealed, ""};
+                sealed.packed_size = info->packed_size;
+                if (packed.size() == info->packed_size) cache_.put(account, message.email_id, std::move(packed));
+            } else {
+                sealed.seal.state = store::SealState::withheld;
+                sealed.seal.reason = info.error().text;
+            }
+            all.push_back(std::move(sealed));
+        }
+        return all;
+    };
+    co_return co_await node_.read(store::system_file, std::move(job));
+}
+
+void Poller::add_message(store::OutboxPlan& plan, MailboxId mailbox, SealedMessage sealed, Uid& prev, UnixMillis now) {
+    plan.seals.push_back({mailbox, sealed.uid, sealed.seal});
+    if (sealed.seal.state != store::SealState::sealed) {
+        node_.log.warning("poller", "a message is withheld from the remote: " + sealed.seal.reason);
+        return;  // its UID is passed over, as one that is gone
+    }
+    store::OutboxRow row;
+    row.kind = outbox_message;
+    row.mailbox = mailbox;
+    row.uid = sealed.uid;
+    row.prev_uid = prev;
+    row.object = sealed.object;
+    row.email_id = sealed.email_id;
+    row.length = sealed.packed_size;
+    row.due = now;
+    plan.rows.push_back(row);
+    row.kind = outbox_chunk;
+    auto chunk = sync::chunk_size_for(static_cast<std::size_t>(node_.config.octets("replicate.max-mail-size")));
+    for (const auto& stretch : sync::split_object(sealed.packed_size, chunk)) {
+        row.offset = stretch.offset;
+        row.length = stretch.size;
+        plan.rows.push_back(row);
+    }
+    prev = sealed.uid;
+}
+
+// True: call again, there is more.
+net::Task<Result<bool>> Poller::plan(AccountId account, LinkRecord link) {
+    auto look = CO_TRY(co_await this->look(account, link));
+    if (look.mailboxes.empty() && look.added.empty() && look.flags.empty() && look.expunged.empty() && !look.more) co_return false;
+    std::vector<SealedMessage> sealed;
+    if (!look.added.empty()) sealed = CO_TRY(co_await seal_all(account, look));
+    UnixMillis now = node_.clock();
+    store::OutboxPlan plan;
+    plan.cursor = look.cursor;
+    store::OutboxRow row;
+    row.due = now;
+    ModSeq named;
+    for (const auto& mailbox : look.mailboxes) {
+        named = std::max(named, mailbox.modseq);
+        row.kind = outbox_mailbox;
+        row.mailbox = mailbox.id;
+        plan.rows.push_back(row);
+    }
+    std::size_t next = 0;
+    for (const auto& [mailbox, messages] : look.added) {
+        Uid prev = look.planned[mailbox];
+        for (std::size_t i = 0; i < messages.size(); ++i) add_message(plan, mailbox, std::move(sealed[next++]), prev, now);
+        plan.planned.push_back({mailbox, messages.back().uid});
+    }
+    for (const auto& change : look.flags) {
+        if (change.uid > look.planned[change.mailbox]) continue;  // goes with the message itself
+        row.kind = outbox_flags;
+        row.mailbox = change.mailbox;
+        row.uid = change.uid;
+        plan.rows.push_back(row);
+    }
+    std::map<MailboxId, UidSet> gone;
+    for (const auto& change : look.expunged)
+        if (change.uid <= look.planned[change.mailbox]) gone[change.mailbox].add(change.uid.value);
+    row.uid = Uid{};
+    for (const auto& [mailbox, uids] : gone) {
+        row.kind = outbox_expunge;
+        row.mailbox = mailbox;
+        row.payload = sync::encode_entry(sync::ExpungeEntry{mailbox, uids, Uid{}});
+        plan.rows.push_back(row);
+    }
+    crash_point("poller.sealed");
+    auto job = [peer = link.link.peer, named, plan = std::move(plan)](store::AccountStore& store) -> Result<> {
+        TRY(store.append_outbox(peer, plan));
+        if (named.value) TRY(store.set_value(mailboxes_cursor(peer), std::to_string(named.value)));
+        for (const auto& record : plan.seals) {
+            if (record.seal.state != store::SealState::withheld) continue;
+            auto count = TRY(store.value("withheld-count"));
+            TRY(store.set_value("withheld-count", std::to_string((count ? std::stoull(*count) : 0) + 1)));
+            TRY(store.set_value("withheld-reason", record.seal.reason));
+        }
+        return {};
+    };
+    CO_TRY(co_await node_.write(account, std::move(job)));
+    crash_point("poller.planned");
+    report_progress(account, link, sealed.size(), !look.more);
+    co_return look.more;
+}
+
+// Long work is seen: the first replication of a mailbox may take hours.
+void Poller::report_progress(AccountId account, const LinkRecord& link, std::size_t count, bool last) {
+    auto& total = progress_[{account, link.link.peer}];
+    std::size_t before = total / 1000;
+    total += count;
+    auto user = node_.directory.find(account);
+    if (total / 1000 != before || (last && total >= 1000))
+        node_.log.info("poller", std::to_string(total) + " messages of " + (user ? user->user.name : account.hex()) +
+                                     " are planned for " + link.link.name + (last ? ", that is all" : ""));
+    if (last) progress_.erase({account, link.link.peer});
+}
+
+}  // namespace fwmail::service

@@ -1,0 +1,65 @@
+// The poller (H11-266279, figures 3 and 7): finds what is new in every mailbox of every registered user, seals
+// new mail, and writes down in the outbox what the remote is to be told. At an interval, and at once when
+// something has changed.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "service/link_table.hpp"
+#include "service/node.hpp"
+#include "service/sealed_mail.hpp"
+
+namespace fwmail::service {
+
+// Packed objects that have just been sealed, kept for the sender so that it need not seal again. Bounded.
+class SealCache {
+  public:
+    using Octets = std::shared_ptr<const std::string>;
+    void put(AccountId account, EmailId email, std::string packed);
+    Octets take(AccountId account, EmailId email);
+
+  private:
+    std::mutex mutex_;
+    std::map<std::pair<AccountId, EmailId>, Octets> entries_;
+    std::size_t octets_ = 0;
+};
+
+class Poller {
+  public:
+    Poller(Node& node, const LinkTable& links, SealCache& cache) : node_(node), links_(links), cache_(cache) {}
+
+    // Until the node stops. Wakes the sender by node.link_wake.
+    net::Task<> run();
+    // One account, for all links, until nothing is left to plan.
+    net::Task<Result<>> poll(AccountId account);
+    // Accounts whose outbox may hold something new since the last call.
+    std::set<AccountId> take_planned();
+
+  private:
+    struct Look;
+    net::Task<Result<bool>> plan(AccountId account, LinkRecord link);
+    net::Task<Result<>> plan_account_entry(AccountId account, LinkRecord link);
+    net::Task<Result<Look>> look(AccountId account, LinkRecord link);
+    struct SealedMessage;
+    net::Task<Result<std::vector<SealedMessage>>> seal_all(AccountId account, Look look);
+    net::Task<Result<std::string>> seal_secret(AccountId account);
+    void add_message(store::OutboxPlan& plan, MailboxId mailbox, SealedMessage sealed, Uid& prev, UnixMillis now);
+    void report_progress(AccountId account, const LinkRecord& link, std::size_t count, bool last);
+
+    Node& node_;
+    const LinkTable& links_;
+    SealCache& cache_;
+    std::mutex mutex_;
+    std::set<AccountId> planned_;
+    std::map<std::pair<AccountId, NodeId>, std::size_t> progress_;
+};
+
+// What the remote must know of a user, as it is now. `removed` users too.
+Result<std::string> account_entry_octets(store::SystemStore& system, AccountId account);
+
+// How a message is sealed: the same for the poller and for whoever makes the octets again.
+SealOrder seal_order(const Node& node, const store::Message& message, const Octets32& seed);
+
+}  // namespace fwmail::service

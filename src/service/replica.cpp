@@ -1,0 +1,362 @@
+#include "service/replica.hpp"
+
+#include <algorithm>
+#include <set>
+
+#include "base/co_try.hpp"
+#include "base/hooks.hpp"
+#include "mime/structure.hpp"
+#include "service/message_texts.hpp"
+#include "sync/link.hpp"
+
+namespace fwmail::service {
+namespace {
+
+template <class Id>
+Id id_of(std::string_view octets) {
+    auto digest = crypto::sha256(octets);
+    return *Id::from_octets(crypto::view_of(digest).substr(0, 16));
+}
+
+// The same use of the same body has the same hold, so that attaching may be repeated.
+store::HoldId hold_of(const store::PendingMessage& message) {
+    return id_of<store::HoldId>("hold:" + std::string(message.mailbox.octets()) + std::to_string(message.uid.value) + ":" + message.sha256);
+}
+
+std::string_view view_of(const std::array<std::uint8_t, 32>& octets) {
+    return {reinterpret_cast<const char*>(octets.data()), octets.size()};
+}
+
+bool is_whole(const sync::ChunkEntry& chunk) { return chunk.offset == 0 && chunk.data.size() == chunk.total; }
+
+Result<> apply_entry(store::AccountStore& account, const sync::MailboxEntry& entry, UnixMillis now) {
+    store::Mailbox mailbox;
+    mailbox.id = entry.mailbox;
+    mailbox.name = entry.name;
+    mailbox.special_use = entry.special_use;
+    mailbox.subscribed = entry.subscribed;
+    mailbox.uidvalidity = mailbox.sealed_uidvalidity = entry.sealed_uidvalidity;
+    mailbox.created = now;
+    mailbox.deleted = entry.deleted;
+    if (!entry.deleted)
+        if (auto other = TRY(account.find_mailbox(entry.name)); other && other->id != entry.mailbox) {
+            // Two renames crossed: the other one's own entry will give it its new name.
+            other->name += " (" + other->id.hex().substr(24) + ")";
+            TRY(account.upsert_mailbox(*other));
+        }
+    TRY(account.upsert_mailbox(mailbox));
+    return {};
+}
+
+Result<> need_mailbox(store::AccountStore& account, MailboxId id, UnixMillis now) {
+    if (TRY(account.find_mailbox(id))) return {};
+    store::Mailbox placeholder;  // its own entry is still on the way
+    placeholder.id = id;
+    placeholder.name = id.hex();
+    placeholder.deleted = true;
+    placeholder.created = now;
+    TRY(account.upsert_mailbox(placeholder));
+    return {};
+}
+
+Result<> apply_entry(store::AccountStore& account, const sync::MessageEntry& entry, UnixMillis now) {
+    TRY(need_mailbox(account, entry.mailbox, now));
+    store::PendingMessage message;
+    message.mailbox = entry.mailbox;
+    message.uid = entry.uid;
+    message.prev_uid = entry.prev_uid;
+    message.email_id = entry.email;
+    message.size = entry.sealed_size;
+    message.sha256 = view_of(entry.sealed_sha256);
+    message.date = entry.internal_date;
+    message.zone_minutes = entry.zone_minutes;
+    message.flags = entry.flags;
+    message.arrived = now;
+    TRY(account.insert_pending(message));
+    return {};
+}
+
+Result<> apply_entry(store::AccountStore& account, const sync::ChunkEntry& entry, UnixMillis) {
+    if (is_whole(entry)) return {};  // stored already, by its content's name
+    return account.insert_chunk(entry.email, entry.offset, entry.total, entry.data);
+}
+
+Result<> apply_entry(store::AccountStore& account, const sync::FlagsEntry& entry, UnixMillis now) {
+    TRY(need_mailbox(account, entry.mailbox, now));
+    if (TRY(account.find_pending(entry.mailbox, entry.uid)))
+        return account.set_pending_flags(entry.mailbox, entry.uid, entry.flags);
+    UidSet uids;
+    uids.add(entry.uid.value);
+    TRY(account.store_flags(entry.mailbox, uids, store::StoreMode::set, entry.flags));
+    return {};
+}
+
+Result<> apply_entry(store::AccountStore& account, const sync::ExpungeEntry& entry, UnixMillis now) {
+    TRY(need_mailbox(account, entry.mailbox, now));
+    TRY(account.set_pending_gone(entry.mailbox, entry.uids, now));
+    TRY(account.expunge_any(entry.mailbox, entry.uids));
+    // prev_uid, where it is given, is the message's before the first of these.
+    if (entry.prev_uid.value || entry.uids.count() == 1) {
+        store::PendingMessage gone;
+        gone.mailbox = entry.mailbox;
+        gone.uid = Uid{entry.uids.list().front().first};
+        if (entry.prev_uid.value) gone.prev_uid = entry.prev_uid;
+        gone.arrived = now;
+        gone.state = store::BodyState::gone;
+        if (gone.prev_uid) TRY(account.insert_pending(gone));
+    }
+    return {};
+}
+
+Result<> apply_entry(store::AccountStore&, const sync::AccountEntry&, UnixMillis) { return {}; }  // system.db's
+Result<> apply_entry(store::AccountStore&, const sync::StubbedEntry&, UnixMillis) {
+    return fail(ErrorKind::refused, "an entry that only a remote sends");
+}
+Result<> apply_entry(store::AccountStore&, const sync::UnknownEntry&, UnixMillis) { return {}; }
+
+}  // namespace
+
+ObjectId sealed_object_id(std::string_view sha256) {
+    return ObjectId::from_octets(sha256.substr(0, 16)).value_or(ObjectId{});
+}
+
+std::vector<crypto::KeyId> Replica::allowed_keys(AccountId account) const {
+    std::vector<crypto::KeyId> ids;
+    if (auto user = node_.directory.find(account))
+        for (const auto& key : user->keys)
+            if (auto certificate = crypto::parse_certificate(key.certificate)) {
+                ids.push_back(certificate->encryption_key_id());
+                for (const auto& old : certificate->old_encryption) ids.push_back(old.fingerprint.key_id());
+            }
+    return ids;
+}
+
+net::Task<Result<>> Replica::apply(NodeId peer, sync::AccountSection section) {
+    for (const auto& numbered : section.entries)
+        if (const auto* account = std::get_if<sync::AccountEntry>(&numbered.entry))
+            CO_TRY(co_await apply_account(section.account, *account));
+    CO_TRY(co_await store_whole_chunks(section.account, section));
+    crash_point("replica.bodies-stored");
+    std::size_t octets = 0;
+    for (const auto& numbered : section.entries)
+        if (const auto* chunk = std::get_if<sync::ChunkEntry>(&numbered.entry); chunk && !is_whole(*chunk)) octets += chunk->data.size();
+    AccountId id = section.account;
+    auto job = [peer, section = std::move(section), now = node_.clock()](store::AccountStore& account) -> Result<bool> {
+        sync::Incoming incoming{TRY(account.load_applied(peer))};
+        NumberSet fresh = section.voids;
+        bool all = true;
+        for (const auto& [number, entry] : section.entries) {
+            auto arrival = incoming.classify(number);
+            all &= arrival != sync::Arrival::too_far;
+            if (arrival != sync::Arrival::fresh) continue;
+            TRY(std::visit([&](const auto& e) { return apply_entry(account, e, now); }, entry));
+            fresh.add(number.value);
+        }
+        if (!fresh.empty()) TRY(account.mark_applied(peer, fresh));
+        return all;
+    };
+    bool all = CO_TRY(co_await node_.write(id, std::move(job), octets));
+    crash_point("replica.applied");
+    CO_TRY(co_await settle(id));
+    if (!all) node_.log.warning("link", "entries far ahead of what was received are dropped; they will come again");
+    co_return Result<>();
+}
+
+net::Task<Result<>> Replica::apply_account(AccountId account, sync::AccountEntry entry) {
+    auto job = [account, entry, now = node_.clock()](store::SystemStore& system) -> Result<> {
+        auto user = TRY(system.find_user(account));
+        if (!user) TRY(system.add_user({account, entry.name, now, store::UserState::active}));
+        TRY(system.set_user_state(account, entry.removed ? store::UserState::removed : store::UserState::active));
+        auto known = TRY(system.load_addresses(account));
+        for (const auto& address : known)
+            if (std::ranges::find(entry.addresses, address) == entry.addresses.end()) TRY(system.remove_address(address));
+        for (const auto& address : entry.addresses)
+            if (std::ranges::find(known, address) == known.end()) TRY(system.add_address(account, address));
+        std::set<std::string> verifiers;
+        for (const auto& verifier : entry.verifiers) verifiers.insert(verifier.scram);
+        for (const auto& credential : TRY(system.load_credentials(account))) {
+            if (credential.revoked) continue;
+            if (!verifiers.erase(credential.verifier)) TRY(system.revoke_credential(credential.id, now));
+        }
+        for (const auto& verifier : entry.verifiers) {
+            if (!verifiers.contains(verifier.scram)) continue;
+            store::Credential credential;
+            credential.account = account;
+            credential.kind = store::CredentialKind::outside;
+            credential.label = verifier.label;
+            credential.verifier = verifier.scram;
+            credential.created = now;
+            TRY(system.add_credential(credential));
+        }
+        std::set<std::string> fingerprints;
+        for (const auto& key : TRY(system.load_keys(account))) fingerprints.insert(key.fingerprint);
+        for (const auto& octets : entry.certificates) {
+            auto certificate = TRY(crypto::parse_certificate(octets));
+            if (fingerprints.insert(certificate.fingerprint.hex()).second)
+                TRY(system.add_key({account, certificate.fingerprint.hex(), octets, "", now, std::nullopt}));
+        }
+        return {};
+    };
+    CO_TRY(co_await node_.write(store::system_file, std::move(job)));
+    auto reload = [this](store::SystemStore& system) { return node_.directory.reload(system); };
+    co_return co_await node_.read(store::system_file, reload);
+}
+
+// Objects that came in one piece go straight to the body store, checked; each by its content's name, so that
+// doing it again does nothing.
+net::Task<Result<>> Replica::store_whole_chunks(AccountId account, const sync::AccountSection& section) {
+    std::vector<sync::ChunkEntry> whole;
+    std::size_t octets = 0;
+    for (const auto& numbered : section.entries)
+        if (const auto* chunk = std::get_if<sync::ChunkEntry>(&numbered.entry); chunk && is_whole(*chunk)) {
+            whole.push_back(*chunk);
+            octets += chunk->data.size() * 4 / 3;
+        }
+    if (whole.empty()) co_return Result<>();
+    auto keys = allowed_keys(account);
+    if (keys.empty()) co_return fail(ErrorKind::temporary, "the account is not known here yet");
+    using Unpacked = std::vector<std::pair<ObjectId, std::string>>;
+    auto unpack = [whole = std::move(whole), keys](store::SystemStore&) -> Result<Unpacked> {
+        Unpacked objects;
+        for (const auto& chunk : whole) {
+            std::string served;
+            SealedUnpacker unpacker(keys, [&](std::string_view piece) -> Result<> {
+                served += piece;
+                return {};
+            });
+            TRY(unpacker.feed(chunk.data));
+            auto info = TRY(unpacker.finish());
+            if (info.sha256 != chunk.sealed_sha256 || unpacker.email_id() != chunk.email)
+                return fail(ErrorKind::refused, "a sealed object is not the one that was announced");
+            objects.emplace_back(sealed_object_id(view_of(info.sha256)), std::move(served));
+        }
+        return objects;
+    };
+    auto objects = CO_TRY(co_await node_.read(store::system_file, std::move(unpack)));
+    auto keep = [objects = std::move(objects), now = node_.clock()](store::SystemStore& system) -> Result<> {
+        for (const auto& [id, served] : objects) TRY(system.put_object(id, served, now));
+        return {};
+    };
+    co_return co_await node_.write(store::system_file, std::move(keep), octets);
+}
+
+net::Task<Result<>> Replica::settle(AccountId account) {
+    for (;;) {
+        constexpr std::size_t batch = 500;
+        auto load = [](store::AccountStore& store) { return store.load_pending(store::BodyState::missing, batch); };
+        auto pending = CO_TRY(co_await node_.read(account, load));
+        std::size_t count = pending.size();
+        Bodies bodies = CO_TRY(co_await find_bodies(account, pending));
+        std::size_t found = bodies.size();
+        CO_TRY(co_await attach(account, std::move(pending), std::move(bodies), store::BodyState::ready));
+        if (count < batch || found == 0) break;
+    }
+    node_.hub.changed(account);
+    co_return Result<>();
+}
+
+net::Task<Result<Replica::Bodies>> Replica::find_bodies(AccountId account, std::vector<store::PendingMessage> pending) {
+    auto look = [pending](store::SystemStore& system) -> Result<Bodies> {
+        Bodies bodies;
+        for (const auto& message : pending) {
+            ObjectId id = sealed_object_id(message.sha256);
+            auto info = TRY(system.find_object(id));
+            if (!info || !info->complete || bodies.contains(id)) continue;
+            mime::StructureParser parser;
+            for (std::uint64_t at = 0; at < info->size; at += store::chunk_size)
+                parser.feed(TRY(system.read_object(id, at, store::chunk_size)));
+            bodies[id] = {info->size, message_texts(parser.finish())};
+        }
+        return bodies;
+    };
+    Bodies bodies = CO_TRY(co_await node_.read(store::system_file, std::move(look)));
+    for (const auto& message : pending) {
+        ObjectId id = sealed_object_id(message.sha256);
+        if (bodies.contains(id)) continue;
+        auto body = CO_TRY(co_await assemble(account, message));
+        if (body) bodies[id] = std::move(*body);
+    }
+    co_return bodies;
+}
+
+// A body that came in several chunks. Streams: memory does not grow with it.
+net::Task<Result<std::optional<Replica::Body>>> Replica::assemble(AccountId account, store::PendingMessage message) {
+    auto cover = [email = message.email_id](store::AccountStore& store) { return store.chunk_coverage(email); };
+    auto coverage = CO_TRY(co_await node_.read(account, cover));
+    if (!coverage.complete()) co_return std::nullopt;
+    ObjectId id = sealed_object_id(message.sha256);
+    auto begin = [id, now = node_.clock()](store::SystemStore& system) { return system.begin_object(id, now); };
+    CO_TRY(co_await node_.write(store::system_file, begin));
+    std::string buffer;
+    std::uint32_t index = 0;
+    mime::StructureParser parser;
+    SealedUnpacker unpacker(allowed_keys(account), [&](std::string_view piece) -> Result<> {
+        parser.feed(piece);
+        buffer += piece;
+        return {};
+    });
+    Result<> good;
+    std::uint64_t at = 0;
+    while (good && at < coverage.total) {
+        auto read = [email = message.email_id, at](store::AccountStore& store) { return store.read_chunk(email, at); };
+        std::string piece = CO_TRY(co_await node_.read(account, read));
+        at += piece.size();
+        good = piece.empty() ? Result<>(fail(ErrorKind::internal, "a chunk is missing")) : unpacker.feed(piece);
+        std::optional<SealedInfo> info;
+        if (good && at >= coverage.total) {
+            auto finished = unpacker.finish();
+            if (!finished) good = fail(finished.error());
+            else if (view_of(finished->sha256) != message.sha256 || unpacker.email_id() != message.email_id)
+                good = fail(ErrorKind::refused, "a sealed object is not the one that was announced");
+            else info = *finished;
+        }
+        while (good && (buffer.size() >= store::chunk_size || (info && !buffer.empty()))) {
+            std::string chunk = buffer.substr(0, store::chunk_size);
+            buffer.erase(0, store::chunk_size);
+            auto append = [id, i = index++, chunk](store::SystemStore& system) { return system.append_chunk(id, i, chunk); };
+            CO_TRY(co_await node_.write(store::system_file, std::move(append), chunk.size()));
+        }
+        if (!info) continue;
+        auto finish = [id, size = info->size](store::SystemStore& system) { return system.finish_object(id, size); };
+        CO_TRY(co_await node_.write(store::system_file, finish));
+        co_return Body{info->size, message_texts(parser.finish())};
+    }
+    node_.log.error("replica", "the chunks of a message do not make a sealed object (" + good.error().text + "); they are dropped");
+    auto drop = [email = message.email_id](store::AccountStore& store) { return store.delete_chunks(email); };
+    CO_TRY(co_await node_.write(account, drop));
+    co_return std::nullopt;
+}
+
+net::Task<Result<>> Replica::attach(AccountId account, std::vector<store::PendingMessage> pending, Bodies bodies,
+                                    store::BodyState state) {
+    std::vector<store::Reference> references;
+    for (const auto& message : pending)
+        if (ObjectId id = sealed_object_id(message.sha256); bodies.contains(id)) references.push_back({id, hold_of(message)});
+    if (!references.empty()) {
+        auto keep = [account, references](store::SystemStore& system) { return system.add_references(account, references); };
+        CO_TRY(co_await node_.write(store::system_file, std::move(keep)));
+        crash_point("replica.referenced");
+    }
+    auto job = [pending, bodies, state, now = node_.clock()](store::AccountStore& store) -> Result<> {
+        for (const auto& message : pending) {
+            auto body = bodies.find(sealed_object_id(message.sha256));
+            if (body == bodies.end()) continue;
+            TRY(store.set_pending_body(message.mailbox, message.uid,
+                                       {state, body->first, hold_of(message), body->second.size, body->second.texts}));
+        }
+        for (const auto& message : pending)
+            if (bodies.contains(sealed_object_id(message.sha256))) TRY(store.delete_chunks(message.email_id));
+        for (const auto& mailbox : TRY(store.load_mailboxes())) TRY(store.advance_visible(mailbox.id, now));
+        return {};
+    };
+    co_return co_await node_.write(account, std::move(job));
+}
+
+net::Task<Result<>> Replica::recover() {
+    auto load = [](store::SystemStore& system) { return system.load_users(); };
+    auto users = CO_TRY(co_await node_.read(store::system_file, load));
+    for (const auto& user : users) CO_TRY(co_await settle(user.id));
+    co_return Result<>();
+}
+
+}  // namespace fwmail::service

@@ -1,0 +1,49 @@
+// The remote's side of replication: applies entries to the sealed view, puts bodies together, shows messages
+// in core's order. Every step can be repeated; what a crash left is finished by settle().
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "service/node.hpp"
+#include "service/sealed_mail.hpp"
+#include "sync/frame.hpp"
+
+namespace fwmail::service {
+
+class Replica {
+  public:
+    explicit Replica(Node& node) : node_(node) {}
+
+    // One account's share of a frame. Temporary error: some of it must come again. Refused: it breaks the rules,
+    // nothing of it was applied.
+    net::Task<Result<>> apply(NodeId peer, sync::AccountSection section);
+    // Gives pending messages the bodies that are here, and shows what can be shown.
+    net::Task<Result<>> settle(AccountId account);
+    // At start.
+    net::Task<Result<>> recover();
+    // Messages whose body has not come within this time get a stub.
+    net::Task<Result<>> place_stubs(AccountId account, std::int64_t after_ms);
+
+  private:
+    struct Body {
+        std::uint64_t size = 0;
+        store::MessageTexts texts;
+    };
+    using Bodies = std::map<ObjectId, Body>;
+
+    net::Task<Result<>> apply_account(AccountId account, sync::AccountEntry entry);
+    net::Task<Result<>> store_whole_chunks(AccountId account, const sync::AccountSection& section);
+    net::Task<Result<Bodies>> find_bodies(AccountId account, std::vector<store::PendingMessage> pending);
+    net::Task<Result<std::optional<Body>>> assemble(AccountId account, store::PendingMessage message);
+    net::Task<Result<>> attach(AccountId account, std::vector<store::PendingMessage> pending, Bodies bodies,
+                               store::BodyState state);
+    std::vector<crypto::KeyId> allowed_keys(AccountId account) const;
+
+    Node& node_;
+};
+
+// A sealed object's id in the body store: it is named by its content, so that it is stored once.
+ObjectId sealed_object_id(std::string_view sha256);
+
+}  // namespace fwmail::service

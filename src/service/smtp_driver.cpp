@@ -1,0 +1,115 @@
+#include "service/smtp_driver.hpp"
+
+#include <array>
+#include <deque>
+
+#include "base/co_try.hpp"
+#include "service/mail_receiver.hpp"
+#include "smtp/server_session.hpp"
+
+namespace fwmail::service {
+namespace {
+
+constexpr auto write_time = std::chrono::minutes(5);
+
+class SmtpConnection {
+  public:
+    SmtpConnection(Node& node, Intake& intake, LinkReceiver& links, net::StreamPtr stream)
+        : node_(node), stream_(std::move(stream)), wake_(stream_->executor()),
+          stop_(node.hub.subscribe(AccountId{}, wake_)), receiver_(node, intake, links, stream_->peer_address()),
+          session_(config()) {}
+
+    net::Task<> run() {
+        auto result = co_await perform(session_.start());
+        while (result && !session_.is_closed()) {
+            auto limit = session_.deadline();
+            auto deadline = limit ? net::deadline_after(*limit) : net::no_deadline;
+            auto wake = co_await stream_->wait_readable(wake_, deadline);
+            if (node_.stopping) {
+                result = co_await perform(session_.on_shutdown());
+            } else if (wake == net::Wake::deadline) {
+                result = co_await perform(session_.on_deadline());
+            } else if (wake == net::Wake::readable) {
+                auto got = co_await stream_->read_some(buffer_, deadline);
+                if (!got || *got == 0) break;
+                result = co_await perform(session_.on_bytes({buffer_.data(), *got}));
+            }
+        }
+        if (!session_.is_closed()) co_await perform_quietly(session_.on_closed());
+        if (result) (void)co_await stream_->shutdown(net::deadline_after(std::chrono::seconds(5)));
+    }
+
+  private:
+    smtp::ServerConfig config() const {
+        smtp::ServerConfig config;
+        config.hostname = node_.host_name();
+        config.max_message_size = node_.config.octets("smtp.max-message-size");
+        config.max_recipients = static_cast<std::size_t>(node_.config.count("smtp.max-recipients"));
+        config.offer_starttls = node_.tls != nullptr && !stream_->tls();
+        config.tls_from_start = stream_->tls();
+        return config;
+    }
+
+    net::Task<> perform_quietly(smtp::ServerActions actions) {
+        for (auto& action : actions)
+            if (auto* ask = std::get_if<smtp::Ask>(&action); ask && std::holds_alternative<smtp::Abort>(ask->request))
+                receiver_.abort();
+        co_return;
+    }
+
+    net::Task<smtp::Reply> answer(smtp::Request request) {
+        if (auto* mail = std::get_if<smtp::MailFrom>(&request)) co_return co_await receiver_.begin(std::move(*mail));
+        if (auto* rcpt = std::get_if<smtp::RcptTo>(&request)) co_return co_await receiver_.recipient(std::move(*rcpt));
+        if (std::holds_alternative<smtp::DataBegin>(request))
+            co_return co_await receiver_.data(session_.helo(), session_.protocol());
+        if (std::holds_alternative<smtp::MessageEnd>(request)) co_return co_await receiver_.end();
+        co_return smtp::Reply{502, {5, 5, 1}, "not offered here"};
+    }
+
+    net::Task<Result<>> perform(smtp::ServerActions actions) {
+        std::deque<smtp::ServerAction> todo(std::make_move_iterator(actions.begin()), std::make_move_iterator(actions.end()));
+        std::string out;
+        while (!todo.empty()) {
+            smtp::ServerAction action = std::move(todo.front());
+            todo.pop_front();
+            smtp::ServerActions more;
+            if (auto* send = std::get_if<smtp::Send>(&action)) {
+                out += send->octets;
+            } else if (auto* ask = std::get_if<smtp::Ask>(&action)) {
+                if (auto* chunk = std::get_if<smtp::MessageChunk>(&ask->request)) {
+                    co_await receiver_.chunk(std::move(chunk->octets));
+                } else if (std::holds_alternative<smtp::Abort>(ask->request)) {
+                    receiver_.abort();
+                } else {
+                    auto reply = co_await answer(std::move(ask->request));
+                    more = session_.on_reply(reply);
+                }
+            } else if (std::holds_alternative<smtp::StartTls>(action)) {
+                CO_TRY(co_await stream_->write_all(out, net::deadline_after(write_time)));
+                out.clear();
+                CO_TRY(co_await stream_->start_tls_server(node_.tls, net::deadline_after(std::chrono::seconds(30))));
+                more = session_.on_tls_started();
+            }
+            for (auto& next : more) todo.push_back(std::move(next));
+        }
+        if (!out.empty()) co_return co_await stream_->write_all(out, net::deadline_after(write_time));
+        co_return Result<>();
+    }
+
+    Node& node_;
+    net::StreamPtr stream_;
+    net::Notifier wake_;
+    ChangeHub::Subscription stop_;
+    MailReceiver receiver_;
+    smtp::ServerSession session_;
+    std::array<char, 64 * 1024> buffer_;
+};
+
+}  // namespace
+
+net::Task<> serve_smtp(Node& node, Intake& intake, LinkReceiver& links, net::StreamPtr stream) {
+    auto connection = std::make_unique<SmtpConnection>(node, intake, links, std::move(stream));
+    co_await connection->run();
+}
+
+}  // namespace fwmail::service

@@ -1,0 +1,13 @@
+// Drives one inbound SMTP connection.
+#pragma once
+
+#include "net/stream.hpp"
+#include "service/intake.hpp"
+#include "service/link_receiver.hpp"
+#include "service/node.hpp"
+
+namespace fwmail::service {
+
+net::Task<> serve_smtp(Node& node, Intake& intake, LinkReceiver& links, net::StreamPtr stream);
+
+}  // namespace fwmail::service
