@@ -72,7 +72,7 @@ struct Wrap {
 std::string root_end(std::string_view outer, std::string_view restore, std::string_view boundary) {
     std::string out;
     // RFC 9788 2.2: what the outside said, so that a reply knows what was confidential.
-    for (auto field : split_fields(outer).value_or(std::vector<std::string_view>{}))
+    for (auto field : split_fields(outer.substr(0, outer.size() - 2)).value_or(std::vector<std::string_view>{}))
         if (!is_structural(field) && !field.starts_with("FWMail-")) (out += "HP-Outer: ") += field;
     (((out += "FWMail-Restore: ") += restore) += "\r\n");
     out += "Content-Type: multipart/mixed; protected-headers=\"v1\"; hp=\"cipher\";\r\n boundary=\"";
@@ -234,8 +234,7 @@ Result<SealedInfo> seal_mail(const MessageSource& original, const crypto::Public
 // --- unpacking
 
 SealedUnpacker::SealedUnpacker(std::vector<crypto::KeyId> allowed_keys, Sink octets)
-    : sink_(std::move(octets)), checker_(std::move(allowed_keys)),
-      armor_(crypto::ArmorType::message, [this](std::string_view text) { emit(text); }) {}
+    : sink_(std::move(octets)), checker_(std::move(allowed_keys)) {}
 
 void SealedUnpacker::emit(std::string_view octets) {
     hash_.update(octets);
@@ -261,7 +260,7 @@ Result<> SealedUnpacker::feed(std::string_view packed) {
 
 Result<> SealedUnpacker::take_packets(std::string_view octets) {
     TRY(checker_.feed(octets));
-    armor_.feed(octets);
+    armor_->feed(octets);
     return sink_result_;
 }
 
@@ -298,13 +297,14 @@ Result<> SealedUnpacker::take_header(std::string_view header) {
     if (boundary_.empty() || email_id_.is_zero()) return bad("its outer header lacks a field");
     emit(header);
     emit(first_parts(boundary_));
+    armor_.emplace(crypto::ArmorType::message, [this](std::string_view text) { emit(text); });
     return sink_result_;
 }
 
 Result<SealedInfo> SealedUnpacker::finish() {
     if (!in_packets_) return fail(ErrorKind::protocol, "a sealed object is cut short in its header");
     TRY(checker_.finish());
-    armor_.finish();
+    armor_->finish();
     emit("--" + boundary_ + "--\r\n");
     TRY(sink_result_);
     info_.sha256 = hash_.finish();

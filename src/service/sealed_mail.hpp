@@ -56,6 +56,8 @@ Result<SealedInfo> seal_mail(const MessageSource& original, const crypto::Public
 class SealedUnpacker {
   public:
     SealedUnpacker(std::vector<crypto::KeyId> allowed_keys, Sink octets);
+    SealedUnpacker(const SealedUnpacker&) = delete;
+    SealedUnpacker& operator=(const SealedUnpacker&) = delete;
     Result<> feed(std::string_view packed);
     Result<SealedInfo> finish();
 
@@ -69,7 +71,7 @@ class SealedUnpacker {
 
     Sink sink_;
     crypto::SealedChecker checker_;
-    crypto::ArmorEncoder armor_;
+    std::optional<crypto::ArmorEncoder> armor_;  // begins to write when it is made: after the header
     crypto::Sha256 hash_;
     SealedInfo info_;
     EmailId email_id_;
