@@ -74,10 +74,11 @@ Result<LineClient> LineClient::connect_loopback(std::uint16_t port, milliseconds
     if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return client;
     if (errno != EINPROGRESS) return system_failure(where);
     TRY(wait_for(fd, POLLOUT, steady_clock::now() + patience));
-    socklen_t size = sizeof errno;
     int error = 0;
-    if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0) errno = error;
-    if (errno != 0) return system_failure(where);
+    socklen_t size = sizeof error;
+    if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return system_failure(where);
+    errno = error;
+    if (error != 0) return system_failure(where);
     return client;
 }
 
