@@ -51,7 +51,9 @@ void detail(const std::string& line) {
             shown += "...";
             break;
         }
-        if (!good || code < 0x20 || code == 0x7f)
+        if (good && code == '\t')
+            shown += ' ';
+        else if (!good || code < 0x20 || code == 0x7f)
             shown += '?';
         else
             shown += before.substr(0, before.size() - rest.size());
@@ -138,6 +140,7 @@ Result<> Journey::init(DemoNode& node, const DemoNode& other) {
                     loopback(node.imap_port), "--smtp.listen", loopback(node.smtp_port),
                     // In the world stands the organisation's mail gateway between the two.
                     "--smarthost.address", loopback(other.smtp_port), "--smarthost.tls", "none",
+                    "--log-level", "debug",
                     // So small that an ordinary attachment has to travel in parts.
                     "--replicate.max-mail-size", "100k"};
     if (node.role == "core") words.insert(words.end(), {"--poll.interval", "1s"});

@@ -84,6 +84,8 @@ class Journey {
 
 // What ann's INBOX holds at a node.
 Result<Shown> look_at(const DemoNode& node);
+// A number of the node's only link, as status --json names it.
+Result<std::uint64_t> link_number(const DemoNode& node, const std::string& name);
 // BODY[] of one message.
 Result<std::string> fetch_octets(const DemoNode& node, std::uint32_t uid);
 

@@ -130,8 +130,7 @@ Result<> Journey::send_five() {
 Result<> Journey::wait_for_five() {
     TRY(wait_until("the remote to show them", [&]() -> Result<std::string> {
         auto shown = look_at(remote_);
-        // ann is not known there before the first mail from core.
-        if (!shown) return shown.error().text;
+        if (!shown) return "ann is not known there before the first mail from core";
         return shown->size() >= letters_.size() ? ""
                                                 : std::to_string(shown->size()) + " of 5 are at the remote";
     }));
@@ -146,7 +145,11 @@ Result<> Journey::wait_for_five() {
         TRY(verify(outside[uid].subject == "...", "the remote's subject says nothing"));
         TRY(verify(outside[uid].flags == message.flags, "both show the same flags"));
     }
-    return verify(inside.size() == outside.size(), "both show the same UIDs");
+    TRY(verify(inside.size() == outside.size(), "both show the same UIDs"));
+    auto mails = TRY(link_number(remote_, "mails_received"));
+    say("they came in " + std::to_string(mails) +
+        " mails of at most 100k; the attachment is larger than one may be");
+    return verify(mails >= 5, "the attachment travelled in parts");
 }
 
 // --- 6

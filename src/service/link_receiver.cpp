@@ -19,12 +19,12 @@ std::string frame_digest(const sync::FrameId& id) {
 
 }  // namespace
 
-net::Task<Result<>> LinkReceiver::receive(NodeId peer, std::string mail) {
+net::Task<Result<>> LinkReceiver::receive(NodeId peer, bool from_nobody, std::string mail) {
     auto record = table_.find(peer);
     if (!record) co_return fail(ErrorKind::refused, "the link is no longer active");
-    if (node_.is_core() && !sync::looks_like_node_mail(mail)) {
-        // A notification about a mail of ours, most likely: a hint, never an answer.
-        node_.log.info("link", "mail that is no node mail came to the address of link " + record->link.name + "; it is dropped");
+    if (node_.is_core() && from_nobody && !sync::looks_like_node_mail(mail)) {
+        // A notification about a mail of ours. A hint at most, never an acknowledgement: what was lost is sent again.
+        node_.log.warning("link", "a delivery notification came for link " + record->link.name);
         co_return Result<>();
     }
     auto frame = co_await open(*record, std::move(mail));

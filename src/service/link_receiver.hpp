@@ -20,8 +20,9 @@ class LinkReceiver {
     LinkReceiver(Node& node, LinkTable& table, Replica& replica) : node_(node), table_(table), replica_(replica) {}
 
     std::optional<NodeId> find_address(std::string_view address) const { return table_.find_address(address); }
-    // A whole mail to the link's address. Ok: applied and durable.
-    net::Task<Result<>> receive(NodeId peer, std::string mail);
+    // A whole mail to the link's address. Ok: applied and durable; or a notification (`from_nobody`: the null
+    // reverse path), which is noted and dropped.
+    net::Task<Result<>> receive(NodeId peer, bool from_nobody, std::string mail);
 
     struct AckDue {
         NodeId peer;

@@ -116,7 +116,7 @@ net::Task<smtp::Reply> MailReceiver::end() {
     transaction_.reset();
     if (mail.link) {
         if (mail.node_mail_too_large) co_return reply(552, 3, 4, "a node mail of this size is never sent");
-        auto taken = co_await links_.receive(*mail.link, std::move(mail.node_mail));
+        auto taken = co_await links_.receive(*mail.link, mail.sender.is_null(), std::move(mail.node_mail));
         if (!taken) co_return reply_of(taken.error());
         co_return reply(250, 0, 0, "the frame is applied");
     }

@@ -49,7 +49,7 @@ class Journey(NodeTest):
     def test_swaks_delivers_to_core(self):
         identity = f"<swaks.{os.getpid()}@elsewhere.test>"
         subprocess.run(["swaks", "--server", f"127.0.0.1:{self.pair.core.smtp_port}", "--from", "bob@elsewhere.test",
-                        "--to", ANN, "--header", f"Message-ID: {identity}", "--body", "by swaks", "--silent", "2"],
+                        "--to", ANN, "--header", f"Message-Id: {identity}", "--body", "by swaks", "--silent", "2"],
                        check=True, timeout=60)
         uid = self.uid_of(self.pair.core, identity.encode())
         self.assertIn(b"by swaks", self.pair.core.message("ann", uid))

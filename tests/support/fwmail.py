@@ -212,6 +212,13 @@ class Node:
             ok(client.select(quoted(mailbox), readonly=readonly))
         return client
 
+    def can_log_in(self, user):
+        try:
+            with self.imap(user):
+                return True
+        except imaplib.IMAP4.error:
+            return False
+
     def state(self, user, mailbox="INBOX"):
         """What a client sees: {uid: (Message-ID, flags)}."""
         with self.imap(user, mailbox) as client:
@@ -320,6 +327,8 @@ class Pair:
             self.postfix.start()
             self.core.start()
             self.remote.start()
+            for user in self.core.users:  # who has an account outside is told by mail as well
+                wait_until(lambda: self.remote.can_log_in(user), 30, f"{user} can log in at the remote")
         except BaseException:
             self.kill9()
             raise
