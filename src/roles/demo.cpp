@@ -39,6 +39,7 @@ Result<> demo(const Arguments& arguments) {
 int run_demo(const Arguments& arguments) {
     auto result = demo(arguments);
     if (result) return exit_success;
+    std::fflush(stdout);
     std::fprintf(stderr, "\n");
     return report("demo", result.error());
 }

@@ -254,6 +254,7 @@ Result<> Journey::wait_until(const std::string& what, const std::function<Result
 // --- the end
 
 void Journey::print_logs() const {
+    std::fflush(stdout);
     for (const auto* node : {&core_, &remote_}) {
         auto log = node->log.empty() ? Result<std::string>("") : read_file(node->log);
         if (!log || log->empty()) continue;

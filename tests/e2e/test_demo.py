@@ -15,11 +15,10 @@ class Demo(NodeTest):
     def setUp(self):
         self.binary = require(RELEASE)
         self.folder = self.new_folder()
+        self.out = os.path.join(self.new_folder(), "out")
 
     def start(self, *words, folder=None, **environment):
-        """Under a name of its own in the environment, which the children inherit."""
-        log = open(os.path.join(self.folder, "..", os.path.basename(self.folder) + ".out"), "w+b")
-        self.addCleanup(os.unlink, log.name)
+        log = open(self.out, "w+b")
         self.addCleanup(log.close)
         process = subprocess.Popen([self.binary, "demo", *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                    env=dict(os.environ, TMPDIR=folder or self.folder, **environment))
@@ -104,13 +103,23 @@ class Demo(NodeTest):
         self.assertTrue(os.path.exists(os.path.join(self.folder, kept, "remote", "log")))
 
     def test_failure_names_the_step_and_shows_the_logs(self):
-        # Too long a path for the control socket: the servers cannot start.
+        process, output = self.start("--once")
+        wait_until(lambda: " 4. " in output() or process.poll() is not None, 60, output)
+        (remote,) = [pid for pid in self.children() if command_line(pid).startswith(b"fwmail\0remote\0")]
+        os.kill(remote, signal.SIGKILL)
+        self.assertEqual(process.wait(60), 1, output())
+        self.assertRegex(output(), r"fwmail demo: step \d+ \(.*\) failed: remote has ended with 137\n")
+        for role in ("core", "remote"):
+            self.assertRegex(output(), rf"the end of {role}'s log:\n\d{{4}}-")
+        self.assert_nothing_left()
+
+    def test_failure_of_a_command_is_told(self):
+        # Too long a path for the control socket.
         deep = os.path.join(self.folder, "x" * 90)
         os.mkdir(deep)
         status, output = self.run_to_end("--once", folder=deep)
         self.assertEqual(status, 1, output)
-        self.assertRegex(output, r"fwmail demo: step 3 \(Both run\) failed: (core|remote) has ended")
-        self.assertRegex(output, r"the end of (core|remote)'s log:\n.*too long for a unix socket")
+        self.assertRegex(output, r"fwmail demo: step 2 \(.*\) failed: .* is too long for a unix socket")
         self.assertEqual(os.listdir(deep), [])
 
     def test_wrong_words(self):
