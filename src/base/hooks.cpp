@@ -13,6 +13,8 @@
 namespace fwmail {
 
 #ifdef FWMAIL_TEST_HOOKS
+bool has_test_hooks() { return true; }
+
 void crash_point(std::string_view name) {
     static const char* wanted = std::getenv("FWMAIL_CRASH");
     if (!wanted) return;
@@ -25,6 +27,9 @@ void crash_point(std::string_view name) {
     }
     if (text == name && ++passages == count) kill(getpid(), SIGKILL);
 }
+#else
+bool has_test_hooks() { return false; }
+void crash_point(std::string_view) {}
 #endif
 
 Clock system_clock() {

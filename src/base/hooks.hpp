@@ -6,11 +6,10 @@
 namespace fwmail {
 
 // With FWMAIL_TEST_HOOKS, and FWMAIL_CRASH=NAME or NAME:N in the environment, the Nth passage (from 1) of the
-// point NAME kills the process with SIGKILL.
-#ifdef FWMAIL_TEST_HOOKS
+// point NAME kills the process with SIGKILL. Otherwise nothing.
 void crash_point(std::string_view name);
-#else
-inline void crash_point(std::string_view) {}
-#endif
+
+// Whether this is such a build.
+bool has_test_hooks();
 
 }  // namespace fwmail

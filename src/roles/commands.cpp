@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iostream>
 
+#include "base/hooks.hpp"
 #include "roles/client.hpp"
 #include "roles/version.hpp"
 #include "service/admin.hpp"
@@ -265,9 +266,7 @@ int run_status(const Arguments& arguments) { return finish("status", status(argu
 
 int run_version(const Arguments&) {
     print(std::string("fwmail ") + version);
-#ifdef FWMAIL_TEST_HOOKS
-    print("with test hooks: not for use with real mail");
-#endif
+    if (has_test_hooks()) print("with test hooks: not for use with real mail");
     return exit_success;
 }
 
