@@ -272,10 +272,10 @@ void Journey::print_how_to_look() const {
     for (const auto* node : {&core_, &remote_})
         std::printf("   %-6s  IMAP 127.0.0.1:%u  SMTP 127.0.0.1:%u  user ann  password %s\n",
                     node->role.c_str(), node->imap_port, node->smtp_port, node->password.c_str());
-    std::printf(
-        "   $ %smutt -F /dev/null -e 'set ssl_starttls=no ssl_force_tls=no' -f "
-        "imap://ann@127.0.0.1:%u/INBOX\n",
-        gpg_home_.empty() ? "" : ("GNUPGHOME=" + gpg_home_.string() + " ").c_str(), remote_.imap_port);
+    std::string home = gpg_home_.empty() ? "" : "GNUPGHOME=" + gpg_home_.string() + " ";
+    std::string settings = "set folder=" + folder_.string() + " ssl_starttls=no ssl_force_tls=no";
+    std::printf("   $ %smutt -F /dev/null -e '%s' -f imap://ann@127.0.0.1:%u/INBOX\n", home.c_str(),
+                settings.c_str(), remote_.imap_port);
     std::printf("   $ curl -s --user ann:%s 'imap://127.0.0.1:%u/INBOX;UID=1'\n", remote_.password.c_str(),
                 remote_.imap_port);
     std::printf("   $ fwmail status --config %s\n", remote_.config.c_str());
