@@ -31,6 +31,7 @@ void pause_for(Milliseconds time) { ::usleep(static_cast<useconds_t>(time.count(
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (::getppid() != parent) ::_exit(127);  // it died before prctl
     ::setpgid(0, 0);
+    ::signal(SIGPIPE, SIG_DFL);
     sigset_t none;
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
@@ -67,6 +68,7 @@ HeldSignals::HeldSignals() {
     ::sigemptyset(&held_);
     for (int number : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&held_, number);
     ::sigprocmask(SIG_BLOCK, &held_, &before_);
+    ::signal(SIGPIPE, SIG_IGN);  // a reader of what is printed may go away
 }
 
 HeldSignals::~HeldSignals() { ::sigprocmask(SIG_SETMASK, &before_, nullptr); }

@@ -122,6 +122,14 @@ class Demo(NodeTest):
         self.assertRegex(output, r"fwmail demo: step 2 \(.*\) failed: .* is too long for a unix socket")
         self.assertEqual(os.listdir(deep), [])
 
+    def test_reader_goes_away(self):
+        process = subprocess.Popen([self.binary, "demo", "--once"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL, env=dict(os.environ, TMPDIR=self.folder))
+        process.stdout.readline()
+        process.stdout.close()
+        self.assertEqual(process.wait(90), 0)
+        self.assert_nothing_left()
+
     def test_wrong_words(self):
         for words in (["--twice"], ["once"]):
             status, output = self.run_to_end(*words)
