@@ -148,6 +148,18 @@ std::string be32(std::uint32_t v) {
             static_cast<char>(v)};
 }
 
+// RFC 5322 2.1.1: lines of at most 998 octets, all of them plain, each ended by CRLF.
+bool has_plain_lines(std::string_view header) {
+    while (!header.empty()) {
+        std::size_t end = header.find("\r\n");
+        if (end > 998) return false;  // or there is none
+        for (char c : header.substr(0, end))
+            if ((c < 32 && c != '\t') || c > 126) return false;
+        header.remove_prefix(end + 2);
+    }
+    return true;
+}
+
 // The seed's uses are kept apart, so that a boundary says nothing of a key.
 std::string derived_boundary(const Octets32& seed, std::string_view use) {
     auto octets = crypto::hkdf_sha256({reinterpret_cast<const char*>(seed.data()), seed.size()}, use, 16);
@@ -267,19 +279,21 @@ Result<> SealedUnpacker::take_packets(std::string_view octets) {
 // Only what core writes: fields of the list, in its order, each once, 7-bit.
 Result<> SealedUnpacker::take_header(std::string_view header) {
     auto bad = [](std::string_view what) { return fail(ErrorKind::protocol, "not a sealed object: " + std::string(what)); };
-    for (char c : header)
-        if ((c < 32 && c != '\r' && c != '\n' && c != '\t') || c == 127 || static_cast<unsigned char>(c) > 127)
-            return bad("its outer header is not plain text");
+    if (!has_plain_lines(header)) return bad("its outer header is not plain text");
     if (!header.ends_with("\r\n\r\n")) return bad("its outer header has no end");
     auto fields = split_fields(header.substr(0, header.size() - 2));
     if (!fields) return bad("its outer header is malformed");
     std::size_t next = 0;
+    bool has_subject = false, has_version = false;
     for (auto field : *fields) {
         std::string_view name = field.substr(0, field.find(':'));
         while (next < std::size(outer_fields) && outer_fields[next] != name) ++next;
         if (next == std::size(outer_fields)) return bad("a field of its outer header is out of place");
         ++next;
         if (name == "Subject" && field != "Subject: ...\r\n") return bad("it has a subject");
+        if (name == "MIME-Version" && field != "MIME-Version: 1.0\r\n") return bad("its version of MIME is malformed");
+        has_subject |= name == "Subject";
+        has_version |= name == "MIME-Version";
         if (name == "FWMail-Id") {
             auto id = EmailId::from_hex(field.substr(std::min<std::size_t>(11, field.size()), 32));
             if (!id || field != "FWMail-Id: " + id->hex() + "\r\n") return bad("its id is malformed");
@@ -294,7 +308,7 @@ Result<> SealedUnpacker::take_header(std::string_view header) {
                 return bad("its boundary is malformed");
         }
     }
-    if (boundary_.empty() || email_id_.is_zero()) return bad("its outer header lacks a field");
+    if (boundary_.empty() || email_id_.is_zero() || !has_subject || !has_version) return bad("its outer header lacks a field");
     emit(header);
     emit(first_parts(boundary_));
     armor_.emplace(crypto::ArmorType::message, [this](std::string_view text) { emit(text); });
