@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
         {"link", "invite|accept|list|remove ...", "pair core and remote", run_link},
         {"open", "[FILE] ...", "open a sealed message to its exact octets", run_open},
         {"status", "--config FILE [--json]", "links, queue, users, and what to do", run_status},
+        {"check", "--config FILE [--repair]", "whether the configuration and the store of a stopped server are in order", run_check},
         {"demo", "[--once]", "the whole journey on this machine", run_demo},
         {"help", "[TOPIC]", "the manual pages", run_help},
         {"version", "", "version and what was built in", run_version},

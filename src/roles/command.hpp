@@ -25,6 +25,7 @@ int run_key(const Arguments& arguments);
 int run_link(const Arguments& arguments);
 int run_open(const Arguments& arguments);
 int run_status(const Arguments& arguments);
+int run_check(const Arguments& arguments);
 int run_demo(const Arguments& arguments);
 int run_help(const Arguments& arguments);
 int run_version(const Arguments& arguments);

@@ -79,6 +79,7 @@ class Kill(NodeTest):
             self.check_bodies(pair, chance.sample(sorted(state), min(count, 20)))
             self.check_quiet(pair, state)
             pair.stop()
+            pair.check()
 
     def check_bodies(self, pair, uids):
         for uid in uids:
@@ -118,6 +119,7 @@ class Kill(NodeTest):
                            f"{identity} is at core", interval=0.1)
                 self.assertEqual(pair.core.count("ann"), round)
             pair.wait_for_same_state(count=10)
+        pair.check()
 
 
 if __name__ == "__main__":

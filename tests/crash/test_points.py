@@ -35,6 +35,7 @@ class Points(NodeTest):
                            if self.die_at(pair, role, f"{point}:{passage}", sent)]
                 with self.subTest(point=point):
                     self.assertTrue(reached, "no role came by this crash point")
+        pair.check()
 
     def passages(self):
         return (1, 2, 3, 5, 8, 13, 21, 34) if is_long() else (1, 6)

@@ -73,6 +73,10 @@ class Cli:
         return ["key", "export", name, "--config", config, "--secret"]
 
     @staticmethod
+    def check(config):
+        return ["check", "--config", config]
+
+    @staticmethod
     def sync(config):
         return ["sync", "--config", config]
 
@@ -120,11 +124,15 @@ class Node:
         done = subprocess.run([self.binary, *arguments], input=input, capture_output=True, text=text, timeout=300,
                               env=env or {key: value for key, value in self.env.items() if key != "FWMAIL_CRASH"})
         if check and done.returncode != 0:
-            raise CommandFailed(f"fwmail {' '.join(arguments)}: exit {done.returncode}: {done.stderr}")
+            raise CommandFailed(f"fwmail {' '.join(arguments)}: exit {done.returncode}: {done.stderr}{done.stdout}")
         return done.stdout
 
     def status(self):
         return json.loads(self.command(Cli.status(self.config)))
+
+    def check(self):
+        """The store of the stopped node is in order."""
+        return self.command(Cli.check(self.config))
 
     def add_user(self, name, password="inside secret"):
         """Makes the user at core; outside it logs in with the generated password."""
@@ -342,6 +350,10 @@ class Pair:
     def stop(self):
         for part in (self.core, self.remote, self.postfix):
             part.stop()
+
+    def check(self):
+        for node in (self.core, self.remote):
+            node.check()
 
     def wait_for_same_state(self, user="ann", mailbox="INBOX", count=None, timeout=60):
         """Until both show the same (UID, Message-ID, flags), and `count` of them; gives that state."""
