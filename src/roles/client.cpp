@@ -25,7 +25,8 @@ Result<json::object> ask_offline(const config::Config& config, const json::objec
     auto master_key = TRY(service::load_master_key(data_dir));
     auto system = TRY(store::SystemStore::open(data_dir));
     auto identity = TRY(service::load_identity(*system, master_key));
-    service::AdminContext context{*system, config, master_key, identity, system_clock(), {}, false, false, {}};
+    service::AdminContext context{*system, config, master_key, identity, system_clock(),
+                                  {},      false,  false,      {}};
     return service::execute_admin(context, request);
 }
 
@@ -53,7 +54,8 @@ std::string Words::option(const std::string& name) const {
     return it == options.end() || it->second.empty() ? std::string() : it->second.back();
 }
 
-Result<Words> parse_words(const Arguments& arguments, const std::set<std::string>& options, const std::set<std::string>& switches) {
+Result<Words> parse_words(const Arguments& arguments, const std::set<std::string>& options,
+                          const std::set<std::string>& switches) {
     Words words;
     for (std::size_t i = 0; i < arguments.size(); ++i) {
         const std::string& word = arguments[i];
@@ -66,8 +68,10 @@ Result<Words> parse_words(const Arguments& arguments, const std::set<std::string
         if (switches.contains(name) && equals == std::string::npos) {
             words.switches.insert(name);
         } else if (options.contains(name)) {
-            if (equals == std::string::npos && i + 1 == arguments.size()) return fail(ErrorKind::usage, "--" + name + " wants a value");
-            words.options[name].push_back(equals == std::string::npos ? arguments[++i] : word.substr(equals + 1));
+            if (equals == std::string::npos && i + 1 == arguments.size())
+                return fail(ErrorKind::usage, "--" + name + " wants a value");
+            words.options[name].push_back(equals == std::string::npos ? arguments[++i]
+                                                                      : word.substr(equals + 1));
         } else {
             return fail(ErrorKind::usage, "there is no option --" + name + " here: --help shows the usage");
         }
@@ -85,19 +89,23 @@ Result<json::object> ask_node(const std::string& config_file, const json::object
     }
     if (!config) return std::unexpected(config.error());
     std::string answer;
-    auto asked = net::control_request(config->path("data-dir") / "control", json::serialize(request), [&](std::string_view line) {
-        answer = line;
-        return true;
-    });
+    auto asked = net::control_request(config->path("data-dir") / "control", json::serialize(request),
+                                      [&](std::string_view line) {
+                                          answer = line;
+                                          return true;
+                                      });
     if (!asked) {
         if (asked.error().kind != ErrorKind::refused) return std::unexpected(asked.error());
         return ask_offline(*config, request);
     }
     boost::system::error_code error;
     auto value = json::parse(answer, error);
-    if (error || !value.is_object()) return fail(ErrorKind::internal, "the running node gave no answer: its log says why");
+    if (error || !value.is_object())
+        return fail(ErrorKind::internal, "the running node gave no answer: its log says why");
     if (auto text = service::text_of(value.as_object(), "error"); !text.empty())
-        return fail(service::text_of(value.as_object(), "kind") == "usage" ? ErrorKind::usage : ErrorKind::refused, text);
+        return fail(
+            service::text_of(value.as_object(), "kind") == "usage" ? ErrorKind::usage : ErrorKind::refused,
+            text);
     return std::move(value.as_object());
 }
 

@@ -22,7 +22,8 @@ struct Words {
     bool has(const std::string& name) const { return switches.contains(name) || options.contains(name); }
 };
 // Usage error on an option that is in neither list, or without its value.
-Result<Words> parse_words(const Arguments& arguments, const std::set<std::string>& options, const std::set<std::string>& switches);
+Result<Words> parse_words(const Arguments& arguments, const std::set<std::string>& options,
+                          const std::set<std::string>& switches);
 
 // Sends the request to the node that the configuration file belongs to.
 Result<boost::json::object> ask_node(const std::string& config_file, const boost::json::object& request);

@@ -20,7 +20,9 @@ namespace {
 
 using service::text_of;
 
-int finish(std::string_view command, const Result<>& result) { return result ? exit_success : report(command, result.error()); }
+int finish(std::string_view command, const Result<>& result) {
+    return result ? exit_success : report(command, result.error());
+}
 
 void say(const std::string& text) { std::fprintf(stderr, "%s\n", text.c_str()); }
 void print(const std::string& text) { std::printf("%s\n", text.c_str()); }
@@ -39,7 +41,9 @@ Result<> write_config(const std::string& path, config::RoleBits role, const conf
 
 Result<> init(const Arguments& arguments) {
     if (arguments.empty() || (arguments[0] != "core" && arguments[0] != "remote"))
-        return fail(ErrorKind::usage, "say what to set up: fwmail init core --config FILE, or fwmail init remote --config FILE");
+        return fail(
+            ErrorKind::usage,
+            "say what to set up: fwmail init core --config FILE, or fwmail init remote --config FILE");
     bool core = arguments[0] == "core";
     config::RoleBits role = core ? config::role_core : config::role_remote;
     std::string config_file;
@@ -56,19 +60,32 @@ Result<> init(const Arguments& arguments) {
         } else {
             return fail(ErrorKind::usage, word + " wants a value");
         }
-        if (word == "--config") config_file = value;
-        else values.emplace_back(word.substr(2), value);
+        if (word == "--config")
+            config_file = value;
+        else
+            values.emplace_back(word.substr(2), value);
     }
     if (config_file.empty()) return fail(ErrorKind::usage, "say where the configuration goes: --config FILE");
-    auto given = [&](std::string_view key) { return std::ranges::any_of(values, [&](const auto& v) { return v.first == key; }); };
-    std::filesystem::path folder = std::filesystem::absolute(config_file).parent_path();
-    if (!given("data-dir")) values.emplace_back("data-dir", (folder / (core ? "core-data" : "remote-data")).string());
+    bool any_given = !values.empty();
+    auto given = [&](std::string_view key) {
+        return std::ranges::any_of(values, [&](const auto& v) { return v.first == key; });
+    };
+    std::filesystem::path folder = std::filesystem::absolute(config_file).lexically_normal().parent_path();
+    if (!given("data-dir"))
+        values.emplace_back("data-dir", (folder / (core ? "core-data" : "remote-data")).string());
     if (!given("imap.listen")) values.emplace_back("imap.listen", core ? "127.0.0.1:1143" : "127.0.0.1:2143");
     if (!given("smtp.listen")) values.emplace_back("smtp.listen", core ? "127.0.0.1:1025" : "127.0.0.1:2025");
     bool existed = std::filesystem::exists(config_file);
+    if (existed && any_given)
+        return fail(ErrorKind::usage, config_file +
+                                          " exists already, so nothing of the command line would go into it: "
+                                          "edit it, or remove it first");
     if (!existed) {
-        // Checked before it is written, so that a mistake leaves nothing behind.
-        TRY(config::Config::parse(role, config::write_commented_config(role, values), config_file));
+        // Checked before it is written, so that a mistake leaves nothing behind; as words, so that unknown
+        // keys show.
+        Arguments checked;
+        for (const auto& [key, value] : values) checked.insert(checked.end(), {"--" + key, value});
+        TRY(config::Config::parse(role, "", config_file, checked));
         TRY(write_config(config_file, role, values));
     }
     auto config = TRY(config::Config::load(role, {"--config", config_file}));
@@ -78,14 +95,16 @@ Result<> init(const Arguments& arguments) {
     TRY(service::ensure_master_key(data_dir));
     auto master_key = TRY(service::load_master_key(data_dir));
     auto system = TRY(store::SystemStore::open(data_dir));
-    TRY(service::ensure_identity(*system, master_key, core ? service::NodeRole::core : service::NodeRole::remote,
+    TRY(service::ensure_identity(*system, master_key,
+                                 core ? service::NodeRole::core : service::NodeRole::remote,
                                  config.text("host-name"), system_clock()()));
     auto identity = TRY(service::load_identity(*system, master_key));
     print((existed ? "used " : "wrote ") + config_file);
     print("keys and mail lie in " + data_dir.string());
     print("fingerprint " + identity.key.public_key.fingerprint.grouped());
     print("");
-    print("keep " + (data_dir / "master.key").string() + " safe: without it no key in this data-dir can be read");
+    print("keep " + (data_dir / "master.key").string() +
+          " safe: without it no key in this data-dir can be read");
     if (core) {
         print("next: fwmail user add NAME --config " + config_file);
         print("      fwmail core --config " + config_file);
@@ -100,12 +119,17 @@ Result<> init(const Arguments& arguments) {
 // --- user
 
 Result<> user(const Arguments& arguments) {
-    auto words = TRY(parse_words(arguments, {"config", "address", "password-file", "label"}, {"outside", "revoke", "json"}));
-    if (words.positional.empty()) return fail(ErrorKind::usage, "say what to do: add, list, passwd or remove");
+    auto words = TRY(parse_words(arguments, {"config", "address", "password-file", "label"},
+                                 {"outside", "revoke", "json"}));
+    if (words.positional.empty())
+        return fail(ErrorKind::usage, "say what to do: add, list, passwd or remove");
     const std::string& verb = words.positional[0];
+    if (verb != "add" && verb != "list" && verb != "passwd" && verb != "remove")
+        return fail(ErrorKind::usage, "there is no fwmail user " + verb + ": add, list, passwd or remove");
     json::object request{{"command", "user." + verb}};
     if (verb != "list") {
-        if (words.positional.size() != 2) return fail(ErrorKind::usage, "say which user: fwmail user " + verb + " NAME");
+        if (words.positional.size() != 2)
+            return fail(ErrorKind::usage, "say which user: fwmail user " + verb + " NAME");
         request["name"] = words.positional[1];
     }
     std::string config = words.option("config");
@@ -113,11 +137,13 @@ Result<> user(const Arguments& arguments) {
         json::array addresses;
         for (const auto& address : words.options["address"]) addresses.emplace_back(address);
         request["addresses"] = addresses;
-        request["password"] = std::string(TRY(read_secret(words.option("password-file"), "Password inside", true)).view());
+        request["password"] =
+            std::string(TRY(read_secret(words.option("password-file"), "Password inside", true)).view());
         auto answer = TRY(ask_node(config, request));
         print("user " + words.positional[1] + " is added");
         print("key " + text_of(answer, "fingerprint"));
-        say("next: fwmail user passwd " + words.positional[1] + " --outside --config " + config + " gives a password for the remote");
+        say("next: fwmail user passwd " + words.positional[1] + " --outside --config " + config +
+            " gives a password for the remote");
     } else if (verb == "list") {
         auto answer = TRY(ask_node(config, request));
         if (words.has("json")) {
@@ -127,28 +153,30 @@ Result<> user(const Arguments& arguments) {
         for (const auto& row : answer["users"].as_array()) {
             const auto& object = row.as_object();
             std::string line = text_of(object, "name") + " ";
-            for (const auto& address : object.at("addresses").as_array()) line += " <" + std::string(address.as_string()) + ">";
+            for (const auto& address : object.at("addresses").as_array())
+                line += " <" + std::string(address.as_string()) + ">";
             for (const auto& password : object.at("passwords").as_array())
-                line += " " + text_of(password.as_object(), "kind") + ":" + text_of(password.as_object(), "label");
+                line += " " + text_of(password.as_object(), "kind") + ":" +
+                        text_of(password.as_object(), "label");
             print(line + "  key " + text_of(object, "fingerprint"));
         }
     } else if (verb == "passwd") {
         request["outside"] = words.has("outside");
         request["label"] = words.option("label");
         request["revoke"] = words.has("revoke");
-        if (words.has("revoke") && !words.has("outside")) return fail(ErrorKind::usage, "--revoke goes with --outside");
+        if (words.has("revoke") && !words.has("outside"))
+            return fail(ErrorKind::usage, "--revoke goes with --outside");
         if (!words.has("outside"))
-            request["password"] = std::string(TRY(read_secret(words.option("password-file"), "New password inside", true)).view());
+            request["password"] = std::string(
+                TRY(read_secret(words.option("password-file"), "New password inside", true)).view());
         auto answer = TRY(ask_node(config, request));
         if (auto password = text_of(answer, "password"); !password.empty()) {
             say("the password for this device; it is shown once:");
             print(password);
         }
-    } else if (verb == "remove") {
+    } else {
         TRY(ask_node(config, request));
         say("the user can no longer log in and gets no more mail; the mail stays on disk");
-    } else {
-        return fail(ErrorKind::usage, "there is no fwmail user " + verb + ": add, list, passwd or remove");
     }
     return {};
 }
@@ -157,10 +185,14 @@ Result<> user(const Arguments& arguments) {
 
 Result<> key(const Arguments& arguments) {
     auto words = TRY(parse_words(arguments, {"config", "passphrase-file"}, {"secret", "passphrase"}));
-    if (words.positional.size() != 2 || words.positional[0] != "export") return fail(ErrorKind::usage, "fwmail key export NAME [--secret]");
-    json::object request{{"command", "key.export"}, {"name", words.positional[1]}, {"secret", words.has("secret")}};
+    if (words.positional.size() != 2 || words.positional[0] != "export")
+        return fail(ErrorKind::usage, "fwmail key export NAME [--secret]");
+    json::object request{
+        {"command", "key.export"}, {"name", words.positional[1]}, {"secret", words.has("secret")}};
     if (words.has("passphrase") || words.has("passphrase-file"))
-        request["passphrase"] = std::string(TRY(read_secret(words.option("passphrase-file"), "Passphrase for the exported key", true)).view());
+        request["passphrase"] = std::string(
+            TRY(read_secret(words.option("passphrase-file"), "Passphrase for the exported key", true))
+                .view());
     auto answer = TRY(ask_node(words.option("config"), request));
     std::printf("%s", text_of(answer, "key").c_str());
     return {};
@@ -169,16 +201,21 @@ Result<> key(const Arguments& arguments) {
 // --- link
 
 void print_link(const json::object& row) {
-    print(text_of(row, "name") + "  " + text_of(row, "role") + "  " + text_of(row, "address") + "  " + text_of(row, "fingerprint"));
+    print(text_of(row, "name") + "  " + text_of(row, "role") + "  " + text_of(row, "address") + "  " +
+          text_of(row, "fingerprint"));
 }
 
 Result<> link(const Arguments& arguments) {
     auto words = TRY(parse_words(arguments, {"config", "token"}, {"json"}));
-    if (words.positional.empty()) return fail(ErrorKind::usage, "say what to do: invite, accept, list or remove");
+    if (words.positional.empty())
+        return fail(ErrorKind::usage, "say what to do: invite, accept, list or remove");
     const std::string& verb = words.positional[0];
+    if (verb != "invite" && verb != "accept" && verb != "list" && verb != "remove")
+        return fail(ErrorKind::usage, "there is no fwmail link " + verb + ": invite, accept, list or remove");
     json::object request{{"command", "link." + verb}};
     if (verb != "list") {
-        if (words.positional.size() != 2) return fail(ErrorKind::usage, "say which link: fwmail link " + verb + " NAME");
+        if (words.positional.size() != 2)
+            return fail(ErrorKind::usage, "say which link: fwmail link " + verb + " NAME");
         request["name"] = words.positional[1];
     }
     if (verb == "accept") {
@@ -192,17 +229,20 @@ Result<> link(const Arguments& arguments) {
     }
     auto answer = TRY(ask_node(words.option("config"), request));
     if (verb == "list") {
-        if (words.has("json")) print(json::serialize(answer));
+        if (words.has("json"))
+            print(json::serialize(answer));
         else
             for (const auto& row : answer["links"].as_array()) print_link(row.as_object());
         return {};
     }
-    if (auto fingerprint = text_of(answer, "fingerprint"); !fingerprint.empty()) say("this node's fingerprint:  " + fingerprint);
+    if (auto fingerprint = text_of(answer, "fingerprint"); !fingerprint.empty())
+        say("this node's fingerprint:  " + fingerprint);
     if (auto fingerprint = text_of(answer, "peer_fingerprint"); !fingerprint.empty())
         say("the other's fingerprint:  " + fingerprint + "  (compare it with what the other node shows)");
     if (auto token = text_of(answer, "token"); !token.empty()) {
-        say(verb == "invite" ? "give this token to fwmail link accept at the other node:"
-                             : "give this answer to fwmail link accept at the node that sent the invitation:");
+        say(verb == "invite"
+                ? "give this token to fwmail link accept at the other node:"
+                : "give this answer to fwmail link accept at the node that sent the invitation:");
         print(token);
     } else if (verb == "accept") {
         say("the link is up");
@@ -214,31 +254,41 @@ Result<> link(const Arguments& arguments) {
 
 std::string ago(const json::value& when) {
     if (!when.is_number()) return "never";
-    std::int64_t seconds = std::max<std::int64_t>(0, system_clock()().value / 1000 - when.to_number<std::int64_t>());
+    std::int64_t seconds =
+        std::max<std::int64_t>(0, system_clock()().value / 1000 - when.to_number<std::int64_t>());
     if (seconds < 120) return std::to_string(seconds) + " s ago";
     if (seconds < 7200) return std::to_string(seconds / 60) + " min ago";
     return std::to_string(seconds / 3600) + " h ago";
 }
 
-std::string number(const json::object& row, std::string_view name) { return std::to_string(row.at(name).to_number<std::uint64_t>()); }
+std::string number(const json::object& row, std::string_view name) {
+    return std::to_string(row.at(name).to_number<std::uint64_t>());
+}
 
 void print_status(const json::object& status) {
-    print(text_of(status, "role") + " " + text_of(status, "host_name") + (status.at("running").as_bool() ? " is running" : " is NOT running"));
-    for (const auto& line : status.at("listening").as_array()) print("  listens on " + std::string(line.as_string()));
+    print(text_of(status, "role") + " " + text_of(status, "host_name") +
+          (status.at("running").as_bool() ? " is running" : " is NOT running"));
+    for (const auto& line : status.at("listening").as_array())
+        print("  listens on " + std::string(line.as_string()));
     for (const auto& value : status.at("links").as_array()) {
         const auto& row = value.as_object();
         print("link " + text_of(row, "name") + " (" + text_of(row, "role") + ")");
-        print("  sent " + number(row, "mails_sent") + " mails, the last " + ago(row.at("last_sent")) + "; received " +
-              number(row, "mails_received") + ", the last " + ago(row.at("last_received")) + "; refused " + number(row, "mails_refused"));
-        print("  to go: " + number(row, "messages_to_go") + " messages, " + number(row, "unacknowledged") + " entries not acknowledged, " +
-              number(row, "queued_mails") + " mails in the queue");
+        print("  sent " + number(row, "mails_sent") + " mails, the last " + ago(row.at("last_sent")) +
+              "; received " + number(row, "mails_received") + ", the last " + ago(row.at("last_received")) +
+              "; refused " + number(row, "mails_refused"));
+        print("  to go: " + number(row, "messages_to_go") + " messages, " + number(row, "unacknowledged") +
+              " entries not acknowledged, " + number(row, "queued_mails") + " mails in the queue");
         if (auto error = text_of(row, "last_error"); !error.empty()) print("  last error: " + error);
     }
     for (const auto& value : status.at("users").as_array()) {
         const auto& row = value.as_object();
         print("user " + text_of(row, "name") + ": " + number(row, "messages") + " messages" +
               (row.at("withheld").to_number<std::uint64_t>()
-                   ? ", " + number(row, "withheld") + " withheld from the remote: " + text_of(row, "withheld_reason")
+                   ? ", " + number(row, "withheld") +
+                         " withheld from the remote: " + text_of(row, "withheld_reason")
+                   : "") +
+              (row.at("stubs").to_number<std::uint64_t>()
+                   ? ", " + number(row, "stubs") + " stubs were shown for bodies that did not come"
                    : ""));
     }
     print("queue: " + number(status.at("queue").as_object(), "mails") + " mails");
@@ -251,8 +301,10 @@ void print_status(const json::object& status) {
 Result<> status(const Arguments& arguments) {
     auto words = TRY(parse_words(arguments, {"config"}, {"json"}));
     auto answer = TRY(ask_node(words.option("config"), {{"command", "status"}}));
-    if (words.has("json")) print(json::serialize(answer));
-    else print_status(answer);
+    if (words.has("json"))
+        print(json::serialize(answer));
+    else
+        print_status(answer);
     return {};
 }
 

@@ -17,7 +17,8 @@ void print_commands(std::span<const Command> commands, FILE* to) {
 }  // namespace
 
 int report(std::string_view command, const Error& error) {
-    std::fprintf(stderr, "fwmail %.*s: %s\n", static_cast<int>(command.size()), command.data(), error.text.c_str());
+    std::fprintf(stderr, "fwmail %.*s: %s\n", static_cast<int>(command.size()), command.data(),
+                 error.text.c_str());
     return error.kind == ErrorKind::usage ? exit_usage : exit_failed;
 }
 
@@ -37,14 +38,16 @@ int dispatch(std::span<const Command> commands, Arguments arguments) {
         if (command.name != name) continue;
         for (const auto& argument : arguments)
             if (argument == "--help" || argument == "-h") {
-                std::printf("usage: fwmail %s %.*s\n%.*s\n", name.c_str(), static_cast<int>(command.usage.size()), command.usage.data(),
+                std::printf("usage: fwmail %s %.*s\n%.*s\n", name.c_str(),
+                            static_cast<int>(command.usage.size()), command.usage.data(),
                             static_cast<int>(command.summary.size()), command.summary.data());
                 return exit_success;
             }
         try {
             return command.run(arguments);
         } catch (const std::exception& exception) {
-            return report(name, {ErrorKind::internal, std::string("a bug, please report it: ") + exception.what()});
+            return report(name,
+                          {ErrorKind::internal, std::string("a bug, please report it: ") + exception.what()});
         }
     }
     return report(name, {ErrorKind::usage, "there is no such command: fwmail --help lists them"});

@@ -24,7 +24,9 @@ Result<std::string> read_all(const std::string& path) {
 }
 
 Result<crypto::SecretKey> read_key(const std::string& path, const std::string& passphrase_file) {
-    if (path.empty()) return fail(ErrorKind::usage, "say which key opens it: --key-file FILE, from fwmail key export --secret");
+    if (path.empty())
+        return fail(ErrorKind::usage,
+                    "say which key opens it: --key-file FILE, from fwmail key export --secret");
     std::string octets = TRY(read_all(path));
     if (crypto::looks_armored(octets)) octets = TRY(crypto::dearmor(octets)).octets;
     auto key = crypto::parse_secret_key(octets, std::nullopt);

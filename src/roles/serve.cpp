@@ -17,6 +17,7 @@
 #include "service/mailbox_service.hpp"
 #include "service/poller.hpp"
 #include "service/queue_runner.hpp"
+#include "service/releases.hpp"
 #include "service/smtp_driver.hpp"
 #include "store/lock.hpp"
 
@@ -27,7 +28,10 @@ namespace json = boost::json;
 using namespace service;
 
 LogLevel log_level(std::string_view name) {
-    return name == "debug" ? LogLevel::debug : name == "warning" ? LogLevel::warning : name == "error" ? LogLevel::error : LogLevel::info;
+    return name == "debug"     ? LogLevel::debug
+           : name == "warning" ? LogLevel::warning
+           : name == "error"   ? LogLevel::error
+                               : LogLevel::info;
 }
 
 // Everything of one running node; members in the order in which they need each other.
@@ -35,12 +39,30 @@ class Server {
   public:
     Server(NodeRole role, const config::Config& config, Log& log, Secret master_key, Identity identity,
            net::Runtime& runtime, store::Executor& executor)
-        : config_(config), identity_(std::move(identity)),
-          node_{role, config, log, system_clock(), runtime, executor, identity_.id, std::move(master_key), identity_.key, nullptr,
-                net::Resolver(), {}, {}, net::Notifier(runtime.main_executor()), net::Notifier(runtime.main_executor())},
-          intake_(node_), replica_(node_), receiver_(node_, links_, replica_),
-          poller_(node_, links_, cache_), sender_(node_, links_, receiver_, node_.is_core() ? &poller_ : nullptr, cache_),
-          queue_(node_, intake_, [this](NodeId link, const std::string& error) { sender_.on_mail_done(link, error); }) {}
+        : config_(config),
+          identity_(std::move(identity)),
+          node_{role,
+                config,
+                log,
+                system_clock(),
+                runtime,
+                executor,
+                identity_.id,
+                std::move(master_key),
+                identity_.key,
+                nullptr,
+                net::Resolver(),
+                {},
+                {},
+                net::Notifier(runtime.main_executor()),
+                net::Notifier(runtime.main_executor())},
+          intake_(node_),
+          replica_(node_),
+          receiver_(node_, links_, replica_),
+          poller_(node_, links_, cache_),
+          sender_(node_, links_, receiver_, cache_),
+          queue_(node_, intake_,
+                 [this](NodeId link, const std::string& error) { sender_.on_mail_done(link, error); }) {}
 
     Result<> start(store::SystemStore& system) {
         TRY(node_.directory.reload(system));
@@ -50,9 +72,12 @@ class Server {
         TRY(listen("imap", "imap.listen", nullptr));
         TRY(listen("imaps", "imap.listen-tls", node_.tls));
         TRY(listen("smtp", "smtp.listen", nullptr));
-        if (listeners_.empty()) return fail(ErrorKind::usage, "nothing to listen on: set listen in [imap] and [smtp]");
+        if (listeners_.empty())
+            return fail(ErrorKind::usage, "nothing to listen on: set listen in [imap] and [smtp]");
         control_ = TRY(net::ControlServer::open(node_.runtime, config_.path("data-dir") / "control",
-                                                [this](std::string request, net::ControlReply reply) { return answer(std::move(request), std::move(reply)); }));
+                                                [this](std::string request, net::ControlReply reply) {
+                                                    return answer(std::move(request), std::move(reply));
+                                                }));
         return {};
     }
 
@@ -62,7 +87,10 @@ class Server {
         node_.runtime.spawn_on(main, "queue", queue_.run());
         node_.runtime.spawn_on(main, "links", sender_.run());
         node_.runtime.spawn_on(main, "upkeep", upkeep());
-        if (node_.is_core()) node_.runtime.spawn_on(main, "poller", poller_.run());
+        if (node_.is_core())
+            node_.runtime.spawn_on(main, "poller", poller_.run());
+        else
+            node_.runtime.spawn_on(main, "stubs", place_stubs());
         node_.runtime.on_stop([this] { stop(); });
         node_.runtime.on_reload([this] { reload(); });
         node_.runtime.catch_signals();
@@ -75,7 +103,8 @@ class Server {
   private:
     Result<> load_tls() {
         auto certificate = config_.path("tls.certificate"), key = config_.path("tls.key");
-        if (certificate.empty() != key.empty()) return fail(ErrorKind::usage, "set both certificate and key in [tls], or neither");
+        if (certificate.empty() != key.empty())
+            return fail(ErrorKind::usage, "set both certificate and key in [tls], or neither");
         if (certificate.empty()) {
             certificate = config_.path("data-dir") / "tls-certificate.pem";
             key = config_.path("data-dir") / "tls-key.pem";
@@ -92,13 +121,17 @@ class Server {
         options.name = name;
         options.implicit_tls = std::move(tls);
         options.max_connections = static_cast<std::size_t>(config_.count(section + ".max-connections"));
-        options.max_connections_per_address = static_cast<std::size_t>(config_.count(section + ".max-connections-per-address"));
-        options.farewell = imap ? "* BYE Too many connections\r\n" : "421 4.3.2 Too many connections, try again later\r\n";
+        options.max_connections_per_address =
+            static_cast<std::size_t>(config_.count(section + ".max-connections-per-address"));
+        options.farewell =
+            imap ? "* BYE Too many connections\r\n" : "421 4.3.2 Too many connections, try again later\r\n";
         net::SessionHandler handler = [this, imap](net::StreamPtr stream) -> net::Task<> {
-            return imap ? serve_imap(node_, std::move(stream)) : serve_smtp(node_, intake_, receiver_, std::move(stream));
+            return imap ? serve_imap(node_, std::move(stream))
+                        : serve_smtp(node_, intake_, receiver_, std::move(stream));
         };
         for (const auto& socket : activated_)
-            if (socket.name == name) listeners_.push_back(TRY(net::Listener::adopt(node_.runtime, socket.fd, options, handler)));
+            if (socket.name == name)
+                listeners_.push_back(TRY(net::Listener::adopt(node_.runtime, socket.fd, options, handler)));
         for (const auto& address : config_.host_ports(option))
             listeners_.push_back(TRY(net::Listener::open(node_.runtime, address, options, handler)));
         return {};
@@ -106,7 +139,8 @@ class Server {
 
     std::vector<std::string> listening() const {
         std::vector<std::string> lines;
-        for (const auto& listener : listeners_) lines.push_back(listener->name() + " " + listener->address().text());
+        for (const auto& listener : listeners_)
+            lines.push_back(listener->name() + " " + listener->address().text());
         return lines;
     }
 
@@ -136,6 +170,22 @@ class Server {
         }
     }
 
+    // At the remote: a body that does not come must not hold up the mailbox.
+    net::Task<> place_stubs() {
+        net::Notifier wake(co_await boost::asio::this_coro::executor);
+        auto stop = node_.hub.subscribe(AccountId{}, wake);
+        auto after = config_.duration("replicate.stub-after");
+        while (!node_.stopping) {
+            (void)co_await wake.wait(net::deadline_after(std::clamp<std::chrono::seconds>(
+                after / 4, std::chrono::seconds(1), std::chrono::seconds(60))));
+            auto users = node_.directory.snapshot();
+            for (const auto& [account, user] : *users) {
+                auto placed = co_await replica_.place_stubs(account, after);
+                if (!placed) node_.log.error("replica", placed.error().text);
+            }
+        }
+    }
+
     void stop() {
         node_.log.info(role_name(node_.role), "stopping");
         (void)net::notify_service_manager("STOPPING=1");
@@ -155,8 +205,10 @@ class Server {
             return links_.reload(system);
         };
         node_.executor.read(store::system_file, job, [this](Result<> result) {
-            if (!result) node_.log.error("reload", result.error().text);
-            else node_.log.info("reload", "certificates and users are read anew");
+            if (!result)
+                node_.log.error("reload", result.error().text);
+            else
+                node_.log.info("reload", "certificates and users are read anew");
         });
     }
 
@@ -173,13 +225,16 @@ class Server {
             std::set<AccountId> accounts;
         };
         auto job = [this, request = request.as_object()](store::SystemStore& system) -> Result<Outcome> {
-            AdminContext context{system, config_, node_.master_key, identity_, node_.clock, listening(), false, false, {}};
+            AdminContext context{
+                system, config_, node_.master_key, identity_, node_.clock, listening(), false, false, {}};
             auto done = TRY(execute_admin(context, request));
-            return Outcome{std::move(done), context.users_changed, context.links_changed, context.accounts_changed};
+            return Outcome{std::move(done), context.users_changed, context.links_changed,
+                           context.accounts_changed};
         };
         auto outcome = co_await node_.write(store::system_file, std::move(job));
         if (!outcome) {
-            json::object failed{{"error", outcome.error().text}, {"kind", outcome.error().kind == ErrorKind::usage ? "usage" : "failed"}};
+            json::object failed{{"error", outcome.error().text},
+                                {"kind", outcome.error().kind == ErrorKind::usage ? "usage" : "failed"}};
             (void)co_await reply(json::serialize(failed));
             co_return;
         }
@@ -211,7 +266,8 @@ class Server {
 };
 
 Result<> serve(NodeRole role, const Arguments& arguments) {
-    auto config = TRY(config::Config::load(role == NodeRole::core ? config::role_core : config::role_remote, arguments));
+    auto config = TRY(
+        config::Config::load(role == NodeRole::core ? config::role_core : config::role_remote, arguments));
     int log_fd = 2;
     if (auto path = config.path("log-file"); !path.empty()) {
         log_fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
@@ -220,12 +276,19 @@ Result<> serve(NodeRole role, const Arguments& arguments) {
     Log log(log_fd, log_level(config.text("log-level")));
     auto data_dir = config.path("data-dir");
     if (!std::filesystem::exists(data_dir / "system.db"))
-        return fail(ErrorKind::usage, data_dir.string() + " has not been set up: run fwmail init " + std::string(role_name(role)));
+        return fail(ErrorKind::usage, data_dir.string() + " has not been set up: run fwmail init " +
+                                          std::string(role_name(role)));
     auto lock = TRY(store::Lock::take(data_dir));
     auto master_key = TRY(load_master_key(data_dir));
     auto system = TRY(store::SystemStore::open(data_dir));
     auto identity = TRY(load_identity(*system, master_key));
-    if (identity.role != role) return fail(ErrorKind::usage, "this data-dir belongs to a " + std::string(role_name(identity.role)));
+    if (identity.role != role)
+        return fail(ErrorKind::usage, "this data-dir belongs to a " + std::string(role_name(identity.role)));
+
+    // What a crash left half done between two files is put right before anybody works.
+    if (TRY(system->setting("stopped-cleanly")) != "yes")
+        TRY(reconcile_references(*system, data_dir, system_clock()(), log));
+    TRY(system->set_setting("stopped-cleanly", "no"));
 
     store::ExecutorOptions options;
     options.data_dir = data_dir;
@@ -237,7 +300,8 @@ Result<> serve(NodeRole role, const Arguments& arguments) {
     system.reset();
     server.run();
     executor.reset();  // its threads complete into the runtime
-    return {};
+    auto after = TRY(store::SystemStore::open(data_dir));
+    return after->set_setting("stopped-cleanly", "yes");
 }
 
 int run(NodeRole role, const Arguments& arguments) {

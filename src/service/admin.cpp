@@ -18,26 +18,30 @@ namespace {
 Result<store::User> need_user(AdminContext& context, const json::object& request) {
     std::string name = text_of(request, "name");
     auto user = TRY(context.system.find_user(name));
-    if (!user) return fail(ErrorKind::refused, "there is no user " + name + ": fwmail user list shows them");
+    if (!user)
+        return fail(ErrorKind::refused, "there is no user " + name + " here: fwmail user list shows them");
     return std::move(*user);
 }
 
 Result<> core_only(const AdminContext& context, std::string_view what) {
     if (context.identity.role == NodeRole::core) return {};
-    return fail(ErrorKind::usage, std::string(what) + " are managed at core; the remote learns of them by mail");
+    return fail(ErrorKind::usage,
+                std::string(what) + " are managed at core; the remote learns of them by mail");
 }
 
 bool is_user_name(std::string_view name) {
     if (name.empty() || name.size() > 64) return false;
     return std::ranges::all_of(name, [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_' || c == '+';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+               c == '-' || c == '_' || c == '+';
     });
 }
 
 Result<> make_mailboxes(AdminContext& context, AccountId account, UnixMillis now) {
     auto store = TRY(store::AccountStore::open(context.data_dir(), account, now));
-    constexpr std::pair<const char*, const char*> standard[] = {{"INBOX", ""},         {"Drafts", "\\Drafts"}, {"Sent", "\\Sent"},
-                                                                {"Archive", "\\Archive"}, {"Junk", "\\Junk"},  {"Trash", "\\Trash"}};
+    constexpr std::pair<const char*, const char*> standard[] = {{"INBOX", ""},      {"Drafts", "\\Drafts"},
+                                                                {"Sent", "\\Sent"}, {"Archive", "\\Archive"},
+                                                                {"Junk", "\\Junk"}, {"Trash", "\\Trash"}};
     for (auto [name, use] : standard) {
         if (TRY(store->find_mailbox(name))) continue;
         auto mailbox = TRY(store->create_mailbox(name, use, now));
@@ -46,21 +50,25 @@ Result<> make_mailboxes(AdminContext& context, AccountId account, UnixMillis now
     return {};
 }
 
-Result<crypto::Fingerprint> make_user_key(AdminContext& context, const store::User& user, std::string_view address) {
+Result<crypto::Fingerprint> make_user_key(AdminContext& context, const store::User& user,
+                                          std::string_view address) {
     auto key = TRY(crypto::generate_key(user.name + " <" + std::string(address) + ">", user.created));
     auto secret = TRY(crypto::write_secret_key(key, std::nullopt));
     std::string fingerprint = key.public_key.fingerprint.hex();
-    auto box = TRY(crypto::box_seal(context.master_key, secret.view(), "user-key:" + user.id.hex() + ":" + fingerprint));
-    TRY(context.system.add_key({user.id, fingerprint, crypto::write_certificate(key.public_key), box, user.created, std::nullopt}));
+    auto box = TRY(
+        crypto::box_seal(context.master_key, secret.view(), "user-key:" + user.id.hex() + ":" + fingerprint));
+    TRY(context.system.add_key(
+        {user.id, fingerprint, crypto::write_certificate(key.public_key), box, user.created, std::nullopt}));
     return key.public_key.fingerprint;
 }
 
-Result<> set_password(AdminContext& context, AccountId account, store::CredentialKind kind, std::string_view label,
-                      const Secret& password) {
+Result<> set_password(AdminContext& context, AccountId account, store::CredentialKind kind,
+                      std::string_view label, const Secret& password) {
     auto verifier = TRY(crypto::make_verifier(password));
     UnixMillis now = context.clock();
     for (const auto& old : TRY(context.system.load_credentials(account)))
-        if (!old.revoked && old.kind == kind && equal_ignoring_case(old.label, label)) TRY(context.system.revoke_credential(old.id, now));
+        if (!old.revoked && old.kind == kind && equal_ignoring_case(old.label, label))
+            TRY(context.system.revoke_credential(old.id, now));
     store::Credential credential;
     credential.account = account;
     credential.kind = kind;
@@ -77,7 +85,8 @@ Result<json::object> user_add(AdminContext& context, const json::object& request
     user.name = text_of(request, "name");
     if (!is_user_name(user.name))
         return fail(ErrorKind::usage, "a user name has 1 to 64 letters, digits, '.', '-', '_' or '+'");
-    if (TRY(context.system.find_user(user.name))) return fail(ErrorKind::refused, "there is a user " + user.name + " already");
+    if (TRY(context.system.find_user(user.name)))
+        return fail(ErrorKind::refused, "there is a user " + user.name + " already");
     user.created = context.clock();
     user.id = make_account_id(user.created);
     std::vector<std::string> addresses;
@@ -86,13 +95,16 @@ Result<json::object> user_add(AdminContext& context, const json::object& request
             if (address.is_string()) addresses.emplace_back(address.get_string());
     if (addresses.empty()) {
         auto domains = context.config.list("domain");
-        if (domains.empty()) return fail(ErrorKind::usage, "give an address with --address, or set domain in the configuration");
+        if (domains.empty())
+            return fail(ErrorKind::usage,
+                        "give an address with --address, or set domain in the configuration");
         for (const auto& domain : domains) addresses.push_back(user.name + "@" + domain);
     }
     for (const auto& address : addresses) TRY(smtp::parse_address(address));
     TRY(context.system.add_user(user, addresses));
     if (std::string password = text_of(request, "password"); !password.empty())
-        TRY(set_password(context, user.id, store::CredentialKind::inside, "inside", Secret(std::move(password))));
+        TRY(set_password(context, user.id, store::CredentialKind::inside, "inside",
+                         Secret(std::move(password))));
     auto fingerprint = TRY(make_user_key(context, user, addresses.front()));
     TRY(make_mailboxes(context, user.id, user.created));
     context.users_changed = true;
@@ -105,15 +117,22 @@ Result<json::object> user_list(AdminContext& context) {
     for (const auto& user : TRY(context.system.load_users())) {
         if (user.state != store::UserState::active) continue;
         json::array addresses, passwords;
-        for (const auto& address : TRY(context.system.load_addresses(user.id))) addresses.emplace_back(address);
+        for (const auto& address : TRY(context.system.load_addresses(user.id)))
+            addresses.emplace_back(address);
         for (const auto& credential : TRY(context.system.load_credentials(user.id)))
             if (!credential.revoked)
-                passwords.push_back(json::object{{"kind", credential.kind == store::CredentialKind::inside ? "inside" : "outside"},
-                                                 {"label", credential.label}});
+                passwords.push_back(json::object{
+                    {"kind", credential.kind == store::CredentialKind::inside ? "inside" : "outside"},
+                    {"label", credential.label}});
         std::string fingerprint;
         for (const auto& key : TRY(context.system.load_keys(user.id)))
-            if (!key.retired && fingerprint.empty()) fingerprint = key.fingerprint;
-        users.push_back(json::object{{"name", user.name}, {"addresses", addresses}, {"passwords", passwords}, {"fingerprint", fingerprint}});
+            if (auto parsed = crypto::Fingerprint::from_hex(key.fingerprint);
+                parsed && !key.retired && fingerprint.empty())
+                fingerprint = parsed->grouped();
+        users.push_back(json::object{{"name", user.name},
+                                     {"addresses", addresses},
+                                     {"passwords", passwords},
+                                     {"fingerprint", fingerprint}});
     }
     return json::object{{"users", users}};
 }
@@ -131,15 +150,19 @@ Result<json::object> user_passwd(AdminContext& context, const json::object& requ
     }
     std::string label = text_of(request, "label");
     if (label.empty()) label = "outside";
-    if (label.size() > 100 || !is_plain_utf8(label)) return fail(ErrorKind::usage, "a label has at most 100 octets of plain text");
-    if (const auto* revoke = request.if_contains("revoke"); revoke && revoke->is_bool() && revoke->get_bool()) {
+    if (label.size() > 100 || !is_plain_utf8(label))
+        return fail(ErrorKind::usage, "a label has at most 100 octets of plain text");
+    if (const auto* revoke = request.if_contains("revoke");
+        revoke && revoke->is_bool() && revoke->get_bool()) {
         bool found = false;
         for (const auto& old : TRY(context.system.load_credentials(user.id)))
-            if (!old.revoked && old.kind == store::CredentialKind::outside && equal_ignoring_case(old.label, label)) {
+            if (!old.revoked && old.kind == store::CredentialKind::outside &&
+                equal_ignoring_case(old.label, label)) {
                 TRY(context.system.revoke_credential(old.id, context.clock()));
                 found = true;
             }
-        if (!found) return fail(ErrorKind::refused, "this user has no outside password with the label " + label);
+        if (!found)
+            return fail(ErrorKind::refused, "this user has no outside password with the label " + label);
         return json::object{};
     }
     // Generated, so that nobody's inside password works outside.
@@ -151,9 +174,11 @@ Result<json::object> user_passwd(AdminContext& context, const json::object& requ
 Result<json::object> user_remove(AdminContext& context, const json::object& request) {
     TRY(core_only(context, "users"));
     auto user = TRY(need_user(context, request));
-    if (user.state == store::UserState::removed) return fail(ErrorKind::refused, "there is no user " + user.name);
+    if (user.state == store::UserState::removed)
+        return fail(ErrorKind::refused, "there is no user " + user.name);
     TRY(context.system.set_user_state(user.id, store::UserState::removed));
-    for (const auto& address : TRY(context.system.load_addresses(user.id))) TRY(context.system.remove_address(address));
+    for (const auto& address : TRY(context.system.load_addresses(user.id)))
+        TRY(context.system.remove_address(address));
     for (const auto& credential : TRY(context.system.load_credentials(user.id)))
         if (!credential.revoked) TRY(context.system.revoke_credential(credential.id, context.clock()));
     context.users_changed = true;
@@ -168,7 +193,8 @@ std::string text_of(const json::object& request, std::string_view name) {
     return value && value->is_string() ? std::string(value->get_string()) : std::string();
 }
 
-Result<json::object> admin_user(AdminContext& context, std::string_view command, const json::object& request) {
+Result<json::object> admin_user(AdminContext& context, std::string_view command,
+                                const json::object& request) {
     if (command == "add") return user_add(context, request);
     if (command == "list") return user_list(context);
     if (command == "passwd") return user_passwd(context, request);
@@ -178,6 +204,7 @@ Result<json::object> admin_user(AdminContext& context, std::string_view command,
 
 Result<json::object> admin_key(AdminContext& context, std::string_view command, const json::object& request) {
     if (command != "export") return fail(ErrorKind::usage, "no such command");
+    TRY(core_only(context, "keys"));
     auto user = TRY(need_user(context, request));
     auto keys = TRY(context.system.load_keys(user.id));
     auto key = std::ranges::find_if(keys, [](const auto& k) { return !k.retired; });
@@ -185,11 +212,14 @@ Result<json::object> admin_key(AdminContext& context, std::string_view command, 
     const auto* secret = request.if_contains("secret");
     if (!secret || !secret->is_bool() || !secret->get_bool())
         return json::object{{"key", crypto::armor(crypto::ArmorType::public_key, key->certificate)}};
-    if (key->secret.empty()) return fail(ErrorKind::refused, "the secret half of this user's key is not here");
-    auto octets = TRY(crypto::box_open(context.master_key, key->secret, "user-key:" + user.id.hex() + ":" + key->fingerprint));
+    if (key->secret.empty())
+        return fail(ErrorKind::refused, "the secret half of this user's key is not here");
+    auto octets = TRY(crypto::box_open(context.master_key, key->secret,
+                                       "user-key:" + user.id.hex() + ":" + key->fingerprint));
     auto whole = TRY(crypto::parse_secret_key(octets.view(), std::nullopt));
     std::optional<Secret> passphrase;
-    if (std::string text = text_of(request, "passphrase"); !text.empty()) passphrase = Secret(std::move(text));
+    if (std::string text = text_of(request, "passphrase"); !text.empty())
+        passphrase = Secret(std::move(text));
     auto out = TRY(crypto::write_secret_key(whole, passphrase));
     return json::object{{"key", crypto::armor(crypto::ArmorType::private_key, out.view())}};
 }
@@ -198,7 +228,8 @@ Result<json::object> execute_admin(AdminContext& context, const json::object& re
     std::string command = text_of(request, "command");
     auto dot = command.find('.');
     std::string_view area = std::string_view(command).substr(0, dot);
-    std::string_view verb = dot == std::string::npos ? std::string_view() : std::string_view(command).substr(dot + 1);
+    std::string_view verb =
+        dot == std::string::npos ? std::string_view() : std::string_view(command).substr(dot + 1);
     if (area == "user") return admin_user(context, verb, request);
     if (area == "key") return admin_key(context, verb, request);
     if (area == "link") return admin_link(context, verb, request);

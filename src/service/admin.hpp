@@ -1,5 +1,5 @@
-// What the commands do to a node, whether it runs (then through its control socket) or not (then on the opened
-// store). A request is a JSON object with `command`; so is the answer, or it is an Error.
+// What the commands do to a node, whether it runs (then through its control socket) or not (then on the
+// opened store). A request is a JSON object with `command`; so is the answer, or it is an Error.
 #pragma once
 
 #include <boost/json.hpp>
@@ -27,9 +27,12 @@ struct AdminContext {
 Result<boost::json::object> execute_admin(AdminContext& context, const boost::json::object& request);
 
 // The parts, by area; `command` is without its prefix.
-Result<boost::json::object> admin_user(AdminContext& context, std::string_view command, const boost::json::object& request);
-Result<boost::json::object> admin_key(AdminContext& context, std::string_view command, const boost::json::object& request);
-Result<boost::json::object> admin_link(AdminContext& context, std::string_view command, const boost::json::object& request);
+Result<boost::json::object> admin_user(AdminContext& context, std::string_view command,
+                                       const boost::json::object& request);
+Result<boost::json::object> admin_key(AdminContext& context, std::string_view command,
+                                      const boost::json::object& request);
+Result<boost::json::object> admin_link(AdminContext& context, std::string_view command,
+                                       const boost::json::object& request);
 Result<boost::json::object> admin_status(AdminContext& context);
 Result<boost::json::object> admin_check(AdminContext& context, const boost::json::object& request);
 

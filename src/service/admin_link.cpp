@@ -23,17 +23,25 @@ sync::Epoch new_epoch() {
 std::string own_next_hop(const AdminContext& context) {
     auto listen = context.config.host_ports("smtp.listen");
     if (listen.empty() || listen.front().port == 0) return {};
-    if (listen.front().host == "*" || listen.front().host == "::") listen.front().host = context.config.text("host-name");
+    if (listen.front().host == "*" || listen.front().host == "::")
+        listen.front().host = context.config.text("host-name");
     return listen.front().text();
 }
 
 bool is_link_name(std::string_view name) {
     return !name.empty() && name.size() <= 32 && std::ranges::all_of(name, [](char c) {
-        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
+        return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+               c == '_';
     });
 }
 
 Result<LinkToken> own_token(const AdminContext& context) {
+    // The token fixes the address for good, so a name that means nothing elsewhere would break the link
+    // quietly.
+    if (!context.config.is_set("host-name"))
+        return fail(
+            ErrorKind::usage,
+            "set host-name in the configuration first: the other node sends its mail to an address under it");
     LinkToken token;
     token.role = std::string(role_name(context.identity.role));
     token.node = context.identity.id;
@@ -44,17 +52,21 @@ Result<LinkToken> own_token(const AdminContext& context) {
     return token;
 }
 
-json::object answer_with(const AdminContext& context, const LinkToken& token, const std::string& peer_fingerprint) {
-    json::object answer{{"token", write_link_token(token)}, {"fingerprint", context.identity.key.public_key.fingerprint.grouped()}};
+json::object answer_with(const AdminContext& context, const LinkToken& token,
+                         const std::string& peer_fingerprint) {
+    json::object answer{{"token", write_link_token(token)},
+                        {"fingerprint", context.identity.key.public_key.fingerprint.grouped()}};
     if (!peer_fingerprint.empty()) answer["peer_fingerprint"] = peer_fingerprint;
     return answer;
 }
 
-Result<store::Link> link_from(const AdminContext& context, const LinkToken& token, std::string name, std::string own_address,
-                              const sync::Epoch& own_epoch) {
-    if (token.node == context.identity.id) return fail(ErrorKind::usage, "this token was made by this very node");
+Result<store::Link> link_from(const AdminContext& context, const LinkToken& token, std::string name,
+                              std::string own_address, const sync::Epoch& own_epoch) {
+    if (token.node == context.identity.id)
+        return fail(ErrorKind::usage, "this token was made by this very node");
     if (token.role == role_name(context.identity.role))
-        return fail(ErrorKind::usage, "this token is of another " + token.role + ": a core is linked with a remote");
+        return fail(ErrorKind::usage,
+                    "this token is of another " + token.role + ": a core is linked with a remote");
     store::Link link;
     link.peer = token.node;
     link.name = std::move(name);
@@ -71,7 +83,8 @@ Result<store::Link> link_from(const AdminContext& context, const LinkToken& toke
 }
 
 Result<json::object> link_invite(AdminContext& context, const std::string& name) {
-    if (TRY(context.system.find_link(name))) return fail(ErrorKind::refused, "there is a link " + name + " already");
+    if (TRY(context.system.find_link(name)))
+        return fail(ErrorKind::refused, "there is a link " + name + " already");
     auto token = TRY(own_token(context));
     token.nonce = make_node_id(context.clock());
     std::string text = write_link_token(token);
@@ -81,8 +94,10 @@ Result<json::object> link_invite(AdminContext& context, const std::string& name)
 
 Result<json::object> link_accept(AdminContext& context, const std::string& name, const LinkToken& token) {
     auto peer = TRY(crypto::parse_compact_key(token.key, token.address));
-    if (TRY(context.system.find_link(name))) return fail(ErrorKind::refused, "there is a link " + name + " already");
-    if (auto other = TRY(context.system.find_link(token.node)); other && other->state != store::LinkState::revoked)
+    if (TRY(context.system.find_link(name)))
+        return fail(ErrorKind::refused, "there is a link " + name + " already");
+    if (auto other = TRY(context.system.find_link(token.node));
+        other && other->state != store::LinkState::revoked)
         return fail(ErrorKind::refused, "that node is linked already, as " + other->name);
     context.links_changed = true;
     if (!token.answer) {
@@ -94,9 +109,12 @@ Result<json::object> link_accept(AdminContext& context, const std::string& name,
     }
     std::string setting = "invitation:" + ascii_lower(name);
     auto text = TRY(context.system.setting(setting));
-    if (!text) return fail(ErrorKind::refused, "no invitation of the name " + name + " is open: fwmail link invite makes one");
+    if (!text)
+        return fail(ErrorKind::refused,
+                    "no invitation of the name " + name + " is open: fwmail link invite makes one");
     auto invitation = TRY(parse_link_token(*text));
-    if (invitation.nonce != token.nonce) return fail(ErrorKind::refused, "this token answers another invitation");
+    if (invitation.nonce != token.nonce)
+        return fail(ErrorKind::refused, "this token answers another invitation");
     TRY(context.system.save_link(TRY(link_from(context, token, name, invitation.address, invitation.epoch))));
     TRY(context.system.remove_setting(setting));
     for (const auto& user : TRY(context.system.load_users())) context.accounts_changed.insert(user.id);
@@ -109,11 +127,18 @@ json::value time_of(const std::optional<UnixMillis>& when) {
 }
 
 Result<json::object> describe(AdminContext& context, const store::Link& link) {
-    json::object out{{"name", link.name}, {"role", link.role}, {"address", link.peer_address}, {"own_address", link.own_address},
-                     {"mails_sent", link.mails_sent}, {"mails_received", link.mails_received}, {"mails_refused", link.mails_refused},
-                     {"last_sent", time_of(link.last_sent)}, {"last_received", time_of(link.last_received)},
+    json::object out{{"name", link.name},
+                     {"role", link.role},
+                     {"address", link.peer_address},
+                     {"own_address", link.own_address},
+                     {"mails_sent", link.mails_sent},
+                     {"mails_received", link.mails_received},
+                     {"mails_refused", link.mails_refused},
+                     {"last_sent", time_of(link.last_sent)},
+                     {"last_received", time_of(link.last_received)},
                      {"last_error", link.last_error}};
-    if (auto key = crypto::parse_compact_key(link.peer_certificate, link.peer_address)) out["fingerprint"] = key->fingerprint.grouped();
+    if (auto key = crypto::parse_compact_key(link.peer_certificate, link.peer_address))
+        out["fingerprint"] = key->fingerprint.grouped();
     auto queue = TRY(context.system.queue_summary(link.peer));
     out["queued_mails"] = queue.count;
     out["queued_octets"] = queue.octets;
@@ -140,6 +165,7 @@ Result<json::object> link_remove(AdminContext& context, const std::string& name)
         TRY(store->forget_peer(link->peer));
         TRY(store->set_value("account-entry:" + link->peer.hex(), ""));
         TRY(store->set_value("mailboxes-cursor:" + link->peer.hex(), "0"));
+        TRY(store->set_value("withheld-count", "0"));
     }
     TRY(context.system.remove_link(link->peer));
     context.links_changed = true;
@@ -147,35 +173,44 @@ Result<json::object> link_remove(AdminContext& context, const std::string& name)
 }
 
 struct AccountNumbers {
-    std::uint64_t messages = 0, withheld = 0;
+    std::uint64_t messages = 0, withheld = 0, stubs = 0;
     std::string withheld_reason;
     std::map<NodeId, store::OutboxSummary> outbox;
 };
 
-Result<AccountNumbers> numbers_of(AdminContext& context, AccountId account, const std::vector<store::Link>& links) {
+Result<AccountNumbers> numbers_of(AdminContext& context, AccountId account,
+                                  const std::vector<store::Link>& links) {
     AccountNumbers numbers;
-    auto store = TRY(store::AccountStore::open(context.data_dir(), account, context.clock(), store::Access::read_only));
-    for (const auto& mailbox : TRY(store->load_mailboxes())) numbers.messages += TRY(store->status(mailbox.id)).messages;
+    auto store = TRY(
+        store::AccountStore::open(context.data_dir(), account, context.clock(), store::Access::read_only));
+    for (const auto& mailbox : TRY(store->load_mailboxes()))
+        numbers.messages += TRY(store->status(mailbox.id)).messages;
     if (auto count = TRY(store->value("withheld-count"))) numbers.withheld = std::stoull(*count);
+    if (auto count = TRY(store->value("stub-count"))) numbers.stubs = std::stoull(*count);
     numbers.withheld_reason = TRY(store->value("withheld-reason")).value_or("");
-    for (const auto& link : links) numbers.outbox[link.peer] = TRY(store->outbox_summary(link.peer, outbox_message));
+    for (const auto& link : links)
+        numbers.outbox[link.peer] = TRY(store->outbox_summary(link.peer, outbox_message));
     return numbers;
 }
 
 }  // namespace
 
-Result<json::object> admin_link(AdminContext& context, std::string_view command, const json::object& request) {
+Result<json::object> admin_link(AdminContext& context, std::string_view command,
+                                const json::object& request) {
     if (command == "list") return link_list(context);
     std::string name = text_of(request, "name");
-    if (!is_link_name(name)) return fail(ErrorKind::usage, "a link's name has 1 to 32 letters, digits, '-' or '_'");
+    if (!is_link_name(name))
+        return fail(ErrorKind::usage, "a link's name has 1 to 32 letters, digits, '-' or '_'");
     if (command == "invite") return link_invite(context, name);
-    if (command == "accept") return link_accept(context, name, TRY(parse_link_token(text_of(request, "token"))));
+    if (command == "accept")
+        return link_accept(context, name, TRY(parse_link_token(text_of(request, "token"))));
     if (command == "remove") return link_remove(context, name);
     return fail(ErrorKind::usage, "no such command");
 }
 
 Result<json::object> admin_status(AdminContext& context) {
-    json::object status{{"role", role_name(context.identity.role)}, {"running", !context.listening.empty()},
+    json::object status{{"role", role_name(context.identity.role)},
+                        {"running", !context.listening.empty()},
                         {"host_name", context.config.text("host-name")},
                         {"fingerprint", context.identity.key.public_key.fingerprint.grouped()}};
     json::array listening, users, links_out, refusals;
@@ -191,7 +226,10 @@ Result<json::object> admin_status(AdminContext& context) {
             totals[peer].messages += summary.messages;
         }
         if (user.state != store::UserState::active) continue;
-        users.push_back(json::object{{"name", user.name}, {"messages", numbers.messages}, {"withheld", numbers.withheld},
+        users.push_back(json::object{{"name", user.name},
+                                     {"messages", numbers.messages},
+                                     {"withheld", numbers.withheld},
+                                     {"stubs", numbers.stubs},
                                      {"withheld_reason", numbers.withheld_reason}});
     }
     for (const auto& link : links) {
@@ -201,7 +239,8 @@ Result<json::object> admin_status(AdminContext& context) {
         links_out.push_back(row);
     }
     for (const auto& refusal : TRY(context.system.load_refusals(10)))
-        refusals.push_back(json::object{{"when", refusal.when.value / 1000}, {"what", refusal.what}, {"reason", refusal.reason}});
+        refusals.push_back(json::object{
+            {"when", refusal.when.value / 1000}, {"what", refusal.what}, {"reason", refusal.reason}});
     auto queue = TRY(context.system.queue_summary(NodeId{}));
     status["users"] = users;
     status["links"] = links_out;

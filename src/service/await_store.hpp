@@ -28,8 +28,10 @@ auto store_write(store::Executor& executor, Key key, Job job, std::size_t octets
     using Store = typename StoreOf<Key>::Type;
     using R = std::invoke_result_t<Job&, Store&>;
     auto shared = std::make_shared<Job>(std::move(job));
-    std::function<void(std::function<void(R)>)> start = [&executor, key, shared, octets](std::function<void(R)> done) {
-        executor.write(key, [shared](Store& store) -> R { return (*shared)(store); }, std::move(done), octets);
+    std::function<void(std::function<void(R)>)> start = [&executor, key, shared,
+                                                         octets](std::function<void(R)> done) {
+        executor.write(
+            key, [shared](Store& store) -> R { return (*shared)(store); }, std::move(done), octets);
     };
     co_return co_await net::async_from_callback<R>(std::move(start));
 }
@@ -40,7 +42,8 @@ auto store_read(store::Executor& executor, Key key, Job job)
     using Store = typename StoreOf<Key>::Type;
     using R = std::invoke_result_t<Job&, Store&>;
     auto shared = std::make_shared<Job>(std::move(job));
-    std::function<void(std::function<void(R)>)> start = [&executor, key, shared](std::function<void(R)> done) {
+    std::function<void(std::function<void(R)>)> start = [&executor, key,
+                                                         shared](std::function<void(R)> done) {
         executor.read(key, [shared](Store& store) -> R { return (*shared)(store); }, std::move(done));
     };
     co_return co_await net::async_from_callback<R>(std::move(start));

@@ -40,7 +40,9 @@ net::Task<Result<BodyWriter::Written>> BodyWriter::finish() {
     if (!buffer_.empty()) CO_TRY(co_await flush_chunk(std::move(buffer_)));
     ObjectId object = object_;
     std::uint64_t size = size_;
-    auto job = [object, size](store::SystemStore& system) -> Result<> { return system.finish_object(object, size); };
+    auto job = [object, size](store::SystemStore& system) -> Result<> {
+        return system.finish_object(object, size);
+    };
     CO_TRY(co_await node_.write(store::system_file, job));
     co_return written;
 }

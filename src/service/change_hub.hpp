@@ -18,7 +18,8 @@ class ChangeHub {
     class Subscription {
       public:
         Subscription() = default;
-        Subscription(ChangeHub& hub, AccountId account, std::uint64_t id) : hub_(&hub), account_(account), id_(id) {}
+        Subscription(ChangeHub& hub, AccountId account, std::uint64_t id)
+            : hub_(&hub), account_(account), id_(id) {}
         Subscription(Subscription&& other) noexcept { swap(other); }
         Subscription& operator=(Subscription&& other) noexcept {
             swap(other);
@@ -54,6 +55,16 @@ class ChangeHub {
         if (poller_) poller_->notify();
     }
 
+    // The account's outbox holds something new: for the link sender.
+    void outbox_changed(AccountId account) {
+        std::lock_guard lock(mutex_);
+        outboxes_.insert(account);
+    }
+    std::set<AccountId> take_outboxes() {
+        std::lock_guard lock(mutex_);
+        return std::exchange(outboxes_, {});
+    }
+
     // Wakes every subscriber of the account zero: sessions, so that they see that the node stops.
     void stop_all() { changed(AccountId{}); }
 
@@ -78,7 +89,7 @@ class ChangeHub {
 
     std::mutex mutex_;
     std::map<AccountId, std::map<std::uint64_t, net::Notifier>> listeners_;
-    std::set<AccountId> dirty_;
+    std::set<AccountId> dirty_, outboxes_;
     std::optional<net::Notifier> poller_;
     std::uint64_t last_id_ = 0;
 };

@@ -17,7 +17,8 @@ Result<> Directory::reload(store::SystemStore& system) {
         record->keys = TRY(system.load_keys(user.id));
         for (const auto& key : record->keys) {
             if (key.retired || record->seal_key) continue;
-            if (auto certificate = crypto::parse_certificate(key.certificate)) record->seal_key = *certificate;
+            if (auto certificate = crypto::parse_certificate(key.certificate))
+                record->seal_key = *certificate;
         }
         fresh->names[ascii_lower(user.name)] = user.id;
         for (const auto& address : record->addresses) fresh->addresses[ascii_lower(address)] = user.id;

@@ -17,15 +17,19 @@ constexpr std::string_view key_place = "node-key";
 
 Result<Secret> read_key_file(const std::filesystem::path& path) {
     int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return fail(ErrorKind::usage, "cannot read the master key " + path.string() + ": run fwmail init, or put the file back");
+    if (fd < 0)
+        return fail(ErrorKind::usage, "cannot read the master key " + path.string() +
+                                          ": run fwmail init, or put the file back");
     struct stat info{};
     std::string octets(master_key_size + 1, '\0');
     ssize_t got = fstat(fd, &info) == 0 ? ::read(fd, octets.data(), octets.size()) : -1;
     ::close(fd);
     octets.resize(got > 0 ? static_cast<std::size_t>(got) : 0);
     Secret key(std::move(octets));
-    if (key.view().size() != master_key_size) return fail(ErrorKind::usage, path.string() + " is not a master key: it must have 32 octets");
-    if (info.st_mode & 077) return fail(ErrorKind::usage, path.string() + " can be read by others: chmod 600 it");
+    if (key.view().size() != master_key_size)
+        return fail(ErrorKind::usage, path.string() + " is not a master key: it must have 32 octets");
+    if (info.st_mode & 077)
+        return fail(ErrorKind::usage, path.string() + " can be read by others: chmod 600 it");
     return key;
 }
 
@@ -35,7 +39,8 @@ std::string_view role_name(NodeRole role) { return role == NodeRole::core ? "cor
 
 Result<Secret> load_master_key(const std::filesystem::path& data_dir) {
     if (const char* credentials = std::getenv("CREDENTIALS_DIRECTORY"))
-        if (auto path = std::filesystem::path(credentials) / "fwmail-master-key"; std::filesystem::exists(path))
+        if (auto path = std::filesystem::path(credentials) / "fwmail-master-key";
+            std::filesystem::exists(path))
             return read_key_file(path);
     return read_key_file(data_dir / "master.key");
 }
@@ -48,9 +53,11 @@ Result<> ensure_master_key(const std::filesystem::path& data_dir) {
     int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0) return fail(ErrorKind::usage, "cannot write " + temporary.string());
     Secret key(random_octets(master_key_size));
-    bool good = ::write(fd, key.view().data(), key.view().size()) == static_cast<ssize_t>(master_key_size) && ::fsync(fd) == 0;
+    bool good = ::write(fd, key.view().data(), key.view().size()) == static_cast<ssize_t>(master_key_size) &&
+                ::fsync(fd) == 0;
     ::close(fd);
-    if (!good || ::rename(temporary.c_str(), path.c_str()) != 0) return fail(ErrorKind::temporary, "cannot write " + path.string());
+    if (!good || ::rename(temporary.c_str(), path.c_str()) != 0)
+        return fail(ErrorKind::temporary, "cannot write " + path.string());
     int dir = ::open(data_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir >= 0) {
         ::fsync(dir);
@@ -59,14 +66,15 @@ Result<> ensure_master_key(const std::filesystem::path& data_dir) {
     return {};
 }
 
-Result<> ensure_identity(store::SystemStore& system, const Secret& master_key, NodeRole role, std::string_view host_name,
-                         UnixMillis now) {
+Result<> ensure_identity(store::SystemStore& system, const Secret& master_key, NodeRole role,
+                         std::string_view host_name, UnixMillis now) {
     if (auto known = TRY(system.setting("node-role"))) {
         if (*known != role_name(role))
             return fail(ErrorKind::usage, "this data-dir belongs to a " + *known + ": choose another one");
         return {};
     }
-    auto key = TRY(crypto::generate_key("fwmail " + std::string(role_name(role)) + " " + std::string(host_name), now));
+    auto key = TRY(
+        crypto::generate_key("fwmail " + std::string(role_name(role)) + " " + std::string(host_name), now));
     auto octets = TRY(crypto::write_secret_key(key, std::nullopt));
     TRY(system.set_setting("node-key", TRY(crypto::box_seal(master_key, octets.view(), key_place))));
     TRY(system.set_setting("node-id", make_node_id(now).octets()));
@@ -77,14 +85,17 @@ Result<Identity> load_identity(store::SystemStore& system, const Secret& master_
     auto role = TRY(system.setting("node-role"));
     auto id = TRY(system.setting("node-id"));
     auto box = TRY(system.setting("node-key"));
-    if (!role || !id || !box) return fail(ErrorKind::usage, "this data-dir has no identity yet: run fwmail init");
+    if (!role || !id || !box)
+        return fail(ErrorKind::usage, "this data-dir has no identity yet: run fwmail init");
     Identity identity;
     identity.role = *role == "core" ? NodeRole::core : NodeRole::remote;
     auto node = NodeId::from_octets(*id);
     if (!node) return fail(ErrorKind::internal, "the node's id is damaged");
     identity.id = *node;
     auto octets = crypto::box_open(master_key, *box, key_place);
-    if (!octets) return fail(ErrorKind::usage, "the master key does not open this data-dir's secrets: put the right master.key back");
+    if (!octets)
+        return fail(ErrorKind::usage,
+                    "the master key does not open this data-dir's secrets: put the right master.key back");
     identity.key = TRY(crypto::parse_secret_key(octets->view(), std::nullopt));
     return identity;
 }

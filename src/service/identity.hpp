@@ -24,8 +24,8 @@ Result<Secret> load_master_key(const std::filesystem::path& data_dir);
 Result<> ensure_master_key(const std::filesystem::path& data_dir);
 
 // At init: refused when the data-dir has an identity of the other role; the same one is left alone.
-Result<> ensure_identity(store::SystemStore& system, const Secret& master_key, NodeRole role, std::string_view host_name,
-                         UnixMillis now);
+Result<> ensure_identity(store::SystemStore& system, const Secret& master_key, NodeRole role,
+                         std::string_view host_name, UnixMillis now);
 // Usage error when init has not been run.
 Result<Identity> load_identity(store::SystemStore& system, const Secret& master_key);
 

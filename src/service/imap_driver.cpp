@@ -18,8 +18,11 @@ bool is_loopback(std::string_view address) { return address.starts_with("127.") 
 class ImapConnection {
   public:
     ImapConnection(Node& node, net::StreamPtr stream)
-        : node_(node), stream_(std::move(stream)), changed_(stream_->executor()),
-          stop_(node.hub.subscribe(AccountId{}, changed_)), service_(node, stream_->peer_address(), changed_),
+        : node_(node),
+          stream_(std::move(stream)),
+          changed_(stream_->executor()),
+          stop_(node.hub.subscribe(AccountId{}, changed_)),
+          service_(node, stream_->peer_address(), changed_),
           session_(options()) {}
 
     net::Task<> run() {
@@ -70,7 +73,8 @@ class ImapConnection {
     }
 
     net::Task<Result<>> perform(imap::Actions actions) {
-        std::deque<imap::Action> todo(std::make_move_iterator(actions.begin()), std::make_move_iterator(actions.end()));
+        std::deque<imap::Action> todo(std::make_move_iterator(actions.begin()),
+                                      std::make_move_iterator(actions.end()));
         while (!todo.empty() && !closed_) {
             imap::Action action = std::move(todo.front());
             todo.pop_front();
@@ -89,7 +93,8 @@ class ImapConnection {
                 service_.append_abort();
             } else if (std::holds_alternative<imap::StartTls>(action)) {
                 CO_TRY(co_await flush());
-                CO_TRY(co_await stream_->start_tls_server(node_.tls, net::deadline_after(std::chrono::seconds(30))));
+                CO_TRY(co_await stream_->start_tls_server(node_.tls,
+                                                          net::deadline_after(std::chrono::seconds(30))));
                 more = session_.on_tls_started();
             } else {
                 closed_ = true;
@@ -103,9 +108,12 @@ class ImapConnection {
         CO_TRY(co_await flush());
         while (range.length) {
             std::uint64_t want = std::min<std::uint64_t>(range.length, store::chunk_size);
-            auto job = [range, want](store::SystemStore& system) { return system.read_object(range.object, range.offset, want); };
+            auto job = [range, want](store::SystemStore& system) {
+                return system.read_object(range.object, range.offset, want);
+            };
             std::string octets = CO_TRY(co_await node_.read(store::system_file, job));
-            if (octets.size() != want) co_return fail(ErrorKind::internal, "a stored message is shorter than its size says");
+            if (octets.size() != want)
+                co_return fail(ErrorKind::internal, "a stored message is shorter than its size says");
             CO_TRY(co_await stream_->write_all(octets, net::deadline_after(write_time)));
             range.offset += want;
             range.length -= want;

@@ -1,4 +1,5 @@
-// Takes spooled mail up into the accounts. Runs beside everything else; what a crash left is taken up at start.
+// Takes spooled mail up into the accounts. Runs beside everything else; what a crash left is taken up at
+// start.
 #pragma once
 
 #include <mutex>

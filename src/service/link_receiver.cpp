@@ -23,14 +23,17 @@ net::Task<Result<>> LinkReceiver::receive(NodeId peer, bool from_nobody, std::st
     auto record = table_.find(peer);
     if (!record) co_return fail(ErrorKind::refused, "the link is no longer active");
     if (node_.is_core() && from_nobody && !sync::looks_like_node_mail(mail)) {
-        // A notification about a mail of ours. A hint at most, never an acknowledgement: what was lost is sent again.
+        // A notification about a mail of ours. A hint at most, never an acknowledgement: what was lost is
+        // sent again.
         node_.log.warning("link", "a delivery notification came for link " + record->link.name);
         co_return Result<>();
     }
     auto frame = co_await open(*record, std::move(mail));
     Result<> result;
-    if (frame) result = co_await apply(*record, std::move(*frame));
-    else result = fail(frame.error());
+    if (frame)
+        result = co_await apply(*record, std::move(*frame));
+    else
+        result = fail(frame.error());
     if (!result && result.error().kind != ErrorKind::temporary && result.error().kind != ErrorKind::internal)
         co_await note_refusal(*record, result.error().text);
     if (!result && result.error().kind == ErrorKind::internal)
@@ -53,10 +56,12 @@ net::Task<Result<sync::Frame>> LinkReceiver::open(LinkRecord record, std::string
         auto envelope = TRY(sync::parse_node_mail(mail));
         auto opened = crypto::open(envelope.content, {&node_.key, 1}, {&record.peer_key, 1});
         if (!opened) return fail(ErrorKind::refused, "it cannot be opened: " + opened.error().text);
-        if (opened->signature != crypto::SignatureStatus::valid || opened->valid_signer != record.peer_key.fingerprint)
+        if (opened->signature != crypto::SignatureStatus::valid ||
+            opened->valid_signer != record.peer_key.fingerprint)
             return fail(ErrorKind::refused, "it is not signed by the linked node");
         auto frame = TRY(sync::parse_frame(opened->plain));
-        if (frame.to != node_.id || frame.from != record.link.peer) return fail(ErrorKind::refused, "it is for another node");
+        if (frame.to != node_.id || frame.from != record.link.peer)
+            return fail(ErrorKind::refused, "it is for another node");
         if (TRY(system.seen_within(frame_digest(frame.id), UnixMillis{node_.clock().value - replay_window})))
             return fail(ErrorKind::refused, "it has been received before");
         return frame;
@@ -87,15 +92,17 @@ net::Task<Result<>> LinkReceiver::apply(LinkRecord record, sync::Frame frame) {
             node_.link_wake.notify();
         }
         if (!section.ack_only() || !section.voids.empty()) {
-            if (node_.is_core()) co_return fail(ErrorKind::refused, "this core takes no entries from a remote yet");
-            auto applied = section;
-            CO_TRY(co_await replica_.apply(record.link.peer, std::move(applied)));
+            if (node_.is_core())
+                CO_TRY(co_await apply_at_core(record.link.peer, section));
+            else
+                CO_TRY(co_await replica_.apply(record.link.peer, section));
             std::lock_guard lock(mutex_);
             acks_[{record.link.peer, section.account}].on_section(section, node_.clock());
         }
     }
     crash_point("link.applied");
-    auto note = [peer = record.link.peer, id = frame.id, now = node_.clock()](store::SystemStore& system) -> Result<> {
+    auto note = [peer = record.link.peer, id = frame.id,
+                 now = node_.clock()](store::SystemStore& system) -> Result<> {
         store::SpoolRequest seen;
         seen.digest = frame_digest(id);
         seen.now = now;
@@ -108,7 +115,35 @@ net::Task<Result<>> LinkReceiver::apply(LinkRecord record, sync::Frame frame) {
     co_return Result<>();
 }
 
-std::vector<LinkReceiver::AckDue> LinkReceiver::take_due_acks(UnixMillis now, std::optional<UnixMillis>& next) {
+// What a remote may say: that a stub stands where the body has come after all. The message gets a new number.
+net::Task<Result<>> LinkReceiver::apply_at_core(NodeId peer, sync::AccountSection section) {
+    for (const auto& numbered : section.entries)
+        if (!std::holds_alternative<sync::StubbedEntry>(numbered.entry) &&
+            !std::holds_alternative<sync::UnknownEntry>(numbered.entry))
+            co_return fail(ErrorKind::refused, "this core takes no changes of mailboxes from a remote yet");
+    AccountId id = section.account;
+    auto job = [peer, section = std::move(section),
+                now = node_.clock()](store::AccountStore& account) -> Result<> {
+        sync::Incoming incoming{TRY(account.load_applied(peer))};
+        NumberSet fresh = section.voids;
+        for (const auto& [number, entry] : section.entries) {
+            if (incoming.classify(number) != sync::Arrival::fresh) continue;
+            if (const auto* stubbed = std::get_if<sync::StubbedEntry>(&entry)) {
+                UidSet uid;
+                uid.add(stubbed->uid.value);
+                TRY(account.move(stubbed->mailbox, uid, stubbed->mailbox, now));
+            }
+            fresh.add(number.value);
+        }
+        return account.mark_applied(peer, fresh);
+    };
+    CO_TRY(co_await node_.write(id, std::move(job)));
+    node_.hub.changed(id);
+    co_return Result<>();
+}
+
+std::vector<LinkReceiver::AckDue> LinkReceiver::take_due_acks(UnixMillis now,
+                                                              std::optional<UnixMillis>& next) {
     std::vector<AckDue> due;
     std::lock_guard lock(mutex_);
     for (auto it = acks_.begin(); it != acks_.end();) {

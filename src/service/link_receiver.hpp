@@ -17,9 +17,12 @@ namespace fwmail::service {
 
 class LinkReceiver {
   public:
-    LinkReceiver(Node& node, LinkTable& table, Replica& replica) : node_(node), table_(table), replica_(replica) {}
+    LinkReceiver(Node& node, LinkTable& table, Replica& replica)
+        : node_(node), table_(table), replica_(replica) {}
 
-    std::optional<NodeId> find_address(std::string_view address) const { return table_.find_address(address); }
+    std::optional<NodeId> find_address(std::string_view address) const {
+        return table_.find_address(address);
+    }
     // A whole mail to the link's address. Ok: applied and durable; or a notification (`from_nobody`: the null
     // reverse path), which is noted and dropped.
     net::Task<Result<>> receive(NodeId peer, bool from_nobody, std::string mail);
@@ -34,6 +37,7 @@ class LinkReceiver {
   private:
     net::Task<Result<sync::Frame>> open(LinkRecord record, std::string mail);
     net::Task<Result<>> apply(LinkRecord record, sync::Frame frame);
+    net::Task<Result<>> apply_at_core(NodeId peer, sync::AccountSection section);
     net::Task<> note_refusal(LinkRecord record, std::string reason);
 
     Node& node_;

@@ -13,7 +13,7 @@
 namespace fwmail::service {
 namespace {
 
-constexpr std::uint64_t queued_mails = 8;      // of a link, before more are made
+constexpr std::uint64_t queued_mails = 8;  // of a link, before more are made
 constexpr std::size_t rows_at_once = 1000;
 constexpr std::uint64_t octets_at_once = 24 << 20;
 
@@ -51,9 +51,8 @@ net::Task<> LinkSender::run() {
             for (const auto& user : *users) busy_[link.link.peer].insert(user.id);
     while (!node_.stopping) {
         links = links_.all();
-        if (poller_)
-            for (auto account : poller_->take_planned())
-                for (const auto& link : *links) busy_[link.link.peer].insert(account);
+        for (auto account : node_.hub.take_outboxes())
+            for (const auto& link : *links) busy_[link.link.peer].insert(account);
         next_due_.reset();
         for (const auto& link : *links) {
             auto sent = co_await send_entries(link);
@@ -61,8 +60,9 @@ net::Task<> LinkSender::run() {
         }
         auto acked = co_await send_acks(node_.clock());
         if (!acked) node_.log.error("link", acked.error().text);
-        bool woken = co_await node_.link_wake.wait(net::deadline_after(std::chrono::milliseconds(wait_ms(node_.clock()))));
-        if (woken && poller_)  // what changes together travels together
+        bool woken = co_await node_.link_wake.wait(
+            net::deadline_after(std::chrono::milliseconds(wait_ms(node_.clock()))));
+        if (woken && node_.is_core())  // what changes together travels together
             co_await net::sleep_for(node_.config.duration("replicate.batch-delay"));
     }
 }
@@ -79,7 +79,8 @@ net::Task<Result<bool>> LinkSender::may_send(const LinkRecord& link) {
     {
         std::lock_guard lock(mutex_);
         if (pauses_[link.link.peer].until > now) {
-            next_due_ = next_due_ ? std::min(*next_due_, pauses_[link.link.peer].until) : pauses_[link.link.peer].until;
+            next_due_ = next_due_ ? std::min(*next_due_, pauses_[link.link.peer].until)
+                                  : pauses_[link.link.peer].until;
             co_return false;
         }
         auto& budget = budgets_[link.link.peer];
@@ -99,7 +100,9 @@ net::Task<Result<sync::AccountSection>> LinkSender::new_section(LinkRecord link,
     auto load = [peer = link.link.peer](store::AccountStore& store) { return store.load_applied(peer); };
     sync::Incoming incoming{CO_TRY(co_await node_.read(account, load))};
     if (!link.peer_epoch.is_none())
-        section.acks = incoming.acks(sync::sets_room_for(static_cast<std::size_t>(node_.config.octets("replicate.max-mail-size"))) / 2);
+        section.acks = incoming.acks(
+            sync::sets_room_for(static_cast<std::size_t>(node_.config.octets("replicate.max-mail-size"))) /
+            2);
     co_return section;
 }
 
@@ -128,10 +131,14 @@ net::Task<Result<>> LinkSender::send_entries(LinkRecord link) {
             for (auto& [number, entry] : made.entries) section.entries.push_back({number, std::move(entry)});
             CO_TRY(co_await send_section(link, std::move(section)));
         }
-        auto look = [peer = link.link.peer](store::AccountStore& store) { return store.next_outbox_due(peer); };
+        auto look = [peer = link.link.peer](store::AccountStore& store) {
+            return store.next_outbox_due(peer);
+        };
         auto due = CO_TRY(co_await node_.read(account, look));
-        if (!due) busy.erase(account);
-        else if (!next_due_ || *due < *next_due_) next_due_ = *due;
+        if (!due)
+            busy.erase(account);
+        else if (!next_due_ || *due < *next_due_)
+            next_due_ = *due;
     }
     co_return Result<>();
 }
@@ -162,21 +169,26 @@ net::Task<Result<LinkSender::Made>> LinkSender::make(AccountId account, std::vec
             if (row.kind == outbox_mailbox) {
                 auto m = TRY(store.find_mailbox(row.mailbox));
                 if (!m) return fail(ErrorKind::internal, "the outbox names an unknown mailbox");
-                read.entries[row.number] = sync::MailboxEntry{m->id, m->name, m->special_use, m->subscribed, m->sealed_uidvalidity, m->deleted};
+                read.entries[row.number] = sync::MailboxEntry{
+                    m->id, m->name, m->special_use, m->subscribed, m->sealed_uidvalidity, m->deleted};
                 continue;
             }
-            if (row.kind == outbox_expunge) {
+            if (row.kind == outbox_expunge || row.kind == outbox_stubbed) {
                 read.entries[row.number] = TRY(sync::decode_entry(row.payload));
                 continue;
             }
             UidSet uid;
             uid.add(row.uid.value);
             std::uint32_t columns = store::column_flags;
-            if (row.kind != outbox_flags) columns |= store::column_identity | store::column_size | store::column_date | store::column_seal;
+            if (row.kind != outbox_flags)
+                columns |=
+                    store::column_identity | store::column_size | store::column_date | store::column_seal;
             auto found = TRY(store.load_messages(row.mailbox, uid, columns, 1));
             if (row.kind == outbox_flags) {
-                if (found.empty()) read.voids.add(row.number.value);  // its expunge is an entry of its own
-                else read.entries[row.number] = sync::FlagsEntry{row.mailbox, row.uid, found[0].flags};
+                if (found.empty())
+                    read.voids.add(row.number.value);  // its expunge is an entry of its own
+                else
+                    read.entries[row.number] = sync::FlagsEntry{row.mailbox, row.uid, found[0].flags};
             } else if (row.kind == outbox_chunk) {
                 if (found.empty() || found[0].seal.sha256.size() != 32) {
                     read.voids.add(row.number.value);
@@ -191,9 +203,12 @@ net::Task<Result<LinkSender::Made>> LinkSender::make(AccountId account, std::vec
                 read.entries[row.number] = sync::ExpungeEntry{row.mailbox, gone, row.prev_uid};
             } else {
                 const auto& m = found[0];
-                sync::MessageEntry entry{row.mailbox, row.uid, row.prev_uid, m.email_id, m.seal.size, {}, row.length,
-                                         m.date, static_cast<std::int16_t>(m.zone_minutes), m.flags};
-                if (m.seal.sha256.size() != 32) return fail(ErrorKind::internal, "a planned message has no seal");
+                sync::MessageEntry entry{row.mailbox, row.uid,     row.prev_uid,
+                                         m.email_id,  m.seal.size, {},
+                                         row.length,  m.date,      static_cast<std::int16_t>(m.zone_minutes),
+                                         m.flags};
+                if (m.seal.sha256.size() != 32)
+                    return fail(ErrorKind::internal, "a planned message has no seal");
                 std::copy(m.seal.sha256.begin(), m.seal.sha256.end(), entry.sealed_sha256.begin());
                 read.entries[row.number] = std::move(entry);
             }
@@ -213,28 +228,35 @@ net::Task<Result<LinkSender::Made>> LinkSender::make(AccountId account, std::vec
     co_return made;
 }
 
-// Cuts chunks out of packed objects, sealing again what is not in the cache: one pass for all chunks of an object.
+// Cuts chunks out of packed objects, sealing again what is not in the cache: one pass for all chunks of an
+// object.
 net::Task<Result<>> LinkSender::make_chunks(AccountId account, std::vector<store::OutboxRow> rows,
                                             std::vector<store::Message> messages, Made& made) {
     auto user = node_.directory.find(account);
     using Cut = std::vector<std::pair<EntryNumber, sync::ChunkEntry>>;
-    auto job = [this, account, user, rows = std::move(rows), messages = std::move(messages)](store::SystemStore& system) -> Result<Cut> {
+    auto job = [this, account, user, rows = std::move(rows),
+                messages = std::move(messages)](store::SystemStore& system) -> Result<Cut> {
         Cut cut;
         for (std::size_t first = 0; first < rows.size();) {
             std::size_t end = first;
-            while (end < rows.size() && rows[end].email_id == rows[first].email_id && rows[end].mailbox == rows[first].mailbox) ++end;
+            while (end < rows.size() && rows[end].email_id == rows[first].email_id &&
+                   rows[end].mailbox == rows[first].mailbox)
+                ++end;
             const auto& message = messages[first];
             std::size_t begin_of_cut = cut.size();
             for (std::size_t i = first; i < end; ++i) {
                 sync::ChunkEntry chunk{rows[i].email_id, {}, rows[i].offset, 0, {}};
-                std::copy(message.seal.sha256.begin(), message.seal.sha256.end(), chunk.sealed_sha256.begin());
+                std::copy(message.seal.sha256.begin(), message.seal.sha256.end(),
+                          chunk.sealed_sha256.begin());
                 cut.emplace_back(rows[i].number, std::move(chunk));
             }
             std::uint64_t at = 0;
             auto take = [&](std::string_view octets) -> Result<> {
                 for (std::size_t i = first; i < end; ++i) {
-                    std::uint64_t from = std::max(at, rows[i].offset), to = std::min(at + octets.size(), rows[i].offset + rows[i].length);
-                    if (from < to) cut[begin_of_cut + i - first].second.data += octets.substr(from - at, to - from);
+                    std::uint64_t from = std::max(at, rows[i].offset),
+                                  to = std::min(at + octets.size(), rows[i].offset + rows[i].length);
+                    if (from < to)
+                        cut[begin_of_cut + i - first].second.data += octets.substr(from - at, to - from);
                 }
                 at += octets.size();
                 return {};
@@ -242,15 +264,15 @@ net::Task<Result<>> LinkSender::make_chunks(AccountId account, std::vector<store
             if (auto packed = cache_.take(account, message.email_id)) {
                 TRY(take(*packed));
             } else {
-                if (!user || !user->seal_key) return fail(ErrorKind::internal, "a sealed message's user has no key any more");
-                Octets32 seed{};
-                if (message.seal.seed.size() != seed.size()) return fail(ErrorKind::internal, "a planned message has no seal");
-                std::copy(message.seal.seed.begin(), message.seal.seed.end(), seed.begin());
+                if (!user || !user->seal_key)
+                    return fail(ErrorKind::internal, "a sealed message's user has no key any more");
                 MessageSource source{message.size, [&](std::uint64_t offset, std::size_t length) {
                                          return system.read_object(message.object, offset, length);
                                      }};
-                auto info = TRY(seal_mail(source, *user->seal_key, seal_order(node_, message, seed), take));
-                if (std::string_view(reinterpret_cast<const char*>(info.sha256.data()), 32) != message.seal.sha256)
+                auto info =
+                    TRY(seal_mail(source, *user->seal_key, seal_order(message, message.seal.seed), take));
+                if (std::string_view(reinterpret_cast<const char*>(info.sha256.data()), 32) !=
+                    message.seal.sha256)
                     return fail(ErrorKind::internal, "sealing again gave other octets");
             }
             for (std::size_t i = begin_of_cut; i < cut.size(); ++i) cut[i].second.total = at;
@@ -265,14 +287,16 @@ net::Task<Result<>> LinkSender::make_chunks(AccountId account, std::vector<store
 
 // Distributes a section's entries over as many frames as its size wants.
 net::Task<Result<>> LinkSender::send_section(LinkRecord link, sync::AccountSection section) {
-    std::size_t limit = sync::max_frame_octets(static_cast<std::size_t>(node_.config.octets("replicate.max-mail-size")));
+    std::size_t limit =
+        sync::max_frame_octets(static_cast<std::size_t>(node_.config.octets("replicate.max-mail-size")));
     auto entries = std::exchange(section.entries, {});
     std::size_t next = 0;
     do {
         std::size_t octets = sync::frame_overhead + sync::section_overhead(section);
         NumberSet numbers = section.voids;
         section.entries.clear();
-        while (next < entries.size() && (section.entries.empty() || octets + sync::encoded_size(entries[next].entry) <= limit)) {
+        while (next < entries.size() &&
+               (section.entries.empty() || octets + sync::encoded_size(entries[next].entry) <= limit)) {
             octets += sync::encoded_size(entries[next].entry);
             numbers.add(entries[next].number.value);
             section.entries.push_back(std::move(entries[next++]));
@@ -284,8 +308,10 @@ net::Task<Result<>> LinkSender::send_section(LinkRecord link, sync::AccountSecti
         std::uint16_t jitter = 0;
         fill_random({reinterpret_cast<std::uint8_t*>(&jitter), sizeof jitter});
         sync::LinkSettings settings;
-        settings.first_resend = std::chrono::milliseconds(node_.config.duration("replicate.resend-after")).count();
-        auto job = [peer = link.link.peer, numbers, now, settings, jitter](store::AccountStore& store) -> Result<> {
+        settings.first_resend =
+            std::chrono::milliseconds(node_.config.duration("replicate.resend-after")).count();
+        auto job = [peer = link.link.peer, numbers, now, settings,
+                    jitter](store::AccountStore& store) -> Result<> {
             auto rows = TRY(store.load_outbox(peer, numbers, 1));
             std::uint32_t sends = rows.empty() ? 1 : rows[0].attempts + 1;
             return store.mark_sent(peer, numbers, now, sync::resend_due(now, sends, jitter & 1023, settings));
@@ -310,9 +336,11 @@ net::Task<Result<>> LinkSender::send_acks(UnixMillis now) {
 }
 
 net::Task<Result<>> LinkSender::send_frame(LinkRecord link, std::vector<sync::AccountSection> sections) {
-    auto item = new_queue_item(node_, store::QueueKind::node, link.link.own_address, {link.link.peer_address});
+    auto item =
+        new_queue_item(node_, store::QueueKind::node, link.link.own_address, {link.link.peer_address});
     item.link = link.link.peer;
-    auto job = [this, link, sections = std::move(sections), now = node_.clock()](store::SystemStore&) -> Result<std::string> {
+    auto job = [this, link, sections = std::move(sections),
+                now = node_.clock()](store::SystemStore&) -> Result<std::string> {
         sync::Frame frame;
         frame.from = node_.id;
         frame.to = link.link.peer;

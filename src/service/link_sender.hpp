@@ -17,8 +17,8 @@ namespace fwmail::service {
 
 class LinkSender {
   public:
-    LinkSender(Node& node, const LinkTable& links, LinkReceiver& receiver, Poller* poller, SealCache& cache)
-        : node_(node), links_(links), receiver_(receiver), poller_(poller), cache_(cache) {}
+    LinkSender(Node& node, const LinkTable& links, LinkReceiver& receiver, SealCache& cache)
+        : node_(node), links_(links), receiver_(receiver), cache_(cache) {}
 
     // Until the node stops.
     net::Task<> run();
@@ -50,7 +50,6 @@ class LinkSender {
     Node& node_;
     const LinkTable& links_;
     LinkReceiver& receiver_;
-    Poller* poller_;  // at core
     SealCache& cache_;
     std::map<NodeId, std::set<AccountId>> busy_;  // accounts whose outbox holds something
     std::optional<UnixMillis> next_ack_, next_due_;

@@ -27,7 +27,9 @@ Result<> LinkTable::reload(store::SystemStore& system) {
     for (auto& link : TRY(system.load_links())) {
         if (link.state != store::LinkState::active) continue;
         auto key = crypto::parse_compact_key(link.peer_certificate, link.peer_address);
-        if (!key) return fail(ErrorKind::internal, "the key of link " + link.name + " cannot be read: " + key.error().text);
+        if (!key)
+            return fail(ErrorKind::internal,
+                        "the key of link " + link.name + " cannot be read: " + key.error().text);
         auto own = epoch_from_octets(link.own_epoch), peer = epoch_from_octets(link.peer_epoch);
         fresh->push_back({std::move(link), std::move(*key), own, peer});
     }

@@ -35,8 +35,9 @@ std::string checksum(std::string_view octets) {
 
 std::string write_link_token(const LinkToken& token) {
     std::string out(1, token.answer ? 'A' : 'I');
-    for (std::string_view part : {std::string_view(token.role), token.node.octets(), std::string_view(token.key),
-                                  std::string_view(token.address), std::string_view(token.next_hop), token.nonce.octets()})
+    for (std::string_view part :
+         {std::string_view(token.role), token.node.octets(), std::string_view(token.key),
+          std::string_view(token.address), std::string_view(token.next_hop), token.nonce.octets()})
         put(out, part.substr(0, 255));
     put(out, epoch_octets(token.epoch));
     out += checksum(out);
@@ -44,7 +45,9 @@ std::string write_link_token(const LinkToken& token) {
 }
 
 Result<LinkToken> parse_link_token(std::string_view text) {
-    auto bad = [] { return fail(ErrorKind::usage, "this is not a whole link token: copy it once more, all of it"); };
+    auto bad = [] {
+        return fail(ErrorKind::usage, "this is not a whole link token: copy it once more, all of it");
+    };
     if (!text.starts_with(prefix) || text.size() > 4096) return bad();
     auto octets = base64url_decode(text.substr(prefix.size()));
     if (!octets || octets->size() < 1 + checksum_size) return bad();
@@ -53,10 +56,12 @@ Result<LinkToken> parse_link_token(std::string_view text) {
     LinkToken token;
     token.answer = in[0] == 'A';
     in.remove_prefix(1);
-    auto role = take(in), node = take(in), key = take(in), address = take(in), next_hop = take(in), nonce = take(in), epoch = take(in);
+    auto role = take(in), node = take(in), key = take(in), address = take(in), next_hop = take(in),
+         nonce = take(in), epoch = take(in);
     if (!role || !node || !key || !address || !next_hop || !nonce || !epoch) return bad();
     auto id = NodeId::from_octets(*node), number = NodeId::from_octets(*nonce);
-    if (!id || !number || key->size() != crypto::compact_key_size || (*role != "core" && *role != "remote")) return bad();
+    if (!id || !number || key->size() != crypto::compact_key_size || (*role != "core" && *role != "remote"))
+        return bad();
     token.role = *role;
     token.node = *id;
     token.key = *key;

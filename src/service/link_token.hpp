@@ -11,13 +11,13 @@ namespace fwmail::service {
 
 struct LinkToken {
     bool answer = false;
-    std::string role;      // of the node that made it: core or remote
+    std::string role;  // of the node that made it: core or remote
     NodeId node;
     std::string key;       // crypto::write_compact_key
     std::string address;   // where its node mail goes
     std::string next_hop;  // host:port at which its SMTP can be reached, or empty
     sync::Epoch epoch;
-    NodeId nonce;          // of the invitation; the answer repeats it
+    NodeId nonce;  // of the invitation; the answer repeats it
 };
 
 // One word of letters, digits, '-' and '_' behind "fwmail1-", with a checksum.

@@ -57,8 +57,7 @@ net::Task<smtp::Reply> MailReceiver::recipient(smtp::RcptTo request) {
         mail.link = *link;
         co_return reply(250, 1, 5, "the link is known");
     }
-    if (!node_.is_core())
-        co_return reply(550, 7, 1, "This server takes mail from its core server only");
+    if (!node_.is_core()) co_return reply(550, 7, 1, "This server takes mail from its core server only");
     if (mail.link) co_return reply(452, 5, 3, "the recipient before wants a mail of its own");
     if (auto user = node_.directory.find_address(address)) {
         if (std::ranges::none_of(mail.local, [&](const auto& r) { return r.first == user->user.id; }))
@@ -66,10 +65,12 @@ net::Task<smtp::Reply> MailReceiver::recipient(smtp::RcptTo request) {
         co_return reply(250, 1, 5, "the recipient is known");
     }
     auto domains = node_.config.list("domain");
-    bool ours = std::ranges::any_of(domains, [&](const auto& d) { return equal_ignoring_case(d, request.forward_path.domain); });
+    bool ours = std::ranges::any_of(
+        domains, [&](const auto& d) { return equal_ignoring_case(d, request.forward_path.domain); });
     if (ours || request.forward_path.domain.empty())
         co_return reply(550, 1, 1, "There is no user <" + address + "> here");
-    if (!may_relay()) co_return reply(550, 7, 1, "This server does not relay mail for you to <" + address + ">");
+    if (!may_relay())
+        co_return reply(550, 7, 1, "This server does not relay mail for you to <" + address + ">");
     mail.relayed.push_back(address);
     co_return reply(250, 1, 5, "the mail will be passed on");
 }
@@ -102,8 +103,10 @@ net::Task<smtp::Reply> MailReceiver::data(std::string helo, std::string protocol
 net::Task<> MailReceiver::chunk(std::string octets) {
     auto& mail = *transaction_;
     if (mail.link) {
-        if (mail.node_mail.size() + octets.size() > node_mail_limit) mail.node_mail_too_large = true;
-        else mail.node_mail += octets;
+        if (mail.node_mail.size() + octets.size() > node_mail_limit)
+            mail.node_mail_too_large = true;
+        else
+            mail.node_mail += octets;
         co_return;
     }
     mail.digest.update(octets);
@@ -120,7 +123,8 @@ net::Task<smtp::Reply> MailReceiver::end() {
         if (!taken) co_return reply_of(taken.error());
         co_return reply(250, 0, 0, "the frame is applied");
     }
-    if (smtp::is_mail_loop(mail.head)) co_return reply(554, 4, 6, "this mail has been through too many servers: it runs in a circle");
+    if (smtp::is_mail_loop(mail.head))
+        co_return reply(554, 4, 6, "this mail has been through too many servers: it runs in a circle");
     auto stored = co_await store(mail);
     if (!stored) {
         node_.log.error("smtp", "mail from " + peer_ + " could not be stored: " + stored.error().text);
@@ -156,7 +160,8 @@ net::Task<Result<>> MailReceiver::store(Transaction& mail) {
         relay->object = written.object;
     }
     std::size_t size = written.content ? written.content->size() : 0;
-    auto job = [request = std::move(request), relay, content = std::move(written.content)](store::SystemStore& system) -> Result<> {
+    auto job = [request = std::move(request), relay,
+                content = std::move(written.content)](store::SystemStore& system) -> Result<> {
         if (content) TRY(system.put_object(request.object, *content, request.now));
         auto spooled = TRY(system.spool_message(request));
         if (relay && spooled == store::Spooled::stored) TRY(system.enqueue(*relay));

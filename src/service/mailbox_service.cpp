@@ -6,13 +6,14 @@
 #include "base/hooks.hpp"
 #include "mime/serialize.hpp"
 #include "service/message_texts.hpp"
+#include "service/releases.hpp"
 #include "service/search_candidate.hpp"
 
 namespace fwmail::service {
 namespace {
 
-constexpr std::size_t rows_plain = 1000;     // of a batch without bodies
-constexpr std::size_t rows_sections = 64;    // of one with
+constexpr std::size_t rows_plain = 1000;   // of a batch without bodies
+constexpr std::size_t rows_sections = 64;  // of one with
 constexpr std::uint64_t piece_inline = 64 * 1024;
 
 Error coded(ErrorKind kind, std::string_view code, std::string_view text) {
@@ -36,7 +37,8 @@ std::uint32_t columns_for(const imap::FetchItems& items) {
 }
 
 // What remains to be read of a filtered section: the header lies in the body store.
-imap::SectionData section_data(const store::Message& message, const mime::Part* root, const imap::Section& section) {
+imap::SectionData section_data(const store::Message& message, const mime::Part* root,
+                               const imap::Section& section) {
     mime::Part whole;
     if (!root) whole.body = {0, message.size};
     auto plan = imap::locate(root ? *root : whole, section, message.size);
@@ -61,7 +63,8 @@ net::Task<imap::Reply> MailboxService::execute(imap::Request request) {
 Result<> MailboxService::writable() const {
     if (!node_.is_core())
         return fail(coded(ErrorKind::refused, "NOPERM",
-                          "This is the outside copy of the mailbox: it can be read here, changes are made at the core server"));
+                          "This is the outside copy of the mailbox: it can be read here, changes are made at "
+                          "the core server"));
     return {};
 }
 
@@ -77,7 +80,8 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Authenticate reque
     if (!good) {
         node_.log.warning("imap", "login failed for " + request.user.substr(0, 200) + " from " + peer_);
         co_await net::sleep_for(std::chrono::seconds(1));
-        co_return fail(coded(ErrorKind::refused, "AUTHENTICATIONFAILED", "The user name or the password is wrong"));
+        co_return fail(
+            coded(ErrorKind::refused, "AUTHENTICATIONFAILED", "The user name or the password is wrong"));
     }
     account_ = user->user.id;
     subscription_ = node_.hub.subscribe(*account_, changed_);
@@ -96,7 +100,8 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::ListMailboxes) {
 net::Task<Result<store::Mailbox>> MailboxService::find(std::string name) {
     auto job = [name](store::AccountStore& account) { return account.find_mailbox(name); };
     auto mailbox = CO_TRY(co_await node_.read(*account_, job));
-    if (!mailbox) co_return fail(coded(ErrorKind::refused, "NONEXISTENT", "There is no mailbox of that name"));
+    if (!mailbox)
+        co_return fail(coded(ErrorKind::refused, "NONEXISTENT", "There is no mailbox of that name"));
     co_return std::move(*mailbox);
 }
 
@@ -124,7 +129,8 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Select request) {
     answer.keywords = std::move(snapshot.keywords);
     answer.read_only = read_only;
     if (!node_.is_core() && !request.read_only)
-        answer.read_only_reason = "This is the outside copy of the mailbox: changes are made at the core server";
+        answer.read_only_reason =
+            "This is the outside copy of the mailbox: changes are made at the core server";
     selected_ = Selection{id, answer.uidvalidity, snapshot.mailbox.highest_modseq, read_only};
     co_return answer;
 }
@@ -155,10 +161,12 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Create request) {
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Delete request) {
     CO_TRY(writable());
-    if (is_inbox(request.name)) co_return fail(coded(ErrorKind::refused, "CANNOT", "INBOX cannot be deleted"));
+    if (is_inbox(request.name))
+        co_return fail(coded(ErrorKind::refused, "CANNOT", "INBOX cannot be deleted"));
     auto mailbox = CO_TRY(co_await find(request.name));
     if (!mailbox.special_use.empty())
-        co_return fail(coded(ErrorKind::refused, "CANNOT", "This mailbox has a special use and cannot be deleted"));
+        co_return fail(
+            coded(ErrorKind::refused, "CANNOT", "This mailbox has a special use and cannot be deleted"));
     auto job = [id = mailbox.id](store::AccountStore& account) { return account.delete_mailbox(id); };
     CO_TRY(co_await node_.write(*account_, job));
     co_await release_bodies();
@@ -189,7 +197,9 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Rename request) {
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Subscribe request) {
     CO_TRY(writable());
     auto mailbox = CO_TRY(co_await find(request.name));
-    auto job = [id = mailbox.id, on = request.on](store::AccountStore& account) { return account.set_subscribed(id, on); };
+    auto job = [id = mailbox.id, on = request.on](store::AccountStore& account) {
+        return account.set_subscribed(id, on);
+    };
     CO_TRY(co_await node_.write(*account_, job));
     node_.hub.changed(*account_);
     co_return imap::Done{};
@@ -199,9 +209,10 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Status request) {
     auto mailbox = CO_TRY(co_await find(request.mailbox));
     auto job = [id = mailbox.id](store::AccountStore& account) { return account.status(id); };
     auto status = CO_TRY(co_await node_.read(*account_, job));
-    co_return imap::StatusNumbers{static_cast<std::uint32_t>(status.messages), static_cast<std::uint32_t>(status.recent),
-                                  static_cast<std::uint32_t>(status.unseen), status.mailbox.uidnext,
-                                  node_.is_core() ? status.mailbox.uidvalidity : status.mailbox.sealed_uidvalidity};
+    co_return imap::StatusNumbers{
+        static_cast<std::uint32_t>(status.messages), static_cast<std::uint32_t>(status.recent),
+        static_cast<std::uint32_t>(status.unseen), status.mailbox.uidnext,
+        node_.is_core() ? status.mailbox.uidvalidity : status.mailbox.sealed_uidvalidity};
 }
 
 // --- APPEND
@@ -241,7 +252,8 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::AppendEnd) {
     message.texts = message_texts(written.root);
     message.saved_at = now;
     std::size_t size = written.content ? written.content->size() : 0;
-    auto keep = [account = *account_, message, now, content = std::move(written.content)](store::SystemStore& system) -> Result<> {
+    auto keep = [account = *account_, message, now,
+                 content = std::move(written.content)](store::SystemStore& system) -> Result<> {
         if (content) TRY(system.put_object(message.object, *content, now));
         return system.add_reference(message.object, {account, message.hold});
     };
@@ -323,8 +335,8 @@ net::Task<Result<>> MailboxService::mark_seen(imap::FetchBatch& batch) {
     co_return Result<>();
 }
 
-// One read for all small pieces of a batch; large ones are streamed by the driver. Filtered headers are always
-// read here.
+// One read for all small pieces of a batch; large ones are streamed by the driver. Filtered headers are
+// always read here.
 net::Task<Result<>> MailboxService::read_small_pieces(imap::FetchBatch& batch) {
     struct Wanted {
         std::size_t row, section;
@@ -346,9 +358,12 @@ net::Task<Result<>> MailboxService::read_small_pieces(imap::FetchBatch& batch) {
     auto job = [wanted, sections](store::SystemStore& system) -> Result<std::vector<std::string>> {
         std::vector<std::string> texts;
         for (const auto& w : wanted) {
-            std::uint64_t length = w.filtered ? std::min<std::uint64_t>(w.range.length, 4u << 20) : w.range.length;
-            auto octets = length ? TRY(system.read_object(w.range.object, w.range.offset, length)) : std::string();
-            texts.push_back(w.filtered ? imap::section_of_header(octets, sections[w.section]) : std::move(octets));
+            std::uint64_t length =
+                w.filtered ? std::min<std::uint64_t>(w.range.length, 4u << 20) : w.range.length;
+            auto octets =
+                length ? TRY(system.read_object(w.range.object, w.range.offset, length)) : std::string();
+            texts.push_back(w.filtered ? imap::section_of_header(octets, sections[w.section])
+                                       : std::move(octets));
         }
         return texts;
     };
@@ -364,7 +379,8 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Store request) {
     CO_TRY(writable());
     static_assert(static_cast<int>(imap::Store::Mode::remove) == static_cast<int>(store::StoreMode::remove));
     auto job = [id = selected_->mailbox, request](store::AccountStore& account) {
-        return account.store_flags(id, request.uids, static_cast<store::StoreMode>(request.mode), request.flags);
+        return account.store_flags(id, request.uids, static_cast<store::StoreMode>(request.mode),
+                                   request.flags);
     };
     auto stored = CO_TRY(co_await node_.write(*account_, std::move(job)));
     imap::Stored answer;
@@ -385,7 +401,9 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Copy request) {
         co_return std::unexpected(target.error());
     }
     MailboxId from = selected_->mailbox;
-    auto plan = [from, uids = request.uids](store::AccountStore& account) { return account.plan_copy(from, uids); };
+    auto plan = [from, uids = request.uids](store::AccountStore& account) {
+        return account.plan_copy(from, uids);
+    };
     auto items = CO_TRY(co_await node_.read(*account_, std::move(plan)));
     std::vector<store::Reference> references;
     for (const auto& item : items) references.push_back({item.object, item.hold});
@@ -423,28 +441,13 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Expunge request) {
 
 net::Task<> MailboxService::release_bodies() { co_await drain_releases(node_, *account_); }
 
-net::Task<> drain_releases(Node& node, AccountId account) {
-    for (;;) {
-        auto load = [](store::AccountStore& store) { return store.load_pending_releases(1000); };
-        auto pending = co_await node.read(account, load);
-        if (!pending || pending->empty()) co_return;
-        auto release = [account, references = *pending](store::SystemStore& system) {
-            return system.release_references(account, references);
-        };
-        auto released = co_await node.write(store::system_file, std::move(release));
-        if (!released) co_return;  // they stay in the journal
-        crash_point("release.between-files");
-        auto forget = [references = *pending](store::AccountStore& store) { return store.forget_releases(references); };
-        auto forgotten = co_await node.write(account, std::move(forget));
-        if (!forgotten) co_return;
-    }
-}
-
 // --- SEARCH and POLL
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Search request) {
     if (!node_.is_core() && imap::needs_sealed_content(request.key))
-        co_return fail(coded(ErrorKind::refused, "CANNOT", "Subjects and bodies are sealed here: search at the core server or in the client"));
+        co_return fail(
+            coded(ErrorKind::refused, "CANNOT",
+                  "Subjects and bodies are sealed here: search at the core server or in the client"));
     imap::Found found;
     bool headers = needs_headers(request.key);
     constexpr std::size_t page = 500;
@@ -460,7 +463,8 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Search request) {
         if (messages.empty()) break;
         after = messages.back().uid;
         bool last = messages.size() < page;
-        auto match = [key = request.key, messages = std::move(messages)](store::SystemStore& system) -> Result<std::vector<Uid>> {
+        auto match = [key = request.key, messages = std::move(messages)](
+                         store::SystemStore& system) -> Result<std::vector<Uid>> {
             std::vector<Uid> uids;
             for (const auto& message : messages) {
                 StoredCandidate candidate(message, system);
@@ -498,7 +502,9 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Poll) {
     if (!answer.arrived.empty()) {
         answer.first_recent = answer.arrived.front();
         if (!selected_->read_only) {
-            auto claim = [id = selected_->mailbox](store::AccountStore& account) { return account.claim_recent(id); };
+            auto claim = [id = selected_->mailbox](store::AccountStore& account) {
+                return account.claim_recent(id);
+            };
             answer.first_recent = CO_TRY(co_await node_.write(*account_, claim));
         }
     }

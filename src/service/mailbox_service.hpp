@@ -82,7 +82,4 @@ class MailboxService {
     std::map<Uid, ModSeq> own_changes_;  // made through this session: Poll need not repeat them
 };
 
-// Hands released bodies of an account from its journal to the body store. Repeatable.
-net::Task<> drain_releases(Node& node, AccountId account);
-
 }  // namespace fwmail::service

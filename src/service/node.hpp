@@ -31,8 +31,8 @@ struct Node {
     net::Runtime& runtime;
     store::Executor& executor;
     NodeId id;
-    Secret master_key;             // 32 octets: seals secrets at rest
-    crypto::SecretKey key;         // the node's own, for its links
+    Secret master_key;      // 32 octets: seals secrets at rest
+    crypto::SecretKey key;  // the node's own, for its links
     std::shared_ptr<net::TlsServer> tls;
     net::Resolver resolver;
     Directory directory;

@@ -1,8 +1,17 @@
-// What a row of the outbox stands for. The entry itself is made when it is sent, from the state as it is then.
+// What a row of the outbox stands for. The entry itself is made when it is sent, from the state as it is
+// then.
 #pragma once
 
 namespace fwmail::service {
 
-enum OutboxKind : int { outbox_account = 1, outbox_mailbox, outbox_message, outbox_chunk, outbox_flags, outbox_expunge };
+enum OutboxKind : int {
+    outbox_account = 1,
+    outbox_mailbox,
+    outbox_message,
+    outbox_chunk,
+    outbox_flags,
+    outbox_expunge,
+    outbox_stubbed
+};
 
 }  // namespace fwmail::service

@@ -12,12 +12,14 @@
 namespace fwmail::service {
 namespace {
 
-constexpr std::size_t batch = 64;              // new messages planned at a time
-constexpr std::size_t changes_batch = 5000;    // flag changes and expunges planned at a time
+constexpr std::size_t batch = 64;            // new messages planned at a time
+constexpr std::size_t changes_batch = 5000;  // flag changes and expunges planned at a time
 constexpr std::size_t cache_octets = 32 << 20;
 constexpr std::size_t cache_object = 1 << 20;  // larger objects are sealed again when they are sent
 
-std::string_view view_of(const Octets32& octets) { return {reinterpret_cast<const char*>(octets.data()), octets.size()}; }
+std::string_view view_of(const Octets32& octets) {
+    return {reinterpret_cast<const char*>(octets.data()), octets.size()};
+}
 
 std::string mailboxes_cursor(NodeId peer) { return "mailboxes-cursor:" + peer.hex(); }
 
@@ -31,7 +33,9 @@ void SealCache::put(AccountId account, EmailId email, std::string packed) {
         octets_ = 0;
     }
     std::size_t size = packed.size();
-    if (entries_.emplace(std::pair(account, email), std::make_shared<const std::string>(std::move(packed))).second) octets_ += size;
+    if (entries_.emplace(std::pair(account, email), std::make_shared<const std::string>(std::move(packed)))
+            .second)
+        octets_ += size;
 }
 
 SealCache::Octets SealCache::take(AccountId account, EmailId email) {
@@ -44,12 +48,13 @@ SealCache::Octets SealCache::take(AccountId account, EmailId email) {
     return found;
 }
 
-SealOrder seal_order(const Node& node, const store::Message& message, const Octets32& seed) {
+SealOrder seal_order(const store::Message& message, std::string_view recipe) {
     SealOrder order;
     order.email_id = message.email_id;
-    order.seed = seed;
+    std::copy_n(recipe.begin(), std::min(recipe.size(), order.seed.size()), order.seed.begin());
     order.date = message.date;
-    order.outer = node.config.text("replicate.outer") == "minimal" ? OuterHeader::minimal : OuterHeader::ordinary;
+    order.outer = recipe.ends_with('m') && recipe.size() > order.seed.size() ? OuterHeader::minimal
+                                                                             : OuterHeader::ordinary;
     return order;
 }
 
@@ -64,16 +69,17 @@ Result<std::string> account_entry_octets(store::SystemStore& system, AccountId a
     if (!entry.removed)
         for (const auto& credential : TRY(system.load_credentials(account)))
             if (!credential.revoked && credential.kind == store::CredentialKind::outside)
-                entry.verifiers.push_back({std::to_string(credential.id), credential.label, credential.verifier});
+                entry.verifiers.push_back(
+                    {std::to_string(credential.id), credential.label, credential.verifier});
     for (const auto& key : TRY(system.load_keys(account)))
         if (!key.retired) entry.certificates.push_back(key.certificate);
     return sync::encode_entry(entry);
 }
 
 struct Poller::Look {
-    std::vector<store::Mailbox> mailboxes;                       // whose attributes changed
-    std::map<MailboxId, std::vector<store::Message>> added;      // to plan, by UID
-    std::map<MailboxId, Uid> planned;                            // before this round
+    std::vector<store::Mailbox> mailboxes;                   // whose attributes changed
+    std::map<MailboxId, std::vector<store::Message>> added;  // to plan, by UID
+    std::map<MailboxId, Uid> planned;                        // before this round
     std::vector<store::ChangedMessage> flags, expunged;
     ModSeq cursor;      // after this round
     bool more = false;  // the cursor stays; there is more to plan
@@ -110,14 +116,10 @@ net::Task<> Poller::run() {
         }
         if (!accounts.empty()) node_.link_wake.notify();
         auto interval = node_.config.duration("poll.interval");
-        bool woken = co_await wake.wait(net::deadline_after(interval.count() ? interval : std::chrono::seconds(60)));
+        bool woken =
+            co_await wake.wait(net::deadline_after(interval.count() ? interval : std::chrono::seconds(60)));
         all = !woken;
     }
-}
-
-std::set<AccountId> Poller::take_planned() {
-    std::lock_guard lock(mutex_);
-    return std::exchange(planned_, {});
 }
 
 net::Task<Result<>> Poller::poll(AccountId account) {
@@ -128,11 +130,10 @@ net::Task<Result<>> Poller::poll(AccountId account) {
         bool more = true;
         while (more && !node_.stopping) {
             more = CO_TRY(co_await plan(account, link));
+            node_.hub.outbox_changed(account);
             node_.link_wake.notify();
         }
     }
-    std::lock_guard lock(mutex_);
-    planned_.insert(account);
     co_return Result<>();
 }
 
@@ -144,7 +145,8 @@ net::Task<Result<>> Poller::plan_account_entry(AccountId account, LinkRecord lin
     auto known = [name](store::AccountStore& store) { return store.value(name); };
     auto before = CO_TRY(co_await node_.read(account, known));
     if (before == mark) co_return Result<>();
-    auto job = [mark, name, peer = link.link.peer, now = node_.clock()](store::AccountStore& store) -> Result<> {
+    auto job = [mark, name, peer = link.link.peer,
+                now = node_.clock()](store::AccountStore& store) -> Result<> {
         store::OutboxPlan plan;
         store::OutboxRow row;
         row.kind = outbox_account;
@@ -167,8 +169,8 @@ net::Task<Result<Poller::Look>> Poller::look(AccountId account, LinkRecord link)
         ModSeq cursor = TRY(store.cursor(peer));
         look.cursor = TRY(store.highest_modseq());
         if (look.cursor == cursor) return look;
-        // The cursor stays while new mail is planned in batches; mailboxes have one of their own, so that they are
-        // named once.
+        // The cursor stays while new mail is planned in batches; mailboxes have one of their own, so that
+        // they are named once.
         auto named = TRY(store.value(mailboxes_cursor(peer)));
         look.mailboxes = TRY(store.mailboxes_changed_since(named ? ModSeq{std::stoull(*named)} : ModSeq{}));
         std::size_t room = batch;
@@ -182,7 +184,8 @@ net::Task<Result<Poller::Look>> Poller::look(AccountId account, LinkRecord link)
             UidSet fresh;
             fresh.add(planned.value + 1, 0xffffffff);
             auto messages = TRY(store.load_messages(
-                mailbox.id, fresh, store::column_identity | store::column_size | store::column_date | store::column_seal, room));
+                mailbox.id, fresh,
+                store::column_identity | store::column_size | store::column_date | store::column_seal, room));
             look.more |= messages.size() == room;
             room -= messages.size();
             // What is older than the horizon is not replicated: to the remote those UIDs are gone.
@@ -231,7 +234,9 @@ net::Task<Result<std::vector<Poller::SealedMessage>>> Poller::seal_all(AccountId
     auto user = node_.directory.find(account);
     std::vector<store::Message> messages;
     for (auto& [mailbox, list] : look.added) messages.insert(messages.end(), list.begin(), list.end());
-    auto job = [this, account, secret, user, messages = std::move(messages)](store::SystemStore& system) -> Result<std::vector<SealedMessage>> {
+    char style = node_.config.text("replicate.outer") == "minimal" ? 'm' : 'o';
+    auto job = [this, account, secret, user, style, messages = std::move(messages)](
+                   store::SystemStore& system) -> Result<std::vector<SealedMessage>> {
         std::vector<SealedMessage> all;
         for (const auto& message : messages) {
             SealedMessage sealed{message.uid, message.email_id, message.object, {}, 0};
@@ -242,19 +247,23 @@ net::Task<Result<std::vector<Poller::SealedMessage>>> Poller::seal_all(AccountId
                 continue;
             }
             Octets32 seed = crypto::hmac_sha256(secret, message.email_id.octets());
+            std::string recipe = std::string(view_of(seed)) + style;
             MessageSource source{message.size, [&](std::uint64_t offset, std::size_t length) {
                                      return system.read_object(message.object, offset, length);
                                  }};
             std::string packed;
-            auto info = seal_mail(source, *user->seal_key, seal_order(node_, message, seed), [&](std::string_view octets) -> Result<> {
-                if (packed.size() <= cache_object) packed += octets;
-                return {};
-            });
+            auto info = seal_mail(source, *user->seal_key, seal_order(message, recipe),
+                                  [&](std::string_view octets) -> Result<> {
+                                      if (packed.size() <= cache_object) packed += octets;
+                                      return {};
+                                  });
             if (!info && info.error().kind != ErrorKind::refused) return fail(info.error());
             if (info) {
-                sealed.seal = {std::string(view_of(seed)), info->size, std::string(view_of(info->sha256)), store::SealState::sealed, ""};
+                sealed.seal = {recipe, info->size, std::string(view_of(info->sha256)),
+                               store::SealState::sealed, ""};
                 sealed.packed_size = info->packed_size;
-                if (packed.size() == info->packed_size) cache_.put(account, message.email_id, std::move(packed));
+                if (packed.size() == info->packed_size)
+                    cache_.put(account, message.email_id, std::move(packed));
             } else {
                 sealed.seal.state = store::SealState::withheld;
                 sealed.seal.reason = info.error().text;
@@ -266,7 +275,8 @@ net::Task<Result<std::vector<Poller::SealedMessage>>> Poller::seal_all(AccountId
     co_return co_await node_.read(store::system_file, std::move(job));
 }
 
-void Poller::add_message(store::OutboxPlan& plan, MailboxId mailbox, SealedMessage sealed, Uid& prev, UnixMillis now) {
+void Poller::add_message(store::OutboxPlan& plan, MailboxId mailbox, SealedMessage sealed, Uid& prev,
+                         UnixMillis now) {
     plan.seals.push_back({mailbox, sealed.uid, sealed.seal});
     if (sealed.seal.state != store::SealState::sealed) {
         node_.log.warning("poller", "a message is withheld from the remote: " + sealed.seal.reason);
@@ -283,7 +293,8 @@ void Poller::add_message(store::OutboxPlan& plan, MailboxId mailbox, SealedMessa
     row.due = now;
     plan.rows.push_back(row);
     row.kind = outbox_chunk;
-    auto chunk = sync::chunk_size_for(static_cast<std::size_t>(node_.config.octets("replicate.max-mail-size")));
+    auto chunk =
+        sync::chunk_size_for(static_cast<std::size_t>(node_.config.octets("replicate.max-mail-size")));
     for (const auto& stretch : sync::split_object(sealed.packed_size, chunk)) {
         row.offset = stretch.offset;
         row.length = stretch.size;
@@ -295,7 +306,9 @@ void Poller::add_message(store::OutboxPlan& plan, MailboxId mailbox, SealedMessa
 // True: call again, there is more.
 net::Task<Result<bool>> Poller::plan(AccountId account, LinkRecord link) {
     auto look = CO_TRY(co_await this->look(account, link));
-    if (look.mailboxes.empty() && look.added.empty() && look.flags.empty() && look.expunged.empty() && !look.more) co_return false;
+    if (look.mailboxes.empty() && look.added.empty() && look.flags.empty() && look.expunged.empty() &&
+        !look.more)
+        co_return false;
     std::vector<SealedMessage> sealed;
     if (!look.added.empty()) sealed = CO_TRY(co_await seal_all(account, look));
     UnixMillis now = node_.clock();
@@ -313,7 +326,8 @@ net::Task<Result<bool>> Poller::plan(AccountId account, LinkRecord link) {
     std::size_t next = 0;
     for (const auto& [mailbox, messages] : look.added) {
         Uid prev = look.planned[mailbox];
-        for (std::size_t i = 0; i < messages.size(); ++i) add_message(plan, mailbox, std::move(sealed[next++]), prev, now);
+        for (std::size_t i = 0; i < messages.size(); ++i)
+            add_message(plan, mailbox, std::move(sealed[next++]), prev, now);
         plan.planned.push_back({mailbox, messages.back().uid});
     }
     for (const auto& change : look.flags) {
@@ -334,7 +348,8 @@ net::Task<Result<bool>> Poller::plan(AccountId account, LinkRecord link) {
         plan.rows.push_back(row);
     }
     crash_point("poller.sealed");
-    auto job = [peer = link.link.peer, named, plan = std::move(plan)](store::AccountStore& store) -> Result<> {
+    auto job = [peer = link.link.peer, named,
+                plan = std::move(plan)](store::AccountStore& store) -> Result<> {
         TRY(store.append_outbox(peer, plan));
         if (named.value) TRY(store.set_value(mailboxes_cursor(peer), std::to_string(named.value)));
         for (const auto& record : plan.seals) {
@@ -358,8 +373,9 @@ void Poller::report_progress(AccountId account, const LinkRecord& link, std::siz
     total += count;
     auto user = node_.directory.find(account);
     if (total / 1000 != before || (last && total >= 1000))
-        node_.log.info("poller", std::to_string(total) + " messages of " + (user ? user->user.name : account.hex()) +
-                                     " are planned for " + link.link.name + (last ? ", that is all" : ""));
+        node_.log.info("poller", std::to_string(total) + " messages of " +
+                                     (user ? user->user.name : account.hex()) + " are planned for " +
+                                     link.link.name + (last ? ", that is all" : ""));
     if (last) progress_.erase({account, link.link.peer});
 }
 

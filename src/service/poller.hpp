@@ -1,6 +1,6 @@
-// The poller (H11-266279, figures 3 and 7): finds what is new in every mailbox of every registered user, seals
-// new mail, and writes down in the outbox what the remote is to be told. At an interval, and at once when
-// something has changed.
+// The poller (H11-266279, figures 3 and 7): finds what is new in every mailbox of every registered user,
+// seals new mail, and writes down in the outbox what the remote is to be told. At an interval, and at once
+// when something has changed.
 #pragma once
 
 #include <map>
@@ -28,14 +28,13 @@ class SealCache {
 
 class Poller {
   public:
-    Poller(Node& node, const LinkTable& links, SealCache& cache) : node_(node), links_(links), cache_(cache) {}
+    Poller(Node& node, const LinkTable& links, SealCache& cache)
+        : node_(node), links_(links), cache_(cache) {}
 
     // Until the node stops. Wakes the sender by node.link_wake.
     net::Task<> run();
     // One account, for all links, until nothing is left to plan.
     net::Task<Result<>> poll(AccountId account);
-    // Accounts whose outbox may hold something new since the last call.
-    std::set<AccountId> take_planned();
 
   private:
     struct Look;
@@ -45,14 +44,13 @@ class Poller {
     struct SealedMessage;
     net::Task<Result<std::vector<SealedMessage>>> seal_all(AccountId account, Look look);
     net::Task<Result<std::string>> seal_secret(AccountId account);
-    void add_message(store::OutboxPlan& plan, MailboxId mailbox, SealedMessage sealed, Uid& prev, UnixMillis now);
+    void add_message(store::OutboxPlan& plan, MailboxId mailbox, SealedMessage sealed, Uid& prev,
+                     UnixMillis now);
     void report_progress(AccountId account, const LinkRecord& link, std::size_t count, bool last);
 
     Node& node_;
     const LinkTable& links_;
     SealCache& cache_;
-    std::mutex mutex_;
-    std::set<AccountId> planned_;
     std::map<std::pair<AccountId, NodeId>, std::size_t> progress_;
 };
 
@@ -60,6 +58,7 @@ class Poller {
 Result<std::string> account_entry_octets(store::SystemStore& system, AccountId account);
 
 // How a message is sealed: the same for the poller and for whoever makes the octets again.
-SealOrder seal_order(const Node& node, const store::Message& message, const Octets32& seed);
+// `recipe` is what Seal::seed keeps: 32 octets of seed and one for the outer header's style.
+SealOrder seal_order(const store::Message& message, std::string_view recipe);
 
 }  // namespace fwmail::service

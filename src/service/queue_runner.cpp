@@ -34,7 +34,8 @@ std::string random_word() { return hex_encode(random_octets(12)); }
 Result<Secret> read_password(const std::filesystem::path& path) {
     std::ifstream file(path, std::ios::binary);
     std::string line;
-    if (!std::getline(file, line)) return fail(ErrorKind::usage, "cannot read the password in " + path.string());
+    if (!std::getline(file, line))
+        return fail(ErrorKind::usage, "cannot read the password in " + path.string());
     if (line.ends_with('\r')) line.pop_back();
     Secret password(std::move(line));
     return password;
@@ -42,14 +43,16 @@ Result<Secret> read_password(const std::filesystem::path& path) {
 
 }  // namespace
 
-store::QueueItem new_queue_item(Node& node, store::QueueKind kind, std::string sender, std::vector<std::string> recipients) {
+store::QueueItem new_queue_item(Node& node, store::QueueKind kind, std::string sender,
+                                std::vector<std::string> recipients) {
     store::QueueItem item;
     UnixMillis now = node.clock();
     item.id = make_id<store::QueueIdTag>(now);
     item.object = make_object_id(now);
     item.sender = std::move(sender);
     item.created = now;
-    auto lifetime = std::chrono::duration_cast<std::chrono::milliseconds>(node.config.duration("smtp.queue-lifetime"));
+    auto lifetime =
+        std::chrono::duration_cast<std::chrono::milliseconds>(node.config.duration("smtp.queue-lifetime"));
     item.expires = UnixMillis{now.value + lifetime.count()};
     item.kind = kind;
     item.next_attempt = now;
@@ -60,12 +63,19 @@ store::QueueItem new_queue_item(Node& node, store::QueueKind kind, std::string s
 // One connection: lets the session talk, and gives it the mails of a worker.
 class QueueRunner::Connection {
   public:
-    Connection(QueueRunner& runner, Worker& worker, const Hop& hop, net::StreamPtr stream, std::shared_ptr<net::TlsClient> tls)
-        : runner_(runner), worker_(worker), hop_(hop), stream_(std::move(stream)), tls_(std::move(tls)), session_(config()) {}
+    Connection(QueueRunner& runner, Worker& worker, const Hop& hop, net::StreamPtr stream,
+               std::shared_ptr<net::TlsClient> tls)
+        : runner_(runner),
+          worker_(worker),
+          hop_(hop),
+          stream_(std::move(stream)),
+          tls_(std::move(tls)),
+          session_(config()) {}
 
     net::Task<Result<>> run() {
         if (hop_.implicit_tls)
-            CO_TRY(co_await stream_->start_tls_client(tls_, hop_.to.host, net::deadline_after(std::chrono::seconds(30))));
+            CO_TRY(co_await stream_->start_tls_client(tls_, hop_.to.host,
+                                                      net::deadline_after(std::chrono::seconds(30))));
         auto result = co_await perform(session_.start());
         while (result && !session_.is_closed()) {
             auto deadline = net::deadline_after(session_.deadline());
@@ -88,22 +98,26 @@ class QueueRunner::Connection {
         config.tls = hop_.tls;
         config.tls_from_start = hop_.implicit_tls;
         config.credentials = hop_.credentials;
-        config.clear_auth = hop_.to.host == "127.0.0.1" || hop_.to.host == "localhost" || hop_.to.host == "::1";
+        config.clear_auth =
+            hop_.to.host == "127.0.0.1" || hop_.to.host == "localhost" || hop_.to.host == "::1";
         config.line_endings = smtp::LineEndings::keep;
         return config;
     }
 
     net::Task<Result<>> perform(smtp::ClientActions actions) {
-        std::deque<smtp::ClientAction> todo(std::make_move_iterator(actions.begin()), std::make_move_iterator(actions.end()));
+        std::deque<smtp::ClientAction> todo(std::make_move_iterator(actions.begin()),
+                                            std::make_move_iterator(actions.end()));
         while (!todo.empty()) {
             smtp::ClientAction action = std::move(todo.front());
             todo.pop_front();
             smtp::ClientActions more;
             if (auto* send = std::get_if<smtp::Send>(&action)) {
-                auto sent = co_await stream_->write_all(send->octets, net::deadline_after(session_.deadline()));
+                auto sent =
+                    co_await stream_->write_all(send->octets, net::deadline_after(session_.deadline()));
                 if (!sent) more = session_.on_closed();
             } else if (std::holds_alternative<smtp::StartTls>(action)) {
-                auto up = co_await stream_->start_tls_client(tls_, hop_.to.host, net::deadline_after(std::chrono::seconds(30)));
+                auto up = co_await stream_->start_tls_client(tls_, hop_.to.host,
+                                                             net::deadline_after(std::chrono::seconds(30)));
                 if (!up) failure_ = up.error().text;
                 more = up ? session_.on_tls_started() : session_.on_closed();
             } else if (std::holds_alternative<smtp::Ready>(action)) {
@@ -129,7 +143,8 @@ class QueueRunner::Connection {
             smtp::OutgoingEnvelope envelope;
             if (auto sender = smtp::parse_address(current_->sender)) envelope.reverse_path = *sender;
             for (const auto& recipient : current_->recipients)
-                if (auto path = smtp::parse_address(recipient.address); path && recipient.state == store::RecipientState::pending)
+                if (auto path = smtp::parse_address(recipient.address);
+                    path && recipient.state == store::RecipientState::pending)
                     envelope.recipients.push_back(*path);
             envelope.size = current_->size;
             offset_ = 0;
@@ -145,7 +160,8 @@ class QueueRunner::Connection {
         };
         auto octets = co_await runner_.node_.read(store::system_file, job);
         if (!octets || octets->empty()) {
-            runner_.node_.log.error("queue", octets ? "a queued mail is shorter than its size says" : octets.error().text);
+            runner_.node_.log.error(
+                "queue", octets ? "a queued mail is shorter than its size says" : octets.error().text);
             co_return session_.on_message_failed();
         }
         offset_ += octets->size();
@@ -171,7 +187,9 @@ net::Task<> QueueRunner::run() {
         auto next = [](store::SystemStore& system) { return system.next_due_time(); };
         auto due = co_await node_.read(store::system_file, next);
         std::int64_t wait = dispatched ? 60'000 : 5'000;
-        if (due && *due) wait = std::clamp<std::int64_t>((*due)->value - node_.clock().value, dispatched ? 0 : 1000, 60'000);
+        if (due && *due)
+            wait =
+                std::clamp<std::int64_t>((*due)->value - node_.clock().value, dispatched ? 0 : 1000, 60'000);
         (void)co_await node_.queue_wake.wait(net::deadline_after(std::chrono::milliseconds(wait)));
     }
 }
@@ -179,7 +197,9 @@ net::Task<> QueueRunner::run() {
 net::Task<Result<>> QueueRunner::dispatch() {
     for (;;) {
         UnixMillis now = node_.clock();
-        auto take = [now](store::SystemStore& system) { return system.due(now, UnixMillis{now.value + lease}, batch); };
+        auto take = [now](store::SystemStore& system) {
+            return system.due(now, UnixMillis{now.value + lease}, batch);
+        };
         auto items = CO_TRY(co_await node_.write(store::system_file, take));
         for (auto& item : items) {
             auto hop = co_await hop_for(item);
@@ -187,12 +207,14 @@ net::Task<Result<>> QueueRunner::dispatch() {
                 co_await defer(std::move(item), hop.error().text);
                 continue;
             }
-            std::string key = hop->to.text() + (item.kind == store::QueueKind::node ? " " + item.link.hex() : "");
+            std::string key =
+                hop->to.text() + (item.kind == store::QueueKind::node ? " " + item.link.hex() : "");
             auto& worker = workers_[key];
             worker.items.push_back(std::move(item));
             if (!worker.running) {
                 worker.running = true;
-                node_.runtime.spawn_on(co_await boost::asio::this_coro::executor, "queue", work(key, std::move(*hop)));
+                node_.runtime.spawn_on(co_await boost::asio::this_coro::executor, "queue",
+                                       work(key, std::move(*hop)));
             }
         }
         if (items.size() < batch) co_return Result<>();
@@ -205,19 +227,25 @@ Result<QueueRunner::Hop> QueueRunner::hop_from_config(const std::string& section
     const auto& config = node_.config;
     std::string tls = config.text(section + ".tls"), verify = config.text(section + ".verify");
     hop.implicit_tls = tls == "implicit";
-    hop.tls = tls == "none" ? smtp::TlsPolicy::none
-              : tls == "opportunistic" ? smtp::TlsPolicy::opportunistic : smtp::TlsPolicy::required;
+    hop.tls = tls == "none"            ? smtp::TlsPolicy::none
+              : tls == "opportunistic" ? smtp::TlsPolicy::opportunistic
+                                       : smtp::TlsPolicy::required;
     // Opportunistic TLS goes on in clear where none is offered, so a name check would protect nothing.
     bool check = tls == "required" || tls == "implicit";
-    hop.verify.verify = verify == "pin" ? net::TlsVerify::pin : verify == "yes" && check ? net::TlsVerify::ca : net::TlsVerify::none;
+    hop.verify.verify = verify == "pin"            ? net::TlsVerify::pin
+                        : verify == "yes" && check ? net::TlsVerify::ca
+                                                   : net::TlsVerify::none;
     hop.verify.ca_file = config.path(section + ".ca-file");
     if (hop.verify.verify == net::TlsVerify::pin) {
         auto pin = hex_decode(config.text(section + ".pin"));
-        if (!pin || pin->size() != 32) return fail(ErrorKind::usage, section + ".pin is not the SHA-256 of a certificate in hexadecimal");
+        if (!pin || pin->size() != 32)
+            return fail(ErrorKind::usage,
+                        section + ".pin is not the SHA-256 of a certificate in hexadecimal");
         hop.verify.pinned_sha256 = *pin;
     }
     if (std::string user = config.text(section + ".user"); !user.empty())
-        hop.credentials = smtp::Credentials{user, TRY(read_password(config.path(section + ".password-file")))};
+        hop.credentials =
+            smtp::Credentials{user, TRY(read_password(config.path(section + ".password-file")))};
     return hop;
 }
 
@@ -251,7 +279,8 @@ net::Task<> QueueRunner::work(std::string key, Hop hop) {
     auto tls = net::TlsClient::make(hop.verify);
     if (!tls) failure = tls.error().text;
     while (failure.empty() && !worker.items.empty() && !node_.stopping) {
-        auto stream = co_await net::connect(node_.resolver, hop.to, net::deadline_after(std::chrono::seconds(60)));
+        auto stream =
+            co_await net::connect(node_.resolver, hop.to, net::deadline_after(std::chrono::seconds(60)));
         if (!stream) {
             failure = "cannot connect to " + hop.to.text() + ": " + stream.error().text;
             break;
@@ -282,10 +311,13 @@ net::Task<> QueueRunner::defer(store::QueueItem item, std::string why) {
 net::Task<> QueueRunner::record(store::QueueItem item, smtp::TransactionResult result) {
     for (const auto& outcome : result.recipients)
         for (auto& recipient : item.recipients) {
-            if (recipient.state != store::RecipientState::pending || !equal_ignoring_case(recipient.address, outcome.recipient.text())) continue;
+            if (recipient.state != store::RecipientState::pending ||
+                !equal_ignoring_case(recipient.address, outcome.recipient.text()))
+                continue;
             ++recipient.attempts;
             recipient.last_reply = outcome.reply.one_line();
-            if (outcome.outcome == smtp::Outcome::delivered) recipient.state = store::RecipientState::delivered;
+            if (outcome.outcome == smtp::Outcome::delivered)
+                recipient.state = store::RecipientState::delivered;
             if (outcome.outcome == smtp::Outcome::permanent) recipient.state = store::RecipientState::failed;
         }
     crash_point("queue.sent");
@@ -305,7 +337,8 @@ net::Task<Result<>> QueueRunner::settle(store::QueueItem item) {
         reply = recipient.last_reply;
         waiting |= recipient.state == store::RecipientState::pending;
     }
-    smtp::RetrySchedule schedule = item.kind == store::QueueKind::node ? node_schedule : smtp::RetrySchedule{};
+    smtp::RetrySchedule schedule =
+        item.kind == store::QueueKind::node ? node_schedule : smtp::RetrySchedule{};
     if (item.kind != store::QueueKind::node) schedule.expiry_ms = item.expires.value - item.created.value;
     auto next = schedule.next_attempt(item.created, now, failures, jitter());
     if (waiting && next) {
@@ -317,12 +350,14 @@ net::Task<Result<>> QueueRunner::settle(store::QueueItem item) {
         co_return co_await node_.write(store::system_file, std::move(job));
     }
     for (auto& recipient : item.recipients) {
-        if (recipient.state == store::RecipientState::pending) recipient.state = store::RecipientState::failed;
+        if (recipient.state == store::RecipientState::pending)
+            recipient.state = store::RecipientState::failed;
         if (recipient.state == store::RecipientState::failed) failed.push_back(recipient);
     }
     if (item.kind == store::QueueKind::node) {
         auto job = [item, now, ok = failed.empty(), reply](store::SystemStore& system) -> Result<> {
-            TRY(system.note_link_mail(item.link, ok ? store::LinkEvent::sent : store::LinkEvent::refused, now, ok ? "" : reply));
+            TRY(system.note_link_mail(item.link, ok ? store::LinkEvent::sent : store::LinkEvent::refused, now,
+                                      ok ? "" : reply));
             return system.remove(item.id);
         };
         CO_TRY(co_await node_.write(store::system_file, std::move(job)));
@@ -337,8 +372,11 @@ net::Task<Result<>> QueueRunner::settle(store::QueueItem item) {
 }
 
 // The notification is stored in the transaction that removes the mail, so neither can be without the other.
-net::Task<Result<>> QueueRunner::bounce(const store::QueueItem& item, std::vector<store::QueueRecipient> failed) {
-    auto head = [object = item.object](store::SystemStore& system) { return system.read_object(object, 0, 64 * 1024); };
+net::Task<Result<>> QueueRunner::bounce(const store::QueueItem& item,
+                                        std::vector<store::QueueRecipient> failed) {
+    auto head = [object = item.object](store::SystemStore& system) {
+        return system.read_object(object, 0, 64 * 1024);
+    };
     std::string header = CO_TRY(co_await node_.read(store::system_file, head));
     if (auto end = header.find("\r\n\r\n"); end != std::string::npos) header.resize(end + 2);
     UnixMillis now = node_.clock();
@@ -381,9 +419,12 @@ net::Task<Result<>> QueueRunner::bounce(const store::QueueItem& item, std::vecto
         spool.now = now;
         spool.rows.push_back(std::move(row));
     }
-    auto job = [id = item.id, spool, notice, octets, local = user != nullptr](store::SystemStore& system) -> Result<> {
-        if (local) TRY(system.spool_message(spool));
-        else TRY(system.enqueue(notice, octets));
+    auto job = [id = item.id, spool, notice, octets,
+                local = user != nullptr](store::SystemStore& system) -> Result<> {
+        if (local)
+            TRY(system.spool_message(spool));
+        else
+            TRY(system.enqueue(notice, octets));
         return system.remove(id);
     };
     CO_TRY(co_await node_.write(store::system_file, std::move(job), octets.size()));

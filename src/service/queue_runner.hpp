@@ -1,5 +1,5 @@
-// Sends the queue: one connection a next hop, mails one after another on it, retries with backoff, notifications
-// to the sender when it ends badly. All on one executor, so it needs no lock.
+// Sends the queue: one connection a next hop, mails one after another on it, retries with backoff,
+// notifications to the sender when it ends badly. All on one executor, so it needs no lock.
 #pragma once
 
 #include <deque>
@@ -16,7 +16,8 @@
 namespace fwmail::service {
 
 // A mail as it begins its life in the queue, due at once. `object` is left to the caller.
-store::QueueItem new_queue_item(Node& node, store::QueueKind kind, std::string sender, std::vector<std::string> recipients);
+store::QueueItem new_queue_item(Node& node, store::QueueKind kind, std::string sender,
+                                std::vector<std::string> recipients);
 
 class QueueRunner {
   public:

@@ -5,23 +5,15 @@
 
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
+#include "mime/date.hpp"
 #include "mime/structure.hpp"
 #include "service/message_texts.hpp"
+#include "service/outbox_kinds.hpp"
+#include "service/releases.hpp"
 #include "sync/link.hpp"
 
 namespace fwmail::service {
 namespace {
-
-template <class Id>
-Id id_of(std::string_view octets) {
-    auto digest = crypto::sha256(octets);
-    return *Id::from_octets(crypto::view_of(digest).substr(0, 16));
-}
-
-// The same use of the same body has the same hold, so that attaching may be repeated.
-store::HoldId hold_of(const store::PendingMessage& message) {
-    return id_of<store::HoldId>("hold:" + std::string(message.mailbox.octets()) + std::to_string(message.uid.value) + ":" + message.sha256);
-}
 
 std::string_view view_of(const std::array<std::uint8_t, 32>& octets) {
     return {reinterpret_cast<const char*>(octets.data()), octets.size()};
@@ -108,11 +100,54 @@ Result<> apply_entry(store::AccountStore& account, const sync::ExpungeEntry& ent
     return {};
 }
 
-Result<> apply_entry(store::AccountStore&, const sync::AccountEntry&, UnixMillis) { return {}; }  // system.db's
+Result<> apply_entry(store::AccountStore&, const sync::AccountEntry&, UnixMillis) {
+    return {};
+}  // system.db's
 Result<> apply_entry(store::AccountStore&, const sync::StubbedEntry&, UnixMillis) {
     return fail(ErrorKind::refused, "an entry that only a remote sends");
 }
 Result<> apply_entry(store::AccountStore&, const sync::UnknownEntry&, UnixMillis) { return {}; }
+
+// Where stubs for this message are shown: "MAILBOX:UID;" for each.
+std::string stub_value(EmailId email) { return "stub:" + email.hex(); }
+
+// A body has come for which a stub is shown: core must give the message a new number, since what a UID names
+// never changes.
+Result<> tell_of_late_body(store::AccountStore& account, NodeId peer, EmailId email, UnixMillis now) {
+    std::string places = TRY(account.value(stub_value(email))).value_or("");
+    if (places.empty()) return {};
+    auto coverage = TRY(account.chunk_coverage(email));
+    if (coverage.total && !coverage.complete()) return {};
+    store::OutboxPlan plan;
+    plan.cursor = TRY(account.cursor(peer));
+    for (std::size_t at = 0, end; (end = places.find(';', at)) != std::string::npos; at = end + 1) {
+        auto mailbox = MailboxId::from_hex(std::string_view(places).substr(at, 32));
+        if (!mailbox) continue;
+        store::OutboxRow row;
+        row.kind = outbox_stubbed;
+        row.payload = sync::encode_entry(sync::StubbedEntry{
+            *mailbox, Uid{static_cast<std::uint32_t>(std::strtoul(places.c_str() + at + 33, nullptr, 10))}});
+        row.due = now;
+        plan.rows.push_back(std::move(row));
+    }
+    TRY(account.append_outbox(peer, plan));
+    return account.set_value(stub_value(email), "");
+}
+
+std::string stub_text(const store::PendingMessage& message, std::string_view host) {
+    std::string out = "From: fwmail <MAILER-DAEMON@" + std::string(host) + ">\r\n";
+    out += "Date: " + mime::write_date({message.date.value / 1000, message.zone_minutes}) + "\r\n";
+    out += "Subject: A message that has not arrived here\r\nMessage-ID: <" + message.email_id.hex() +
+           ".stub@" + std::string(host) + ">\r\n";
+    out +=
+        "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; "
+        "charset=us-ascii\r\n\r\n";
+    out += "The core server has announced a message of " + std::to_string(message.size) +
+           " octets (sealed), but its\r\n";
+    out += "body has not reached this server yet. It can be read at the core server.\r\n";
+    out += "When the body comes after all, it will appear here as a new message.\r\n";
+    return out;
+}
 
 }  // namespace
 
@@ -139,26 +174,34 @@ net::Task<Result<>> Replica::apply(NodeId peer, sync::AccountSection section) {
     crash_point("replica.bodies-stored");
     std::size_t octets = 0;
     for (const auto& numbered : section.entries)
-        if (const auto* chunk = std::get_if<sync::ChunkEntry>(&numbered.entry); chunk && !is_whole(*chunk)) octets += chunk->data.size();
+        if (const auto* chunk = std::get_if<sync::ChunkEntry>(&numbered.entry); chunk && !is_whole(*chunk))
+            octets += chunk->data.size();
     AccountId id = section.account;
-    auto job = [peer, section = std::move(section), now = node_.clock()](store::AccountStore& account) -> Result<bool> {
+    auto job = [peer, section = std::move(section),
+                now = node_.clock()](store::AccountStore& account) -> Result<bool> {
         sync::Incoming incoming{TRY(account.load_applied(peer))};
         NumberSet fresh = section.voids;
         bool all = true;
+        std::set<EmailId> bodies;
         for (const auto& [number, entry] : section.entries) {
             auto arrival = incoming.classify(number);
             all &= arrival != sync::Arrival::too_far;
             if (arrival != sync::Arrival::fresh) continue;
             TRY(std::visit([&](const auto& e) { return apply_entry(account, e, now); }, entry));
             fresh.add(number.value);
+            if (const auto* chunk = std::get_if<sync::ChunkEntry>(&entry)) bodies.insert(chunk->email);
         }
+        for (auto email : bodies) TRY(tell_of_late_body(account, peer, email, now));
         if (!fresh.empty()) TRY(account.mark_applied(peer, fresh));
         return all;
     };
     bool all = CO_TRY(co_await node_.write(id, std::move(job), octets));
     crash_point("replica.applied");
+    node_.hub.outbox_changed(id);
     CO_TRY(co_await settle(id));
-    if (!all) node_.log.warning("link", "entries far ahead of what was received are dropped; they will come again");
+    co_await drain_releases(node_, id);
+    if (!all)
+        node_.log.warning("link", "entries far ahead of what was received are dropped; they will come again");
     co_return Result<>();
 }
 
@@ -166,10 +209,12 @@ net::Task<Result<>> Replica::apply_account(AccountId account, sync::AccountEntry
     auto job = [account, entry, now = node_.clock()](store::SystemStore& system) -> Result<> {
         auto user = TRY(system.find_user(account));
         if (!user) TRY(system.add_user({account, entry.name, now, store::UserState::active}));
-        TRY(system.set_user_state(account, entry.removed ? store::UserState::removed : store::UserState::active));
+        TRY(system.set_user_state(account,
+                                  entry.removed ? store::UserState::removed : store::UserState::active));
         auto known = TRY(system.load_addresses(account));
         for (const auto& address : known)
-            if (std::ranges::find(entry.addresses, address) == entry.addresses.end()) TRY(system.remove_address(address));
+            if (std::ranges::find(entry.addresses, address) == entry.addresses.end())
+                TRY(system.remove_address(address));
         for (const auto& address : entry.addresses)
             if (std::ranges::find(known, address) == known.end()) TRY(system.add_address(account, address));
         std::set<std::string> verifiers;
@@ -243,19 +288,22 @@ net::Task<Result<>> Replica::store_whole_chunks(AccountId account, const sync::A
 net::Task<Result<>> Replica::settle(AccountId account) {
     for (;;) {
         constexpr std::size_t batch = 500;
-        auto load = [](store::AccountStore& store) { return store.load_pending(store::BodyState::missing, batch); };
+        auto load = [](store::AccountStore& store) {
+            return store.load_pending(store::BodyState::missing, batch);
+        };
         auto pending = CO_TRY(co_await node_.read(account, load));
         std::size_t count = pending.size();
         Bodies bodies = CO_TRY(co_await find_bodies(account, pending));
         std::size_t found = bodies.size();
-        CO_TRY(co_await attach(account, std::move(pending), std::move(bodies), store::BodyState::ready));
+        CO_TRY(co_await attach(account, std::move(pending), std::move(bodies)));
         if (count < batch || found == 0) break;
     }
     node_.hub.changed(account);
     co_return Result<>();
 }
 
-net::Task<Result<Replica::Bodies>> Replica::find_bodies(AccountId account, std::vector<store::PendingMessage> pending) {
+net::Task<Result<Replica::Bodies>> Replica::find_bodies(AccountId account,
+                                                        std::vector<store::PendingMessage> pending) {
     auto look = [pending](store::SystemStore& system) -> Result<Bodies> {
         Bodies bodies;
         for (const auto& message : pending) {
@@ -280,12 +328,17 @@ net::Task<Result<Replica::Bodies>> Replica::find_bodies(AccountId account, std::
 }
 
 // A body that came in several chunks. Streams: memory does not grow with it.
-net::Task<Result<std::optional<Replica::Body>>> Replica::assemble(AccountId account, store::PendingMessage message) {
-    auto cover = [email = message.email_id](store::AccountStore& store) { return store.chunk_coverage(email); };
+net::Task<Result<std::optional<Replica::Body>>> Replica::assemble(AccountId account,
+                                                                  store::PendingMessage message) {
+    auto cover = [email = message.email_id](store::AccountStore& store) {
+        return store.chunk_coverage(email);
+    };
     auto coverage = CO_TRY(co_await node_.read(account, cover));
     if (!coverage.complete()) co_return std::nullopt;
     ObjectId id = sealed_object_id(message.sha256);
-    auto begin = [id, now = node_.clock()](store::SystemStore& system) { return system.begin_object(id, now); };
+    auto begin = [id, now = node_.clock()](store::SystemStore& system) {
+        return system.begin_object(id, now);
+    };
     CO_TRY(co_await node_.write(store::system_file, begin));
     std::string buffer;
     std::uint32_t index = 0;
@@ -298,58 +351,134 @@ net::Task<Result<std::optional<Replica::Body>>> Replica::assemble(AccountId acco
     Result<> good;
     std::uint64_t at = 0;
     while (good && at < coverage.total) {
-        auto read = [email = message.email_id, at](store::AccountStore& store) { return store.read_chunk(email, at); };
+        auto read = [email = message.email_id, at](store::AccountStore& store) {
+            return store.read_chunk(email, at);
+        };
         std::string piece = CO_TRY(co_await node_.read(account, read));
         at += piece.size();
-        good = piece.empty() ? Result<>(fail(ErrorKind::internal, "a chunk is missing")) : unpacker.feed(piece);
+        good =
+            piece.empty() ? Result<>(fail(ErrorKind::internal, "a chunk is missing")) : unpacker.feed(piece);
         std::optional<SealedInfo> info;
         if (good && at >= coverage.total) {
             auto finished = unpacker.finish();
-            if (!finished) good = fail(finished.error());
+            if (!finished)
+                good = fail(finished.error());
             else if (view_of(finished->sha256) != message.sha256 || unpacker.email_id() != message.email_id)
                 good = fail(ErrorKind::refused, "a sealed object is not the one that was announced");
-            else info = *finished;
+            else
+                info = *finished;
         }
         while (good && (buffer.size() >= store::chunk_size || (info && !buffer.empty()))) {
             std::string chunk = buffer.substr(0, store::chunk_size);
             buffer.erase(0, store::chunk_size);
-            auto append = [id, i = index++, chunk](store::SystemStore& system) { return system.append_chunk(id, i, chunk); };
+            auto append = [id, i = index++, chunk](store::SystemStore& system) {
+                return system.append_chunk(id, i, chunk);
+            };
             CO_TRY(co_await node_.write(store::system_file, std::move(append), chunk.size()));
         }
         if (!info) continue;
-        auto finish = [id, size = info->size](store::SystemStore& system) { return system.finish_object(id, size); };
+        auto finish = [id, size = info->size](store::SystemStore& system) {
+            return system.finish_object(id, size);
+        };
         CO_TRY(co_await node_.write(store::system_file, finish));
         co_return Body{info->size, message_texts(parser.finish())};
     }
-    node_.log.error("replica", "the chunks of a message do not make a sealed object (" + good.error().text + "); they are dropped");
+    node_.log.error("replica", "the chunks of a message do not make a sealed object (" + good.error().text +
+                                   "); they are dropped");
     auto drop = [email = message.email_id](store::AccountStore& store) { return store.delete_chunks(email); };
     CO_TRY(co_await node_.write(account, drop));
     co_return std::nullopt;
 }
 
-net::Task<Result<>> Replica::attach(AccountId account, std::vector<store::PendingMessage> pending, Bodies bodies,
-                                    store::BodyState state) {
+net::Task<Result<>> Replica::attach(AccountId account, std::vector<store::PendingMessage> pending,
+                                    Bodies bodies) {
+    std::erase_if(pending,
+                  [&](const auto& message) { return !bodies.contains(sealed_object_id(message.sha256)); });
+    // A hold belongs to one attempt: where another one was faster the store gives this one's back, and no
+    // other.
     std::vector<store::Reference> references;
-    for (const auto& message : pending)
-        if (ObjectId id = sealed_object_id(message.sha256); bodies.contains(id)) references.push_back({id, hold_of(message)});
+    for (auto& message : pending) {
+        message.object = sealed_object_id(message.sha256);
+        message.hold = make_id<store::HoldIdTag>(node_.clock());
+        references.push_back({message.object, message.hold});
+    }
     if (!references.empty()) {
-        auto keep = [account, references](store::SystemStore& system) { return system.add_references(account, references); };
+        auto keep = [account, references](store::SystemStore& system) {
+            return system.add_references(account, references);
+        };
         CO_TRY(co_await node_.write(store::system_file, std::move(keep)));
         crash_point("replica.referenced");
     }
-    auto job = [pending, bodies, state, now = node_.clock()](store::AccountStore& store) -> Result<> {
+    auto job = [pending, bodies, now = node_.clock()](store::AccountStore& store) -> Result<> {
         for (const auto& message : pending) {
-            auto body = bodies.find(sealed_object_id(message.sha256));
-            if (body == bodies.end()) continue;
-            TRY(store.set_pending_body(message.mailbox, message.uid,
-                                       {state, body->first, hold_of(message), body->second.size, body->second.texts}));
+            const auto& body = bodies.at(message.object);
+            TRY(store.set_pending_body(
+                message.mailbox, message.uid,
+                {store::BodyState::ready, message.object, message.hold, body.size, body.texts}));
+            TRY(store.delete_chunks(message.email_id));
         }
-        for (const auto& message : pending)
-            if (bodies.contains(sealed_object_id(message.sha256))) TRY(store.delete_chunks(message.email_id));
         for (const auto& mailbox : TRY(store.load_mailboxes())) TRY(store.advance_visible(mailbox.id, now));
         return {};
     };
     co_return co_await node_.write(account, std::move(job));
+}
+
+net::Task<Result<>> Replica::place_stubs(AccountId account, std::chrono::seconds after) {
+    auto user = node_.directory.find(account);
+    if (!user || !user->seal_key) co_return Result<>();
+    std::int64_t since = node_.clock().value - std::chrono::milliseconds(after).count();
+    auto load = [](store::AccountStore& store) { return store.load_pending(store::BodyState::missing, 100); };
+    auto pending = CO_TRY(co_await node_.read(account, load));
+    std::erase_if(pending, [&](const auto& message) { return message.arrived.value > since; });
+    if (pending.empty()) co_return Result<>();
+    for (auto& message : pending) CO_TRY(co_await place_stub(account, *user->seal_key, std::move(message)));
+    auto show = [now = node_.clock()](store::AccountStore& store) -> Result<> {
+        for (const auto& mailbox : TRY(store.load_mailboxes())) TRY(store.advance_visible(mailbox.id, now));
+        return {};
+    };
+    CO_TRY(co_await node_.write(account, show));
+    node_.log.warning("replica", std::to_string(pending.size()) + " messages of " + user->user.name +
+                                     " have no body yet: stubs are shown");
+    node_.hub.changed(account);
+    co_return Result<>();
+}
+
+net::Task<Result<>> Replica::place_stub(AccountId account, crypto::PublicKey key,
+                                        store::PendingMessage message) {
+    std::string text = stub_text(message, node_.host_name());
+    SealOrder order;
+    order.email_id = message.email_id;
+    fill_random(order.seed);
+    order.date = message.date;
+    std::string packed, served;
+    CO_TRY(seal_mail(source_of(text), key, order, [&](std::string_view octets) -> Result<> {
+        packed += octets;
+        return {};
+    }));
+    SealedUnpacker unpacker({key.encryption_key_id()}, [&](std::string_view octets) -> Result<> {
+        served += octets;
+        return {};
+    });
+    CO_TRY(unpacker.feed(packed));
+    auto info = CO_TRY(unpacker.finish());
+    store::PendingBody body{store::BodyState::stub, sealed_object_id(view_of(info.sha256)),
+                            make_id<store::HoldIdTag>(node_.clock()), info.size,
+                            message_texts(mime::parse_structure(served))};
+    auto keep = [account, body, served, now = node_.clock()](store::SystemStore& system) -> Result<> {
+        TRY(system.put_object(body.object, served, now));
+        return system.add_reference(body.object, {account, body.hold});
+    };
+    CO_TRY(co_await node_.write(store::system_file, std::move(keep), served.size()));
+    crash_point("replica.stub-stored");
+    auto set = [message, body](store::AccountStore& store) -> Result<> {
+        TRY(store.set_pending_body(message.mailbox, message.uid, body));
+        std::string places = TRY(store.value(stub_value(message.email_id))).value_or("");
+        places += message.mailbox.hex() + ":" + std::to_string(message.uid.value) + ";";
+        TRY(store.set_value(stub_value(message.email_id), places));
+        auto count = TRY(store.value("stub-count"));
+        return store.set_value("stub-count", std::to_string((count ? std::stoull(*count) : 0) + 1));
+    };
+    co_return co_await node_.write(account, std::move(set));
 }
 
 net::Task<Result<>> Replica::recover() {

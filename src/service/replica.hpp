@@ -2,6 +2,7 @@
 // in core's order. Every step can be repeated; what a crash left is finished by settle().
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <string>
 
@@ -15,15 +16,17 @@ class Replica {
   public:
     explicit Replica(Node& node) : node_(node) {}
 
-    // One account's share of a frame. Temporary error: some of it must come again. Refused: it breaks the rules,
-    // nothing of it was applied.
+    // One account's share of a frame. Temporary error: some of it must come again. Refused: it breaks the
+    // rules, nothing of it was applied.
     net::Task<Result<>> apply(NodeId peer, sync::AccountSection section);
     // Gives pending messages the bodies that are here, and shows what can be shown.
     net::Task<Result<>> settle(AccountId account);
     // At start.
     net::Task<Result<>> recover();
-    // Messages whose body has not come within this time get a stub.
-    net::Task<Result<>> place_stubs(AccountId account, std::int64_t after_ms);
+    // Messages that were announced longer ago than this and have no body yet get a stub, sealed to the user,
+    // so that they do not hold up those after them. When the body comes after all, core is told by a
+    // StubbedEntry and gives the message a new number.
+    net::Task<Result<>> place_stubs(AccountId account, std::chrono::seconds after);
 
   private:
     struct Body {
@@ -36,8 +39,8 @@ class Replica {
     net::Task<Result<>> store_whole_chunks(AccountId account, const sync::AccountSection& section);
     net::Task<Result<Bodies>> find_bodies(AccountId account, std::vector<store::PendingMessage> pending);
     net::Task<Result<std::optional<Body>>> assemble(AccountId account, store::PendingMessage message);
-    net::Task<Result<>> attach(AccountId account, std::vector<store::PendingMessage> pending, Bodies bodies,
-                               store::BodyState state);
+    net::Task<Result<>> attach(AccountId account, std::vector<store::PendingMessage> pending, Bodies bodies);
+    net::Task<Result<>> place_stub(AccountId account, crypto::PublicKey key, store::PendingMessage message);
     std::vector<crypto::KeyId> allowed_keys(AccountId account) const;
 
     Node& node_;

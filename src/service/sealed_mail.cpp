@@ -11,14 +11,14 @@
 namespace fwmail::service {
 namespace {
 
-constexpr std::size_t header_limit = 256 * 1024;      // a longer header is carried as part of a whole message
-constexpr std::size_t root_limit = 1024 * 1024;       // header_limit, HP-Outer fields and the like
-constexpr std::size_t outer_limit = 256 * 1024;       // the outer header of a packed object
+constexpr std::size_t header_limit = 256 * 1024;  // a longer header is carried as part of a whole message
+constexpr std::size_t root_limit = 1024 * 1024;   // header_limit, HP-Outer fields and the like
+constexpr std::size_t outer_limit = 256 * 1024;   // the outer header of a packed object
 constexpr std::size_t read_size = 256 * 1024;
 
-constexpr std::string_view outer_fields[] = {"From",       "To",          "Cc",      "Date",     "Message-ID",
-                                             "In-Reply-To", "References", "Subject", "FWMail-Id", "MIME-Version",
-                                             "Content-Type"};
+constexpr std::string_view outer_fields[] = {"From",       "To",           "Cc",          "Date",
+                                             "Message-ID", "In-Reply-To",  "References",  "Subject",
+                                             "FWMail-Id",  "MIME-Version", "Content-Type"};
 
 // Lines end at LF; each field is handed over with its continuation lines. Nothing where a line is no field.
 std::optional<std::vector<std::string_view>> split_fields(std::string_view header) {
@@ -72,7 +72,8 @@ struct Wrap {
 std::string root_end(std::string_view outer, std::string_view restore, std::string_view boundary) {
     std::string out;
     // RFC 9788 2.2: what the outside said, so that a reply knows what was confidential.
-    for (auto field : split_fields(outer.substr(0, outer.size() - 2)).value_or(std::vector<std::string_view>{}))
+    for (auto field :
+         split_fields(outer.substr(0, outer.size() - 2)).value_or(std::vector<std::string_view>{}))
         if (!is_structural(field) && !field.starts_with("FWMail-")) (out += "HP-Outer: ") += field;
     (((out += "FWMail-Restore: ") += restore) += "\r\n");
     out += "Content-Type: multipart/mixed; protected-headers=\"v1\"; hp=\"cipher\";\r\n boundary=\"";
@@ -98,16 +99,18 @@ std::optional<Wrap> wrap_fields(std::string_view header, std::string_view outer,
         }
     }
     if (positions.size() > 800) return std::nullopt;
-    wrap.before += root_end(outer,
-                            "fields=" + std::to_string(kept) + "; end=" +
-                                (header.ends_with("\r\n") ? "crlf" : "lf") + "; moved=" + positions,
-                            boundary);
+    wrap.before +=
+        root_end(outer,
+                 "fields=" + std::to_string(kept) + "; end=" + (header.ends_with("\r\n") ? "crlf" : "lf") +
+                     "; moved=" + positions,
+                 boundary);
     (wrap.before += moved) += "\r\n";
     wrap.body_offset = header.size();
     return wrap;
 }
 
-// The fields that outer header and a regenerated root share, from whatever the message has. 7-bit and bounded.
+// The fields that outer header and a regenerated root share, from whatever the message has. 7-bit and
+// bounded.
 std::string regenerate_fields(std::string_view header, std::initializer_list<std::string_view> names) {
     mime::HeaderView fields(header);
     std::string out;
@@ -119,8 +122,8 @@ std::string regenerate_fields(std::string_view header, std::initializer_list<std
 // For a header that cannot be split and put together again: the message goes in as it is, as an attached one.
 Wrap wrap_whole(std::string_view header, std::string_view outer, std::string_view boundary) {
     Wrap wrap;
-    wrap.before = regenerate_fields(header, {"From", "To", "Cc", "Date", "Subject", "Message-ID", "In-Reply-To",
-                                             "References"});
+    wrap.before = regenerate_fields(
+        header, {"From", "To", "Cc", "Date", "Subject", "Message-ID", "In-Reply-To", "References"});
     wrap.before += root_end(outer, "whole", boundary);
     wrap.before += "Content-Type: message/rfc822\r\n\r\n";
     return wrap;
@@ -128,8 +131,8 @@ Wrap wrap_whole(std::string_view header, std::string_view outer, std::string_vie
 
 std::string outer_header(std::string_view header, const SealOrder& order, std::string_view boundary) {
     std::string out = order.outer == OuterHeader::ordinary
-                          ? regenerate_fields(header, {"From", "To", "Cc", "Date", "Message-ID", "In-Reply-To",
-                                                       "References"})
+                          ? regenerate_fields(header, {"From", "To", "Cc", "Date", "Message-ID",
+                                                       "In-Reply-To", "References"})
                           : regenerate_fields(header, {"Date"});
     out += "Subject: ...\r\nFWMail-Id: " + order.email_id.hex() + "\r\nMIME-Version: 1.0\r\n";
     out += "Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\";\r\n boundary=\"";
@@ -173,7 +176,8 @@ Result<> stream_inner(const MessageSource& original, const Wrap& wrap, const std
     for (std::uint64_t at = wrap.body_offset; at < original.size;) {
         auto want = static_cast<std::size_t>(std::min<std::uint64_t>(read_size, original.size - at));
         std::string piece = TRY(original.read(at, want));
-        if (piece.size() != want) return fail(ErrorKind::internal, "a stored message is shorter than its size says");
+        if (piece.size() != want)
+            return fail(ErrorKind::internal, "a stored message is shorter than its size says");
         at += want;
         TRY(sink(piece));
         wipe(piece);
@@ -192,19 +196,21 @@ MessageSource source_of(std::string_view octets) {
 
 Result<SealedInfo> seal_mail(const MessageSource& original, const crypto::PublicKey& recipient,
                              const SealOrder& order, const Sink& packed) {
-    std::string head = TRY(original.read(0, static_cast<std::size_t>(std::min<std::uint64_t>(original.size, header_limit))));
+    std::string head =
+        TRY(original.read(0, static_cast<std::size_t>(std::min<std::uint64_t>(original.size, header_limit))));
     auto length = header_length(head);
     std::string_view header = std::string_view(head).substr(0, length.value_or(head.size()));
     std::string inner_boundary = derived_boundary(order.seed, "inner boundary");
     std::string outer_boundary = derived_boundary(order.seed, "outer boundary");
     std::string outer = outer_header(header, order, outer_boundary);
-    if (outer.size() > outer_limit) return fail(ErrorKind::refused, "the header's addresses and references are too large to seal");
+    if (outer.size() > outer_limit)
+        return fail(ErrorKind::refused, "the header's addresses and references are too large to seal");
     std::optional<Wrap> wrap = length ? wrap_fields(header, outer, inner_boundary) : std::nullopt;
     if (!wrap) wrap = wrap_whole(header, outer, inner_boundary);
     std::string closing = "\r\n--" + inner_boundary + "--\r\n";
 
-    // Three things watch what is made: the unpacker, as the remote will; the restorer and two hashes, to prove
-    // that the message comes back whole.
+    // Three things watch what is made: the unpacker, as the remote will; the restorer and two hashes, to
+    // prove that the message comes back whole.
     SealedUnpacker unpacker({recipient.encryption_key_id()}, [](std::string_view) { return Result<>(); });
     Result<> result;
     auto hand_on = [&](std::string_view octets) {
@@ -260,8 +266,10 @@ Result<> SealedUnpacker::feed(std::string_view packed) {
     head_ += packed;
     if (head_.size() < 4) return {};
     std::size_t length = 0;
-    for (int i = 0; i < 4; ++i) length = length << 8 | static_cast<unsigned char>(head_[static_cast<std::size_t>(i)]);
-    if (length > outer_limit) return fail(ErrorKind::protocol, "the outer header of a sealed object is too long");
+    for (int i = 0; i < 4; ++i)
+        length = length << 8 | static_cast<unsigned char>(head_[static_cast<std::size_t>(i)]);
+    if (length > outer_limit)
+        return fail(ErrorKind::protocol, "the outer header of a sealed object is too long");
     if (head_.size() < 4 + length) return {};
     TRY(take_header(std::string_view(head_).substr(4, length)));
     in_packets_ = true;
@@ -278,7 +286,9 @@ Result<> SealedUnpacker::take_packets(std::string_view octets) {
 
 // Only what core writes: fields of the list, in its order, each once, 7-bit.
 Result<> SealedUnpacker::take_header(std::string_view header) {
-    auto bad = [](std::string_view what) { return fail(ErrorKind::protocol, "not a sealed object: " + std::string(what)); };
+    auto bad = [](std::string_view what) {
+        return fail(ErrorKind::protocol, "not a sealed object: " + std::string(what));
+    };
     if (!has_plain_lines(header)) return bad("its outer header is not plain text");
     if (!header.ends_with("\r\n\r\n")) return bad("its outer header has no end");
     auto fields = split_fields(header.substr(0, header.size() - 2));
@@ -291,7 +301,8 @@ Result<> SealedUnpacker::take_header(std::string_view header) {
         if (next == std::size(outer_fields)) return bad("a field of its outer header is out of place");
         ++next;
         if (name == "Subject" && field != "Subject: ...\r\n") return bad("it has a subject");
-        if (name == "MIME-Version" && field != "MIME-Version: 1.0\r\n") return bad("its version of MIME is malformed");
+        if (name == "MIME-Version" && field != "MIME-Version: 1.0\r\n")
+            return bad("its version of MIME is malformed");
         has_subject |= name == "Subject";
         has_version |= name == "MIME-Version";
         if (name == "FWMail-Id") {
@@ -302,13 +313,16 @@ Result<> SealedUnpacker::take_header(std::string_view header) {
         if (name == "Content-Type") {
             constexpr std::string_view before =
                 "Content-Type: multipart/encrypted; protocol=\"application/pgp-encrypted\";\r\n boundary=\"";
-            if (!field.starts_with(before) || field.size() != before.size() + 34 + 3) return bad("its type is not multipart/encrypted");
+            if (!field.starts_with(before) || field.size() != before.size() + 34 + 3)
+                return bad("its type is not multipart/encrypted");
             boundary_ = field.substr(before.size(), 34);
-            if (!boundary_.starts_with("=_") || !hex_decode(std::string_view(boundary_).substr(2)) || !field.ends_with("\"\r\n"))
+            if (!boundary_.starts_with("=_") || !hex_decode(std::string_view(boundary_).substr(2)) ||
+                !field.ends_with("\"\r\n"))
                 return bad("its boundary is malformed");
         }
     }
-    if (boundary_.empty() || email_id_.is_zero() || !has_subject || !has_version) return bad("its outer header lacks a field");
+    if (boundary_.empty() || email_id_.is_zero() || !has_subject || !has_version)
+        return bad("its outer header lacks a field");
     emit(header);
     emit(first_parts(boundary_));
     armor_.emplace(crypto::ArmorType::message, [this](std::string_view text) { emit(text); });
@@ -333,7 +347,8 @@ Result<> Restorer::feed(std::string_view inner) {
         if (at_ == At::body) return emit_body();
         auto length = header_length(held_);
         if (!length) {
-            if (held_.size() > root_limit) return fail(ErrorKind::protocol, "not a message sealed by fwmail: its header is too long");
+            if (held_.size() > root_limit)
+                return fail(ErrorKind::protocol, "not a message sealed by fwmail: its header is too long");
             return {};
         }
         std::string header = held_.substr(0, *length);
@@ -349,14 +364,17 @@ Result<> Restorer::feed(std::string_view inner) {
 }
 
 Result<> Restorer::take_root(std::string_view root) {
-    auto foreign = [] { return fail(ErrorKind::refused, "not a message sealed by fwmail, so there is no original to restore"); };
+    auto foreign = [] {
+        return fail(ErrorKind::refused, "not a message sealed by fwmail, so there is no original to restore");
+    };
     if (!root.ends_with("\r\n")) return foreign();
     auto fields = split_fields(root.substr(0, root.size() - 2));
     if (!fields || fields->size() < 2) return foreign();
     std::string_view restore = (*fields)[fields->size() - 2], type = fields->back();
     constexpr std::string_view name = "FWMail-Restore: ", before = "boundary=\"";
     std::size_t at = type.rfind(before);
-    if (!restore.starts_with(name) || !restore.ends_with("\r\n") || at == std::string_view::npos) return foreign();
+    if (!restore.starts_with(name) || !restore.ends_with("\r\n") || at == std::string_view::npos)
+        return foreign();
     std::string_view boundary = type.substr(at + before.size());
     boundary = boundary.substr(0, boundary.find('"'));
     closing_ = "\r\n--" + std::string(boundary) + "--\r\n";
@@ -371,9 +389,12 @@ Result<> Restorer::take_root(std::string_view root) {
     auto [next, error] = std::from_chars(restore.data() + 7, restore.data() + restore.size(), kept);
     if (error != std::errc() || kept + 2 > fields->size()) return foreign();
     restore.remove_prefix(static_cast<std::size_t>(next - restore.data()));
-    if (restore.starts_with(crlf)) end_ = "\r\n", restore.remove_prefix(crlf.size());
-    else if (restore.starts_with(lf)) end_ = "\n", restore.remove_prefix(lf.size());
-    else return foreign();
+    if (restore.starts_with(crlf))
+        end_ = "\r\n", restore.remove_prefix(crlf.size());
+    else if (restore.starts_with(lf))
+        end_ = "\n", restore.remove_prefix(lf.size());
+    else
+        return foreign();
     if (!restore.starts_with(moved)) return foreign();
     restore.remove_prefix(moved.size());
     while (!restore.empty()) {
@@ -418,7 +439,8 @@ Result<> Restorer::emit_body() {
 }
 
 Result<> Restorer::finish() {
-    if (at_ != At::body || held_ != closing_) return fail(ErrorKind::protocol, "the sealed message is cut short");
+    if (at_ != At::body || held_ != closing_)
+        return fail(ErrorKind::protocol, "the sealed message is cut short");
     wipe(held_);
     return {};
 }

@@ -14,10 +14,10 @@
 
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "crypto/armor.hpp"
 #include "crypto/hash.hpp"
 #include "crypto/openpgp_key.hpp"
 #include "crypto/openpgp_message.hpp"
-#include "crypto/armor.hpp"
 
 namespace fwmail::service {
 
@@ -36,7 +36,8 @@ enum class OuterHeader { ordinary, minimal };  // minimal: no addresses, no refe
 struct SealOrder {
     EmailId email_id;
     Octets32 seed{};
-    UnixMillis date;  // the literal packet's; fixed for a message, so that sealing again gives the same octets
+    UnixMillis
+        date;  // the literal packet's; fixed for a message, so that sealing again gives the same octets
     OuterHeader outer = OuterHeader::ordinary;
 };
 
@@ -51,8 +52,8 @@ struct SealedInfo {
 Result<SealedInfo> seal_mail(const MessageSource& original, const crypto::PublicKey& recipient,
                              const SealOrder& order, const Sink& packed);
 
-// Turns a packed object into the octets that are served, refusing whatever is not a sealed object: other header
-// fields, packets to other keys than `allowed_keys`, anything before or after.
+// Turns a packed object into the octets that are served, refusing whatever is not a sealed object: other
+// header fields, packets to other keys than `allowed_keys`, anything before or after.
 class SealedUnpacker {
   public:
     SealedUnpacker(std::vector<crypto::KeyId> allowed_keys, Sink octets);
@@ -96,8 +97,8 @@ class Restorer {
     enum class At { root, part, body };
     Sink sink_;
     At at_ = At::root;
-    std::string held_;             // not yet understood
-    std::vector<std::string> kept_;  // fields that stayed in the root
+    std::string held_;                // not yet understood
+    std::vector<std::string> kept_;   // fields that stayed in the root
     std::vector<std::size_t> moved_;  // where those that went into the part stood
     std::string end_, closing_;       // the header's empty line; the delimiter after the body
     bool whole_ = false;

@@ -91,14 +91,16 @@ bool StoredCandidate::part_contains(const mime::Part& part, std::string_view nee
     if (with_header && part.header.length) {
         std::string block = read(part.header, header_limit);
         for (const auto& field : mime::HeaderView(block).fields()) {
-            std::string line = std::string(field.name) + ": " + mime::decode_header(mime::unfold(field.value));
+            std::string line =
+                std::string(field.name) + ": " + mime::decode_header(mime::unfold(field.value));
             if (imap::contains_folded(line, needle)) return true;
         }
     }
     for (const auto& child : part.children)
         if (part_contains(child, needle, part.is_message())) return true;
     if (!part.children.empty() || part.type != "text") return false;
-    std::string text = mime::decode_transfer(mime::transfer_encoding(part.encoding), read(part.body, text_limit));
+    std::string text =
+        mime::decode_transfer(mime::transfer_encoding(part.encoding), read(part.body, text_limit));
     std::string charset = "us-ascii";
     if (const auto* given = mime::find_parameter(part.parameters, "charset")) charset = *given;
     return imap::contains_folded(mime::to_utf8(charset, text).value_or(text), needle);

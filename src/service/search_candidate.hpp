@@ -15,7 +15,8 @@ bool needs_headers(const imap::SearchKey& key);
 
 class StoredCandidate final : public imap::Candidate {
   public:
-    StoredCandidate(const store::Message& message, store::SystemStore& system) : message_(message), system_(system) {}
+    StoredCandidate(const store::Message& message, store::SystemStore& system)
+        : message_(message), system_(system) {}
 
     Uid uid() override { return message_.uid; }
     const FlagSet& flags() override { return message_.flags; }

@@ -15,8 +15,11 @@ constexpr auto write_time = std::chrono::minutes(5);
 class SmtpConnection {
   public:
     SmtpConnection(Node& node, Intake& intake, LinkReceiver& links, net::StreamPtr stream)
-        : node_(node), stream_(std::move(stream)), wake_(stream_->executor()),
-          stop_(node.hub.subscribe(AccountId{}, wake_)), receiver_(node, intake, links, stream_->peer_address()),
+        : node_(node),
+          stream_(std::move(stream)),
+          wake_(stream_->executor()),
+          stop_(node.hub.subscribe(AccountId{}, wake_)),
+          receiver_(node, intake, links, stream_->peer_address()),
           session_(config()) {}
 
     net::Task<> run() {
@@ -52,14 +55,17 @@ class SmtpConnection {
 
     net::Task<> perform_quietly(smtp::ServerActions actions) {
         for (auto& action : actions)
-            if (auto* ask = std::get_if<smtp::Ask>(&action); ask && std::holds_alternative<smtp::Abort>(ask->request))
+            if (auto* ask = std::get_if<smtp::Ask>(&action);
+                ask && std::holds_alternative<smtp::Abort>(ask->request))
                 receiver_.abort();
         co_return;
     }
 
     net::Task<smtp::Reply> answer(smtp::Request request) {
-        if (auto* mail = std::get_if<smtp::MailFrom>(&request)) co_return co_await receiver_.begin(std::move(*mail));
-        if (auto* rcpt = std::get_if<smtp::RcptTo>(&request)) co_return co_await receiver_.recipient(std::move(*rcpt));
+        if (auto* mail = std::get_if<smtp::MailFrom>(&request))
+            co_return co_await receiver_.begin(std::move(*mail));
+        if (auto* rcpt = std::get_if<smtp::RcptTo>(&request))
+            co_return co_await receiver_.recipient(std::move(*rcpt));
         if (std::holds_alternative<smtp::DataBegin>(request))
             co_return co_await receiver_.data(session_.helo(), session_.protocol());
         if (std::holds_alternative<smtp::MessageEnd>(request)) co_return co_await receiver_.end();
@@ -67,7 +73,8 @@ class SmtpConnection {
     }
 
     net::Task<Result<>> perform(smtp::ServerActions actions) {
-        std::deque<smtp::ServerAction> todo(std::make_move_iterator(actions.begin()), std::make_move_iterator(actions.end()));
+        std::deque<smtp::ServerAction> todo(std::make_move_iterator(actions.begin()),
+                                            std::make_move_iterator(actions.end()));
         std::string out;
         while (!todo.empty()) {
             smtp::ServerAction action = std::move(todo.front());
@@ -87,7 +94,8 @@ class SmtpConnection {
             } else if (std::holds_alternative<smtp::StartTls>(action)) {
                 CO_TRY(co_await stream_->write_all(out, net::deadline_after(write_time)));
                 out.clear();
-                CO_TRY(co_await stream_->start_tls_server(node_.tls, net::deadline_after(std::chrono::seconds(30))));
+                CO_TRY(co_await stream_->start_tls_server(node_.tls,
+                                                          net::deadline_after(std::chrono::seconds(30))));
                 more = session_.on_tls_started();
             }
             for (auto& next : more) todo.push_back(std::move(next));

@@ -56,7 +56,7 @@ CREATE TABLE messages (
     zone           INTEGER NOT NULL,   -- minutes east of UTC
     saved_at       INTEGER NOT NULL,   -- SAVEDATE (RFC 8514)
     seal_state     INTEGER NOT NULL DEFAULT 0,   -- 0 not looked at, 1 sealed, 2 withheld
-    seal_seed      BLOB NOT NULL DEFAULT x'',    -- sealing again with it gives the same octets; 32, or none
+    seal_seed      BLOB NOT NULL DEFAULT x'',    -- 32 octets of seed and one for the outer style, from which sealing again gives the same octets; or none
     seal_size      INTEGER NOT NULL DEFAULT 0,   -- of the sealed octets
     seal_sha256    BLOB NOT NULL DEFAULT x'',    -- of the sealed octets; 32, or none
     seal_reason    TEXT NOT NULL DEFAULT '',     -- why withheld

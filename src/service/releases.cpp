@@ -1,0 +1,40 @@
+#include "service/releases.hpp"
+
+#include <filesystem>
+
+#include "base/hooks.hpp"
+
+namespace fwmail::service {
+
+net::Task<> drain_releases(Node& node, AccountId account) {
+    for (;;) {
+        auto load = [](store::AccountStore& store) { return store.load_pending_releases(1000); };
+        auto pending = co_await node.read(account, load);
+        if (!pending || pending->empty()) co_return;
+        auto release = [account, references = *pending](store::SystemStore& system) {
+            return system.release_references(account, references);
+        };
+        auto released = co_await node.write(store::system_file, std::move(release));
+        if (!released) co_return;  // they stay in the journal
+        crash_point("release.between-files");
+        auto forget = [references = *pending](store::AccountStore& store) {
+            return store.forget_releases(references);
+        };
+        auto forgotten = co_await node.write(account, std::move(forget));
+        if (!forgotten) co_return;
+    }
+}
+
+Result<> reconcile_references(store::SystemStore& system, const std::filesystem::path& data_dir,
+                              UnixMillis now, Log& log) {
+    std::size_t released = 0;
+    for (const auto& user : TRY(system.load_users())) {
+        if (!std::filesystem::exists(store::AccountStore::path_of(data_dir, user.id))) continue;
+        auto account = TRY(store::AccountStore::open(data_dir, user.id, now));
+        released += TRY(system.reconcile_references(user.id, TRY(account->load_references()).references));
+    }
+    if (released) log.info("recovery", std::to_string(released) + " bodies that no message holds are let go");
+    return {};
+}
+
+}  // namespace fwmail::service

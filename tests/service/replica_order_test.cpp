@@ -1,0 +1,88 @@
+// Orders in which frames may come and that Replica does not bear yet. A case that begins to pass fails here:
+// then take its tag away.
+#include "replica_support.hpp"
+
+namespace fwmail::service::test {
+
+TEST_CASE("messages may come before their mailbox", "[!shouldfail]") {
+    Remote remote;
+    Letter one(1, 0);
+    must(remote.apply(1, account_entry()));
+    must(remote.apply(2, one.message()));
+    must(remote.apply(3, flags_entry(1, "\\Flagged")));
+    must(remote.apply(4, one.whole()));
+    CHECK(remote.read([](store::AccountStore& store) { return store.load_mailboxes(); }).empty());
+    must(remote.apply(5, mailbox_entry()));
+    CHECK(remote.shown() == uid_list({1}));
+    CHECK(remote.message(1).flags == flags("\\Flagged"));
+    remote.check();
+}
+
+TEST_CASE("a refused section changes nothing of the account either", "[!shouldfail]") {
+    Remote remote;
+    Letter one(1, 0);
+    must(remote.apply(numbered({account_entry(), mailbox_entry()})));
+    auto chunk = one.chunk(0, one.packed.size());
+    chunk.sealed_sha256[0] ^= 1;
+    REQUIRE_FALSE(remote.apply(numbered({account_entry({"intruder@example.test"}), chunk}, 10)));
+    auto addresses =
+        remote.read_system([](store::SystemStore& system) { return system.load_addresses(account); });
+    CHECK(addresses == std::vector<std::string>{"ann@example.test"});
+}
+
+TEST_CASE("of two entries about one message's flags the later numbered one counts, whichever comes first",
+          "[!shouldfail]") {
+    Remote remote;
+    Letter one(1, 0);
+    must(remote.apply(numbered({account_entry(), mailbox_entry(), one.message(), one.whole()})));
+    must(remote.apply(11, flags_entry(1, "\\Answered")));
+    must(remote.apply(10, flags_entry(1, "\\Seen")));
+    CHECK(remote.message(1).flags == flags("\\Answered"));
+}
+
+TEST_CASE("flags that come before their message are not lost", "[!shouldfail]") {
+    Remote remote;
+    Letter one(1, 0);
+    must(remote.apply(numbered({account_entry(), mailbox_entry()})));
+    must(remote.apply(11, flags_entry(1, "\\Seen")));
+    must(remote.apply(numbered({one.message(), one.whole()}, 9)));
+    REQUIRE(remote.shown() == uid_list({1}));
+    CHECK(remote.message(1).flags == flags("\\Seen"));
+}
+
+TEST_CASE("an earlier name of a mailbox that comes late does not undo the later one", "[!shouldfail]") {
+    Remote remote;
+    must(remote.apply(numbered({account_entry(), mailbox_entry()})));
+    must(remote.apply(11, mailbox_entry(inbox, "Renamed")));
+    must(remote.apply(10, mailbox_entry(inbox, "Between")));
+    auto names = remote.read([](store::AccountStore& store) { return store.load_mailboxes(); });
+    REQUIRE(names.size() == 1);
+    CHECK(names[0].name == "Renamed");
+}
+
+TEST_CASE("a mailbox is deleted in the frame that expunges its messages", "[!shouldfail]") {
+    Remote remote;
+    Letter one(1, 0);
+    MailboxId other = id_of<MailboxId>(9);
+    auto message = std::get<sync::MessageEntry>(one.message());
+    message.mailbox = other;
+    must(remote.apply(numbered({account_entry(), mailbox_entry(other, "Old"), message, one.whole()})));
+    REQUIRE(remote.shown(other) == uid_list({1}));
+    auto deleted = std::get<sync::MailboxEntry>(mailbox_entry(other, "Old"));
+    deleted.deleted = true;
+    must(remote.apply(numbered({deleted, sync::ExpungeEntry{other, uids({1}), Uid{}}}, 10)));
+    CHECK(remote.applied().count() == 6);
+}
+
+TEST_CASE("what comes late about a deleted mailbox is acknowledged and does nothing", "[!shouldfail]") {
+    Remote remote;
+    Letter one(1, 0);
+    auto deleted = std::get<sync::MailboxEntry>(mailbox_entry());
+    deleted.deleted = true;
+    must(remote.apply(numbered({account_entry(), mailbox_entry()})));
+    must(remote.apply(10, deleted));
+    must(remote.apply(numbered({one.message(), one.whole(), flags_entry(1, "\\Seen")}, 5)));
+    CHECK(remote.applied().count() == 6);
+}
+
+}  // namespace fwmail::service::test
