@@ -68,16 +68,16 @@ TEST_CASE("the newest key that is not retired is sealed to, revoked passwords do
     store::Credential credential;
     credential.account = ann;
     credential.label = "phone";
-    credential.verifier = must(crypto::make_verifier(Secret("right"))).text();
+    credential.verifier = must(crypto::make_verifier(Secret(std::string("right")))).text();
     credential.created = t0;
     auto id = must(system->add_credential(credential));
     must(directory.reload(*system));
-    CHECK(password_matches(*directory.find(ann), Secret("right")));
-    CHECK_FALSE(password_matches(*directory.find(ann), Secret("wrong")));
-    CHECK_FALSE(password_matches(*directory.find(ann), Secret("")));
+    CHECK(password_matches(*directory.find(ann), Secret(std::string("right"))));
+    CHECK_FALSE(password_matches(*directory.find(ann), Secret(std::string("wrong"))));
+    CHECK_FALSE(password_matches(*directory.find(ann), Secret(std::string(""))));
     must(system->revoke_credential(id, at(4)));
     must(directory.reload(*system));
-    CHECK_FALSE(password_matches(*directory.find(ann), Secret("right")));
+    CHECK_FALSE(password_matches(*directory.find(ann), Secret(std::string("right"))));
 }
 
 TEST_CASE("a change wakes who waits for that account, until the subscription goes") {
