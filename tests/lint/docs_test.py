@@ -74,7 +74,9 @@ def read_options(text):
 
 def read_commands(text):
     """{command: usage}"""
-    return dict(re.findall(r'\{"(\w+)", "([^"]*)",', text))
+    table = text[text.index("commands[] = {"):]
+    rows = re.findall(r'\{((?:"[^"]*"|[^"{}])*)\}', table[table.index("{") + 1:])
+    return {fields[0]: fields[1] for fields in map(split_fields, rows)}
 
 
 def read_command_options(folder, commands):
@@ -93,9 +95,12 @@ def read_command_options(folder, commands):
 
 
 def verbs_of(usage):
-    """add|list ... -> {add, list}; a command whose usage does not begin with words has none."""
-    first = usage.split(" ")[0] if usage else ""
-    return set(first.split("|")) if re.fullmatch(r"[a-z]+(\|[a-z]+)*", first) else set()
+    """`core|remote ...`, or `add NAME ... | list ...`: the words that may come first; none where a usage begins otherwise."""
+    outside = re.sub(r"\[[^\[\]]*(?:\[[^\[\]]*\][^\[\]]*)*\]", "", usage)
+    words = [alternative.split(" ")[0] for alternative in outside.split(" | ")]
+    if len(words) == 1:
+        words = words[0].split("|")
+    return set(words) if all(re.fullmatch("[a-z]+", word) for word in words) else set()
 
 
 # --- what the pages say

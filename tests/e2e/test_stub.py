@@ -1,0 +1,82 @@
+"""A body that does not come gets a stub; when it comes after all the message gets a new number."""
+
+import os
+import time
+import unittest
+
+from fwmail import DOMAIN, Node, NodeTest, letter, link, wait_for_messages
+from wire import SmtpSink, smtp_send, wait_until
+
+ANN = f"ann@{DOMAIN}"
+
+
+class Stub(NodeTest):
+    def setUp(self):
+        folder = self.new_folder()
+        self.sink = SmtpSink()  # stands between: what it keeps does not arrive
+        self.addCleanup(self.sink.stop)
+        common = [("smarthost.tls", "none"), ("replicate.max-mail-size", "64k")]
+        self.core = Node("core", os.path.join(folder, "core"), settings=[
+            *common, ("smarthost.address", f"127.0.0.1:{self.sink.port}")])
+        self.remote = Node("remote", os.path.join(folder, "remote"), settings=[
+            *common, ("smarthost.address", f"127.0.0.1:{self.core.smtp_port}"), ("replicate.stub-after", "3s")])
+        self.core.add_user("ann")
+        link(self.core, self.remote)
+        for node in (self.core, self.remote):
+            self.addCleanup(node.kill9)
+            node.start()
+        self.passed = 0
+
+    def pass_on(self, keep=()):
+        """Hands over what the sink has got since, but for the mails that `keep` names by their place."""
+        mails = self.sink.messages[self.passed:]
+        self.passed += len(mails)
+        for place, mail in enumerate(mails):
+            if place not in keep:
+                smtp_send(self.remote.smtp_port, mail.sender, mail.recipients[0], mail.data)
+        return mails
+
+    def test_stub_and_late_body(self):
+        self.sink.wait_for(1)
+        self.pass_on()
+        first, large = letter("large", "A line that fills the mail.\r\n" * 9000)
+        smtp_send(self.core.smtp_port, "bob@elsewhere.test", ANN, large)
+        wait_for_messages(self.core, "ann", 1)
+        second, small = letter("small")
+        smtp_send(self.core.smtp_port, "bob@elsewhere.test", ANN, small)
+        wait_for_messages(self.core, "ann", 2)
+        self.settle()
+        mails = self.pass_on(keep={1})  # a piece of the large one's body
+        self.assertGreater(len(mails), 3)
+        state = wait_for_messages(self.remote, "ann", 2, timeout=30)
+        self.assertEqual(sorted(state), [1, 2])  # core's UIDs, the stub under the first
+        self.assertNotIn(first, {identity for identity, _ in state.values()})
+        self.assertEqual(state[2][0], second)
+        self.assertEqual(self.remote.status()["users"][0]["stubs"], 1)
+
+        smtp_send(self.remote.smtp_port, mails[1].sender, mails[1].recipients[0], mails[1].data)
+
+        def both():
+            self.pass_on()
+            inside, outside = self.core.state("ann"), self.remote.state("ann")
+            return inside if inside == outside else None
+
+        state = wait_until(both, 40, "core gives the message a new number, and the remote follows", interval=0.5)
+        self.assertEqual({uid: identity for uid, (identity, _) in state.items()}, {2: second, 3: first})
+        key = self.core.export_key("ann")
+        opened = self.core.command(["open", "--key-file", key], input=self.remote.message("ann", 3), text=False)
+        self.assertEqual(opened, self.core.message("ann", 3))
+
+    def settle(self):
+        """Until no more mail comes out of core."""
+
+        def quiet():
+            count = len(self.sink.messages)
+            time.sleep(2)
+            return count == len(self.sink.messages)
+
+        wait_until(quiet, 30, "core has sent everything")
+
+
+if __name__ == "__main__":
+    unittest.main()
