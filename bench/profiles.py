@@ -39,7 +39,8 @@ def cpu_seconds(pid):
 
 
 KINDS = [("kernel", r"\[k\]"), ("SQLite", r"sqlite3|wal[A-Z]|pcache1|vdbe|btree|balance|pager|unix[A-Z]|Page\b"),
-         ("zstd", r"ZSTD|HUF_|FSE_|HIST_"), ("Crypto++", r"CryptoPP"), ("malloc", r"malloc|free|_int_|operator new|operator delete"),
+         ("zstd", r"ZSTD|HUF_|FSE_|HIST_"), ("Crypto++", r"CryptoPP"),
+         ("malloc", r"malloc|free|_int_|operator new|operator delete"),
          ("memory copies", r"__mem|_str"), ("locks", r"pthread|futex|lll_"), ("Asio", r"asio"), ("fwmail", r"fwmail")]
 
 
@@ -131,4 +132,6 @@ class Profile:
         done = subprocess.run(["perf", "report", "-i", f"{self.path}.data", "--stdio", "-g", "none", "--sort", "symbol",
                                "--percent-limit", "0.05", "--no-inline",
                                children], capture_output=True, text=True)
-        return "\n".join(line.rstrip() for line in done.stdout.splitlines() if line and not line.startswith("#")) + "\n"
+        # perf ends lines with columns that it has nothing for.
+        return "\n".join(line.rstrip(" -") for line in done.stdout.splitlines()
+                         if line and not line.startswith("#")) + "\n"

@@ -1,5 +1,6 @@
 """The servers under measurement: fwmail's core, core with remote, and Dovecot. Each lies in a folder of its own."""
 
+import base64
 import imaplib
 import os
 import re
@@ -63,7 +64,20 @@ def substitute(path, pattern, by):
         file.write(text)
 
 
-class Core:
+class Server:
+    """Stops with its block; at once, if that fails."""
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, kind, *_):
+        if kind:
+            self.kill9()
+        else:
+            self.stop()
+
+
+class Core(Server):
     """A core alone, or with a remote that its smart host points straight at."""
 
     lmtp = False
@@ -92,8 +106,11 @@ class Core:
 
     def stop(self):
         self.core.stop()
-        if self.linked:
-            self.remote.stop()
+        self.remote.stop()
+
+    def kill9(self):
+        self.core.kill9()
+        self.remote.kill9()
 
     def port(self):
         return self.core.smtp_port
@@ -125,7 +142,7 @@ class Core:
                 time.sleep(0.1)
 
 
-class DovecotLmtp:
+class DovecotLmtp(Server):
     """Debian's Dovecot; `settings` are lines of its configuration."""
 
     lmtp = True
@@ -139,6 +156,9 @@ class DovecotLmtp:
 
     def stop(self):
         self.dovecot.stop()
+
+    def kill9(self):
+        self.dovecot.kill9()
 
     def port(self):
         return self.dovecot.lmtp_port
@@ -226,10 +246,10 @@ class RandomSource:
 
     @staticmethod
     def letter(size, number):
-        import base64
         body = base64.encodebytes(os.urandom(size * 3 // 4)).replace(b"\n", b"\r\n")[:size - 2] + b"\r\n"
         return (f"From: <{SENDER}>\r\nTo: <{ADDRESS}>\r\nDate: Sat, 21 Nov 2026 12:00:00 +0000\r\n"
-                f"Message-Id: <{number}.{os.getpid()}@client.test>\r\nSubject: from {os.getpid()}\r\n\r\n").encode() + body
+                f"Message-Id: <{number}.{os.getpid()}@client.test>\r\nSubject: from {os.getpid()}\r\n"
+                "\r\n").encode() + body
 
     def close(self):
         pass
