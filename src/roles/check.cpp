@@ -35,19 +35,16 @@ std::string count_of(const json::object& answer, std::string_view name) {
 
 // True: no problems.
 Result<bool> check(const Arguments& arguments) {
-    auto words = TRY(parse_words(arguments, {"config"}, {"repair"}));
+    auto words = TRY(parse_words(arguments, {"config"}, {}));
     if (!words.positional.empty()) return fail(ErrorKind::usage, "unexpected word " + words.positional[0]);
-    auto answer =
-        TRY(ask_node(words.option("config"), {{"command", "check"}, {"repair", words.has("repair")}}));
+    auto answer = TRY(ask_node(words.option("config"), {{"command", "check"}}));
     auto problems = check_config(words.option("config"), service::text_of(answer, "role"));
     for (const auto& problem : answer.at("problems").as_array()) problems.emplace_back(problem.as_string());
     for (const auto& problem : problems) std::printf("%s\n", problem.c_str());
-    if (auto count = count_of(answer, "given_back"); count != "0")
-        std::printf("gave back %s bodies that no message names\n", count.c_str());
     if (auto count = count_of(answer, "held_by_nothing"); count != "0")
         std::printf(
             "%s bodies are kept that no message names: a crash came between, or a user's file is older than "
-            "system.db; --repair gives them back\n",
+            "system.db; the next start lets go of them\n",
             count.c_str());
     if (problems.empty())
         std::printf("no problems: %s users, %s messages, %s bodies\n", count_of(answer, "users").c_str(),

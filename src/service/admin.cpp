@@ -234,7 +234,7 @@ Result<json::object> execute_admin(AdminContext& context, const json::object& re
     if (area == "key") return admin_key(context, verb, request);
     if (area == "link") return admin_link(context, verb, request);
     if (area == "status") return admin_status(context);
-    if (area == "check") return admin_check(context, request);
+    if (area == "check") return admin_check(context);
     return fail(ErrorKind::usage, "no such command: " + command);
 }
 

@@ -34,7 +34,7 @@ Result<boost::json::object> admin_key(AdminContext& context, std::string_view co
 Result<boost::json::object> admin_link(AdminContext& context, std::string_view command,
                                        const boost::json::object& request);
 Result<boost::json::object> admin_status(AdminContext& context);
-Result<boost::json::object> admin_check(AdminContext& context, const boost::json::object& request);
+Result<boost::json::object> admin_check(AdminContext& context);
 
 // The text under `name`, or nothing.
 std::string text_of(const boost::json::object& request, std::string_view name);

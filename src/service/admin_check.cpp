@@ -17,13 +17,12 @@ namespace {
 
 struct Check {
     AdminContext& context;
-    bool repair;
     std::vector<store::User> users;
     json::array problems = {};
     std::vector<store::AccountReferences> references = {};
     std::vector<ObjectId> bodies = {};
     std::set<std::string> unread = {};  // accounts whose file tells nothing
-    std::uint64_t messages = 0, held_by_nothing = 0, given_back = 0;
+    std::uint64_t messages = 0, held_by_nothing = 0;
 
     void add(const std::string& text) { problems.emplace_back(text); }
 };
@@ -45,12 +44,6 @@ Result<> check_account(Check& check, const store::User& user, store::AccountStor
     for (const auto& mailbox : TRY(account.load_mailboxes()))
         check.messages += TRY(account.status(mailbox.id)).messages;
     auto references = TRY(account.load_references());
-    // Only by a file that is sound: what it does not name is deleted.
-    if (check.repair && problems.empty()) {
-        auto known = references.references;
-        known.insert(known.end(), references.releasing.begin(), references.releasing.end());
-        check.given_back += TRY(check.context.system.reconcile_references(user.id, known));
-    }
     for (const auto& reference : references.references) check.bodies.push_back(reference.object);
     check.references.push_back(std::move(references));
     return {};
@@ -91,7 +84,7 @@ Result<> check_strange_files(Check& check) {
 }
 
 // A body that is held and that no message names takes room and harms nobody: a crash came between the two
-// files. It is told apart, and not if the account could not be asked.
+// files, and the next start lets go of it. It is told apart, and not if the account could not be asked.
 Result<> check_system(Check& check) {
     constexpr std::string_view stray = " is held by nothing in account ";
     for (const auto& problem : TRY(check.context.system.check(check.references))) {
@@ -106,13 +99,12 @@ Result<> check_system(Check& check) {
 
 }  // namespace
 
-Result<json::object> admin_check(AdminContext& context, const json::object& request) {
+Result<json::object> admin_check(AdminContext& context) {
     if (!context.listening.empty())
         return fail(ErrorKind::usage,
                     "the server is running: stop it first, for while mail moves nothing tells a change under "
                     "way from damage");
-    const auto* repair = request.if_contains("repair");
-    Check check{context, repair && repair->is_bool() && repair->get_bool(), TRY(context.system.load_users())};
+    Check check{context, TRY(context.system.load_users())};
     for (const auto& user : check.users) check_user(check, user);
     TRY(check_strange_files(check));
     TRY(check_system(check));
@@ -125,8 +117,7 @@ Result<json::object> admin_check(AdminContext& context, const json::object& requ
                         {"users", static_cast<std::uint64_t>(active)},
                         {"messages", check.messages},
                         {"bodies", check.bodies.size()},
-                        {"held_by_nothing", check.held_by_nothing},
-                        {"given_back", check.given_back}};
+                        {"held_by_nothing", check.held_by_nothing}};
 }
 
 }  // namespace fwmail::service
