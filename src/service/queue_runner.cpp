@@ -129,7 +129,8 @@ class QueueRunner::Connection {
                 current_.reset();
                 co_await runner_.record(std::move(item), std::move(done->result));
             } else if (auto* failed = std::get_if<smtp::Failed>(&action)) {
-                failure_ = failed->reply.one_line();
+                // Why the handshake failed says more than that it did.
+                if (failure_.empty()) failure_ = failed->reply.one_line();
             }
             for (auto& next : more) todo.push_back(std::move(next));
         }
@@ -202,6 +203,8 @@ net::Task<Result<>> QueueRunner::dispatch() {
         };
         auto items = CO_TRY(co_await node_.write(store::system_file, take));
         for (auto& item : items) {
+            // A lease may end while the mail still stands behind others: it must not be sent twice.
+            if (!under_way_.insert(item.id).second) continue;
             auto hop = co_await hop_for(item);
             if (!hop) {
                 co_await defer(std::move(item), hop.error().text);
@@ -295,7 +298,9 @@ net::Task<> QueueRunner::work(std::string key, Hop hop) {
     auto left = std::move(worker.items);
     worker.items.clear();
     worker.running = false;
-    for (auto& item : left) co_await defer(std::move(item), failure.empty() ? "this server stops" : failure);
+    // Without a failure this server stops: what is left was not tried, and the next start takes it up.
+    if (failure.empty()) co_return;
+    for (auto& item : left) co_await defer(std::move(item), failure);
 }
 
 net::Task<> QueueRunner::defer(store::QueueItem item, std::string why) {
@@ -304,8 +309,7 @@ net::Task<> QueueRunner::defer(store::QueueItem item, std::string why) {
         ++recipient.attempts;
         recipient.last_reply = why;
     }
-    auto settled = co_await settle(std::move(item));
-    if (!settled) node_.log.error("queue", settled.error().text);
+    co_await finish(std::move(item));
 }
 
 net::Task<> QueueRunner::record(store::QueueItem item, smtp::TransactionResult result) {
@@ -321,8 +325,14 @@ net::Task<> QueueRunner::record(store::QueueItem item, smtp::TransactionResult r
             if (outcome.outcome == smtp::Outcome::permanent) recipient.state = store::RecipientState::failed;
         }
     crash_point("queue.sent");
+    co_await finish(std::move(item));
+}
+
+net::Task<> QueueRunner::finish(store::QueueItem item) {
+    auto id = item.id;
     auto settled = co_await settle(std::move(item));
     if (!settled) node_.log.error("queue", settled.error().text);
+    under_way_.erase(id);
 }
 
 // Writes down what an attempt brought: the mail goes, waits, or comes back.
@@ -347,7 +357,9 @@ net::Task<Result<>> QueueRunner::settle(store::QueueItem item) {
             return system.reschedule(item.id, *next);
         };
         if (failures == 1) node_.log.warning("queue", item.id.hex() + " is deferred: " + reply);
-        co_return co_await node_.write(store::system_file, std::move(job));
+        CO_TRY(co_await node_.write(store::system_file, std::move(job)));
+        node_.queue_wake.notify();  // it may be due before anything else
+        co_return Result<>();
     }
     for (auto& recipient : item.recipients) {
         if (recipient.state == store::RecipientState::pending)
@@ -402,8 +414,9 @@ net::Task<Result<>> QueueRunner::bounce(const store::QueueItem& item,
     dsn.message_id = "<" + random_word() + "@" + node_.host_name() + ">";
     dsn.boundary = "fw" + random_word();
     std::string octets = smtp::write_dsn(dsn);
-
     auto user = node_.directory.find_address(item.sender);
+    if (user) octets.insert(0, "Return-Path: <>\r\n");  // RFC 5321 4.4: final delivery
+
     store::SpoolRequest spool;
     auto notice = new_queue_item(node_, store::QueueKind::bounce, "", {item.sender});
     if (user) {

@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "service/intake.hpp"
@@ -51,12 +52,14 @@ class QueueRunner {
     net::Task<> record(store::QueueItem item, smtp::TransactionResult result);
     net::Task<> defer(store::QueueItem item, std::string why);
     net::Task<Result<>> bounce(const store::QueueItem& item, std::vector<store::QueueRecipient> failed);
+    net::Task<> finish(store::QueueItem item);
     net::Task<Result<>> settle(store::QueueItem item);
 
     Node& node_;
     Intake& intake_;
     NodeMailDone done_;
     std::map<std::string, Worker> workers_;
+    std::set<store::QueueId> under_way_;  // what this process has taken and not settled
 };
 
 }  // namespace fwmail::service
