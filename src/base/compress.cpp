@@ -8,8 +8,13 @@
 namespace fwmail {
 
 std::string zstd_compress(std::string_view octets, int level) {
+    // A context costs as much to make as a small message to compress.
+    thread_local std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context(ZSTD_createCCtx(),
+                                                                              ZSTD_freeCCtx);
+    if (!context) throw std::bad_alloc();
     std::string out(ZSTD_compressBound(octets.size()), '\0');
-    std::size_t size = ZSTD_compress(out.data(), out.size(), octets.data(), octets.size(), level);
+    std::size_t size =
+        ZSTD_compressCCtx(context.get(), out.data(), out.size(), octets.data(), octets.size(), level);
     if (ZSTD_isError(size)) throw std::bad_alloc();  // the bound holds, so only memory can be short
     out.resize(size);
     return out;
@@ -25,10 +30,12 @@ Result<std::string> zstd_decompress(std::string_view octets, std::size_t limit) 
         ZSTD_outBuffer chunk{block.data(), block.size(), 0};
         std::size_t left = ZSTD_decompressStream(context.get(), &chunk, &in);
         if (ZSTD_isError(left)) return fail(ErrorKind::protocol, "compressed data is damaged");
-        if (out.size() + chunk.pos > limit) return fail(ErrorKind::protocol, "compressed data expands beyond the limit");
+        if (out.size() + chunk.pos > limit)
+            return fail(ErrorKind::protocol, "compressed data expands beyond the limit");
         out.append(block.data(), chunk.pos);
         if (left == 0) break;
-        if (in.pos == in.size && chunk.pos < chunk.size) return fail(ErrorKind::protocol, "compressed data is cut short");
+        if (in.pos == in.size && chunk.pos < chunk.size)
+            return fail(ErrorKind::protocol, "compressed data is cut short");
     }
     if (in.pos != in.size) return fail(ErrorKind::protocol, "octets follow the compressed data");
     return out;

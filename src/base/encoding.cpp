@@ -21,10 +21,14 @@ constexpr auto url_reverse = reverse(url_alphabet);
 void encode_into(std::string& out, std::string_view in, const char* alphabet, bool pad) {
     std::size_t i = 0;
     auto at = [&](std::size_t k) { return static_cast<std::uint32_t>(static_cast<unsigned char>(in[k])); };
-    for (; i + 3 <= in.size(); i += 3) {
+    std::size_t before = out.size();
+    out.resize(before + in.size() / 3 * 4);
+    for (char* to = out.data() + before; i + 3 <= in.size(); i += 3, to += 4) {
         std::uint32_t v = at(i) << 16 | at(i + 1) << 8 | at(i + 2);
-        char four[4] = {alphabet[v >> 18], alphabet[v >> 12 & 63], alphabet[v >> 6 & 63], alphabet[v & 63]};
-        out.append(four, 4);
+        to[0] = alphabet[v >> 18];
+        to[1] = alphabet[v >> 12 & 63];
+        to[2] = alphabet[v >> 6 & 63];
+        to[3] = alphabet[v & 63];
     }
     if (i + 1 == in.size()) {
         std::uint32_t v = at(i) << 16;
@@ -42,11 +46,22 @@ void encode_into(std::string& out, std::string_view in, const char* alphabet, bo
 
 std::optional<std::string> decode_exact(std::string_view in, const std::array<std::int8_t, 256>& table) {
     if (in.size() % 4 == 1) return std::nullopt;
-    std::string out;
-    out.reserve(in.size() / 4 * 3 + 2);
+    std::string out(in.size() / 4 * 3, '\0');
+    std::size_t whole = in.size() / 4;
+    char* to = out.data();
+    for (const char* from = in.data(); whole; --whole, from += 4, to += 3) {
+        int a = table[static_cast<unsigned char>(from[0])], b = table[static_cast<unsigned char>(from[1])];
+        int c = table[static_cast<unsigned char>(from[2])], d = table[static_cast<unsigned char>(from[3])];
+        if ((a | b | c | d) < 0) return std::nullopt;
+        std::uint32_t v = static_cast<std::uint32_t>(a) << 18 | static_cast<std::uint32_t>(b) << 12 |
+                          static_cast<std::uint32_t>(c) << 6 | static_cast<std::uint32_t>(d);
+        to[0] = static_cast<char>(v >> 16);
+        to[1] = static_cast<char>(v >> 8);
+        to[2] = static_cast<char>(v);
+    }
     std::uint32_t bits = 0;
     int count = 0;
-    for (char c : in) {
+    for (char c : in.substr(in.size() / 4 * 4)) {
         int v = table[static_cast<unsigned char>(c)];
         if (v < 0) return std::nullopt;
         bits = bits << 6 | static_cast<std::uint32_t>(v);
@@ -104,8 +119,10 @@ std::string base64_encode_mime(std::string_view octets) {
 
 std::optional<std::string> base64_decode(std::string_view text) {
     if (text.size() % 4) return std::nullopt;
-    if (text.ends_with("==")) text.remove_suffix(2);
-    else if (text.ends_with("=")) text.remove_suffix(1);
+    if (text.ends_with("=="))
+        text.remove_suffix(2);
+    else if (text.ends_with("="))
+        text.remove_suffix(1);
     return decode_exact(text, standard_reverse);
 }
 

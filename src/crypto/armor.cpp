@@ -79,6 +79,22 @@ void ArmorEncoder::write_line() {
 
 void ArmorEncoder::feed(std::string_view octets) {
     crc_ = crc24(crc_, octets);
+    if (!line_.empty()) {
+        std::size_t take = std::min(octets_a_line - line_.size(), octets.size());
+        line_ += octets.substr(0, take);
+        octets.remove_prefix(take);
+        if (line_.size() == octets_a_line) write_line();
+    }
+    // Whole lines need not be gathered.
+    constexpr std::size_t lines_at_once = 256;
+    while (octets.size() >= octets_a_line) {
+        std::size_t lines = std::min(octets.size() / octets_a_line, lines_at_once);
+        std::string text = base64_encode(octets.substr(0, lines * octets_a_line)), out;
+        out.reserve(lines * 66);
+        for (std::size_t at = 0; at < text.size(); at += 64) out.append(text, at, 64) += "\r\n";
+        octets.remove_prefix(lines * octets_a_line);
+        sink_(out);
+    }
     while (!octets.empty()) {
         std::size_t take = std::min(octets_a_line - line_.size(), octets.size());
         line_ += octets.substr(0, take);

@@ -97,7 +97,13 @@ net::Task<Result<>> LinkReceiver::apply(LinkRecord record, sync::Frame frame) {
             else
                 CO_TRY(co_await replica_.apply(record.link.peer, section));
             std::lock_guard lock(mutex_);
-            acks_[{record.link.peer, section.account}].on_section(section, node_.clock());
+            auto& timer = acks_[{record.link.peer, section.account}];
+            timer.on_section(section, node_.clock());
+            if (section.entries.empty()) {  // numbers that are void want an acknowledgement as well
+                if (!timer.waiting) timer.first = node_.clock();
+                timer.last = node_.clock();
+                ++timer.waiting;
+            }
         }
     }
     crash_point("link.applied");

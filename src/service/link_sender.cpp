@@ -54,6 +54,7 @@ net::Task<> LinkSender::run() {
         for (auto account : node_.hub.take_outboxes())
             for (const auto& link : *links) busy_[link.link.peer].insert(account);
         next_due_.reset();
+        backlog_ = false;
         for (const auto& link : *links) {
             auto sent = co_await send_entries(link);
             if (!sent) node_.log.error("link", sent.error().text);
@@ -62,7 +63,7 @@ net::Task<> LinkSender::run() {
         if (!acked) node_.log.error("link", acked.error().text);
         bool woken = co_await node_.link_wake.wait(
             net::deadline_after(std::chrono::milliseconds(wait_ms(node_.clock()))));
-        if (woken && node_.is_core())  // what changes together travels together
+        if (woken && node_.is_core() && !backlog_)  // what changes together travels together
             co_await net::sleep_for(node_.config.duration("replicate.batch-delay"));
     }
 }
@@ -113,7 +114,10 @@ net::Task<Result<>> LinkSender::send_entries(LinkRecord link) {
         for (;;) {
             if (node_.stopping) co_return Result<>();
             bool may = CO_TRY(co_await may_send(link));
-            if (!may) co_return Result<>();
+            if (!may) {
+                backlog_ = true;
+                co_return Result<>();
+            }
             UnixMillis now = node_.clock();
             auto load = [peer = link.link.peer, now](store::AccountStore& store) {
                 return store.load_outbox_due(peer, now, rows_at_once);
@@ -179,14 +183,16 @@ net::Task<Result<LinkSender::Made>> LinkSender::make(AccountId account, std::vec
             }
             UidSet uid;
             uid.add(row.uid.value);
-            std::uint32_t columns = store::column_flags;
+            std::uint32_t columns = store::column_flags | store::column_seal;
             if (row.kind != outbox_flags)
                 columns |=
                     store::column_identity | store::column_size | store::column_date | store::column_seal;
             auto found = TRY(store.load_messages(row.mailbox, uid, columns, 1));
             if (row.kind == outbox_flags) {
-                if (found.empty())
-                    read.voids.add(row.number.value);  // its expunge is an entry of its own
+                if (found.empty() || found[0].seal.state != store::SealState::sealed)
+                    read.voids.add(
+                        row.number
+                            .value);  // the remote has no such message, or its expunge is an entry of its own
                 else
                     read.entries[row.number] = sync::FlagsEntry{row.mailbox, row.uid, found[0].flags};
             } else if (row.kind == outbox_chunk) {

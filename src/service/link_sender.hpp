@@ -53,6 +53,7 @@ class LinkSender {
     SealCache& cache_;
     std::map<NodeId, std::set<AccountId>> busy_;  // accounts whose outbox holds something
     std::optional<UnixMillis> next_ack_, next_due_;
+    bool backlog_ = false;  // entries wait for the queue to get shorter
     std::mutex mutex_;
     std::map<NodeId, Pause> pauses_;
     std::map<NodeId, Budget> budgets_;

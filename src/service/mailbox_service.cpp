@@ -93,7 +93,9 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::ListMailboxes) {
     auto job = [](store::AccountStore& account) { return account.load_mailboxes(); };
     auto mailboxes = CO_TRY(co_await node_.read(*account_, job));
     imap::MailboxList list;
-    for (auto& m : mailboxes) list.rows.push_back({m.name, m.special_use, m.subscribed, false});
+    for (auto& m : mailboxes)
+        if (m.name != m.id.hex())  // a stand-in: its name is still on the way
+            list.rows.push_back({m.name, m.special_use, m.subscribed, false});
     co_return list;
 }
 

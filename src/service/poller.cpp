@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t batch = 64;            // new messages planned at a time
 constexpr std::size_t changes_batch = 5000;  // flag changes and expunges planned at a time
-constexpr std::size_t cache_octets = 32 << 20;
+constexpr std::size_t cache_octets = 64 << 20;
 constexpr std::size_t cache_object = 1 << 20;  // larger objects are sealed again when they are sent
 
 std::string_view view_of(const Octets32& octets) {
@@ -28,10 +28,8 @@ std::string mailboxes_cursor(NodeId peer) { return "mailboxes-cursor:" + peer.he
 void SealCache::put(AccountId account, EmailId email, std::string packed) {
     if (packed.size() > cache_object) return;
     std::lock_guard lock(mutex_);
-    if (octets_ + packed.size() > cache_octets) {
-        entries_.clear();
-        octets_ = 0;
-    }
+    // The oldest are kept: they are sent first.
+    if (octets_ + packed.size() > cache_octets) return;
     std::size_t size = packed.size();
     if (entries_.emplace(std::pair(account, email), std::make_shared<const std::string>(std::move(packed)))
             .second)
@@ -321,6 +319,7 @@ net::Task<Result<bool>> Poller::plan(AccountId account, LinkRecord link) {
         named = std::max(named, mailbox.modseq);
         row.kind = outbox_mailbox;
         row.mailbox = mailbox.id;
+        row.replaces = true;
         plan.rows.push_back(row);
     }
     std::size_t next = 0;
@@ -332,6 +331,7 @@ net::Task<Result<bool>> Poller::plan(AccountId account, LinkRecord link) {
     }
     for (const auto& change : look.flags) {
         if (change.uid > look.planned[change.mailbox]) continue;  // goes with the message itself
+        row.replaces = true;
         row.kind = outbox_flags;
         row.mailbox = change.mailbox;
         row.uid = change.uid;
@@ -341,6 +341,7 @@ net::Task<Result<bool>> Poller::plan(AccountId account, LinkRecord link) {
     for (const auto& change : look.expunged)
         if (change.uid <= look.planned[change.mailbox]) gone[change.mailbox].add(change.uid.value);
     row.uid = Uid{};
+    row.replaces = false;
     for (const auto& [mailbox, uids] : gone) {
         row.kind = outbox_expunge;
         row.mailbox = mailbox;

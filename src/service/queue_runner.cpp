@@ -100,7 +100,7 @@ class QueueRunner::Connection {
         config.credentials = hop_.credentials;
         config.clear_auth =
             hop_.to.host == "127.0.0.1" || hop_.to.host == "localhost" || hop_.to.host == "::1";
-        config.line_endings = smtp::LineEndings::keep;
+        config.line_endings = smtp::LineEndings::to_crlf;  // node mail has no other
         return config;
     }
 

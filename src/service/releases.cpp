@@ -1,5 +1,7 @@
 #include "service/releases.hpp"
 
+#include <algorithm>
+#include <chrono>
 #include <filesystem>
 
 #include "base/hooks.hpp"
@@ -27,11 +29,21 @@ net::Task<> drain_releases(Node& node, AccountId account) {
 
 Result<> reconcile_references(store::SystemStore& system, const std::filesystem::path& data_dir,
                               UnixMillis now, Log& log) {
+    // What the crash interrupted was young. Older strays may be mail that an account file out of a backup
+    // lacks.
+    std::error_code error;
+    auto age = std::filesystem::file_time_type::clock::now() -
+               std::max(std::filesystem::last_write_time(data_dir / "system.db", error),
+                        std::filesystem::last_write_time(data_dir / "system.db-wal", error));
+    std::int64_t idle =
+        std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::milliseconds>(age).count());
+    UnixMillis since{now.value - std::min<std::int64_t>(idle, now.value) - 600'000};
     std::size_t released = 0;
     for (const auto& user : TRY(system.load_users())) {
         if (!std::filesystem::exists(store::AccountStore::path_of(data_dir, user.id))) continue;
         auto account = TRY(store::AccountStore::open(data_dir, user.id, now));
-        released += TRY(system.reconcile_references(user.id, TRY(account->load_references()).references));
+        released +=
+            TRY(system.reconcile_references(user.id, TRY(account->load_references()).references, since));
     }
     if (released) log.info("recovery", std::to_string(released) + " bodies that no message holds are let go");
     return {};

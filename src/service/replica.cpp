@@ -21,7 +21,8 @@ std::string_view view_of(const std::array<std::uint8_t, 32>& octets) {
 
 bool is_whole(const sync::ChunkEntry& chunk) { return chunk.offset == 0 && chunk.data.size() == chunk.total; }
 
-Result<> apply_entry(store::AccountStore& account, const sync::MailboxEntry& entry, UnixMillis now) {
+// False: it cannot be applied yet and must come again.
+Result<bool> apply_entry(store::AccountStore& account, const sync::MailboxEntry& entry, UnixMillis now) {
     store::Mailbox mailbox;
     mailbox.id = entry.mailbox;
     mailbox.name = entry.name;
@@ -37,22 +38,22 @@ Result<> apply_entry(store::AccountStore& account, const sync::MailboxEntry& ent
             TRY(account.upsert_mailbox(*other));
         }
     TRY(account.upsert_mailbox(mailbox));
-    return {};
+    return true;
 }
 
-Result<> need_mailbox(store::AccountStore& account, MailboxId id, UnixMillis now) {
-    if (TRY(account.find_mailbox(id))) return {};
+// Makes sure that there is a mailbox to work in. False: it has been deleted, and what is said of it is past.
+Result<bool> need_mailbox(store::AccountStore& account, MailboxId id, UnixMillis now) {
+    if (auto known = TRY(account.find_mailbox(id))) return !known->deleted;
     store::Mailbox placeholder;  // its own entry is still on the way
     placeholder.id = id;
     placeholder.name = id.hex();
-    placeholder.deleted = true;
     placeholder.created = now;
     TRY(account.upsert_mailbox(placeholder));
-    return {};
+    return true;
 }
 
-Result<> apply_entry(store::AccountStore& account, const sync::MessageEntry& entry, UnixMillis now) {
-    TRY(need_mailbox(account, entry.mailbox, now));
+Result<bool> apply_entry(store::AccountStore& account, const sync::MessageEntry& entry, UnixMillis now) {
+    if (!TRY(need_mailbox(account, entry.mailbox, now))) return true;
     store::PendingMessage message;
     message.mailbox = entry.mailbox;
     message.uid = entry.uid;
@@ -65,26 +66,32 @@ Result<> apply_entry(store::AccountStore& account, const sync::MessageEntry& ent
     message.flags = entry.flags;
     message.arrived = now;
     TRY(account.insert_pending(message));
-    return {};
+    return true;
 }
 
-Result<> apply_entry(store::AccountStore& account, const sync::ChunkEntry& entry, UnixMillis) {
-    if (is_whole(entry)) return {};  // stored already, by its content's name
-    return account.insert_chunk(entry.email, entry.offset, entry.total, entry.data);
+Result<bool> apply_entry(store::AccountStore& account, const sync::ChunkEntry& entry, UnixMillis) {
+    if (is_whole(entry)) return true;  // stored already, by its content's name
+    TRY(account.insert_chunk(entry.email, entry.offset, entry.total, entry.data));
+    return true;
 }
 
-Result<> apply_entry(store::AccountStore& account, const sync::FlagsEntry& entry, UnixMillis now) {
-    TRY(need_mailbox(account, entry.mailbox, now));
-    if (TRY(account.find_pending(entry.mailbox, entry.uid)))
-        return account.set_pending_flags(entry.mailbox, entry.uid, entry.flags);
+Result<bool> apply_entry(store::AccountStore& account, const sync::FlagsEntry& entry, UnixMillis now) {
+    if (!TRY(need_mailbox(account, entry.mailbox, now))) return true;
+    if (TRY(account.find_pending(entry.mailbox, entry.uid))) {
+        TRY(account.set_pending_flags(entry.mailbox, entry.uid, entry.flags));
+        return true;
+    }
+    // Before its message: it must come again, since the message brings older flags.
+    auto mailbox = TRY(account.find_mailbox(entry.mailbox));
+    if (mailbox && entry.uid > mailbox->visible) return false;
     UidSet uids;
     uids.add(entry.uid.value);
     TRY(account.store_flags(entry.mailbox, uids, store::StoreMode::set, entry.flags));
-    return {};
+    return true;
 }
 
-Result<> apply_entry(store::AccountStore& account, const sync::ExpungeEntry& entry, UnixMillis now) {
-    TRY(need_mailbox(account, entry.mailbox, now));
+Result<bool> apply_entry(store::AccountStore& account, const sync::ExpungeEntry& entry, UnixMillis now) {
+    if (!TRY(need_mailbox(account, entry.mailbox, now))) return true;
     TRY(account.set_pending_gone(entry.mailbox, entry.uids, now));
     TRY(account.expunge_any(entry.mailbox, entry.uids));
     // prev_uid, where it is given, is the message's before the first of these.
@@ -97,16 +104,16 @@ Result<> apply_entry(store::AccountStore& account, const sync::ExpungeEntry& ent
         gone.state = store::BodyState::gone;
         if (gone.prev_uid) TRY(account.insert_pending(gone));
     }
-    return {};
+    return true;
 }
 
-Result<> apply_entry(store::AccountStore&, const sync::AccountEntry&, UnixMillis) {
-    return {};
+Result<bool> apply_entry(store::AccountStore&, const sync::AccountEntry&, UnixMillis) {
+    return true;
 }  // system.db's
-Result<> apply_entry(store::AccountStore&, const sync::StubbedEntry&, UnixMillis) {
+Result<bool> apply_entry(store::AccountStore&, const sync::StubbedEntry&, UnixMillis) {
     return fail(ErrorKind::refused, "an entry that only a remote sends");
 }
-Result<> apply_entry(store::AccountStore&, const sync::UnknownEntry&, UnixMillis) { return {}; }
+Result<bool> apply_entry(store::AccountStore&, const sync::UnknownEntry&, UnixMillis) { return true; }
 
 // Where stubs for this message are shown: "MAILBOX:UID;" for each.
 std::string stub_value(EmailId email) { return "stub:" + email.hex(); }
@@ -187,7 +194,8 @@ net::Task<Result<>> Replica::apply(NodeId peer, sync::AccountSection section) {
             auto arrival = incoming.classify(number);
             all &= arrival != sync::Arrival::too_far;
             if (arrival != sync::Arrival::fresh) continue;
-            TRY(std::visit([&](const auto& e) { return apply_entry(account, e, now); }, entry));
+            if (!TRY(std::visit([&](const auto& e) { return apply_entry(account, e, now); }, entry)))
+                continue;
             fresh.add(number.value);
             if (const auto* chunk = std::get_if<sync::ChunkEntry>(&entry)) bodies.insert(chunk->email);
         }

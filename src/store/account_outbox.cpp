@@ -39,9 +39,9 @@ Result<std::vector<OutboxRow>> read_rows(Query q) {
 }
 
 Result<void> insert_row(Database& db, std::int64_t peer, EntryNumber number, const OutboxRow& r) {
-    return db.run("INSERT INTO outbox VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", peer, number, r.kind,
+    return db.run("INSERT INTO outbox VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", peer, number, r.kind,
                   r.mailbox, r.uid, r.prev_uid, r.object, r.email_id, r.offset, r.length, Blob{r.payload},
-                  r.state, r.attempts, r.first_sent, r.last_sent, r.due);
+                  r.state, r.attempts, r.first_sent, r.last_sent, r.due, r.replaces);
 }
 
 }  // namespace
@@ -71,6 +71,11 @@ Result<std::vector<EntryNumber>> AccountStore::append_outbox(NodeId peer, const 
             if (row.number != EntryNumber{} && row.number < next)
                 return fail(ErrorKind::internal, "an outbox number was given out before");
             if (row.number != EntryNumber{}) next = row.number;
+            if (row.replaces)
+                TRY(db_->run(
+                    "UPDATE outbox SET state=?,due=? WHERE peer=? AND kind=? AND mailbox=? AND uid=? "
+                    "AND replaces=1 AND state<>?",
+                    OutboxState::voided, row.due, id, row.kind, row.mailbox, row.uid, OutboxState::voided));
             TRY(insert_row(*db_, id, next, row));
             numbers.push_back(next);
             ++next.value;

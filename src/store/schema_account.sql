@@ -123,8 +123,10 @@ CREATE TABLE outbox (
     first_sent INTEGER,                 -- NULL: never
     last_sent  INTEGER,
     due        INTEGER NOT NULL,        -- to be sent (again) from then on
+    replaces   INTEGER NOT NULL DEFAULT 0,  -- 1: voids earlier rows of its kind, mailbox and uid
     PRIMARY KEY (peer, number)
 ) WITHOUT ROWID;
+CREATE INDEX outbox_replacing ON outbox(peer, kind, mailbox, uid) WHERE replaces=1;
 CREATE INDEX outbox_by_due ON outbox(peer, due, number);
 
 CREATE TABLE planned (

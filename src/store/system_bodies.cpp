@@ -54,8 +54,8 @@ Result<void> delete_unless_held(Database& db, ObjectId id) {
 }
 
 // The octets as stored. Chunk 0 decides for the whole object: it must shrink by a tenth.
-std::string encode_chunk(std::uint32_t index, std::string_view octets, Codec& codec) {
-    if (index > 0 && codec == Codec::raw) return std::string(octets);
+std::string encode_chunk(std::uint32_t index, std::string_view octets, Packing packing, Codec& codec) {
+    if (packing == Packing::none || (index > 0 && codec == Codec::raw)) return std::string(octets);
     std::string packed = zstd_compress(octets);
     if (index == 0)
         codec = packed.size() <= octets.size() - octets.size() / 10 - 1 ? Codec::zstd : Codec::raw;
@@ -79,7 +79,8 @@ Result<bool> SystemStore::begin_object(ObjectId id, UnixMillis now) {
     });
 }
 
-Result<void> SystemStore::append_chunk(ObjectId id, std::uint32_t index, std::string_view octets) {
+Result<void> SystemStore::append_chunk(ObjectId id, std::uint32_t index, std::string_view octets,
+                                       Packing packing) {
     if (octets.empty() || octets.size() > chunk_size || index >= most_chunks)
         return fail(ErrorKind::internal, "a chunk of a body has a wrong size or index");
     return atomically(*db_, [&]() -> Result<void> {
@@ -87,7 +88,7 @@ Result<void> SystemStore::append_chunk(ObjectId id, std::uint32_t index, std::st
         if (row.complete || index < row.chunks) return {};
         if (index > row.chunks || row.size != std::uint64_t{row.chunks} * chunk_size)
             return fail(ErrorKind::internal, "a chunk of a body came out of order");
-        std::string stored = encode_chunk(index, octets, row.codec);
+        std::string stored = encode_chunk(index, octets, packing, row.codec);
         TRY(db_->run("INSERT INTO chunks VALUES(?,?)", chunk_id(row.id, index), Blob{stored}));
         return db_->run("UPDATE objects SET size=size+?,chunks=chunks+1,codec=? WHERE id=?", octets.size(),
                         row.codec, row.id);
@@ -100,12 +101,12 @@ Result<void> SystemStore::finish_object(ObjectId id, std::uint64_t size) {
     return db_->run("UPDATE objects SET complete=1 WHERE id=?", row.id);
 }
 
-Result<void> SystemStore::put_object(ObjectId id, std::string_view octets, UnixMillis now) {
+Result<void> SystemStore::put_object(ObjectId id, std::string_view octets, UnixMillis now, Packing packing) {
     if (octets.size() > chunk_size) {
         return atomically(*db_, [&]() -> Result<void> {
             if (!TRY(begin_object(id, now))) return {};
             for (std::uint32_t i = 0; i * chunk_size < octets.size(); ++i)
-                TRY(append_chunk(id, i, octets.substr(i * chunk_size, chunk_size)));
+                TRY(append_chunk(id, i, octets.substr(i * chunk_size, chunk_size), packing));
             return finish_object(id, octets.size());
         });
     }
@@ -116,7 +117,7 @@ Result<void> SystemStore::put_object(ObjectId id, std::string_view octets, UnixM
             TRY(db_->run("DELETE FROM objects WHERE id=?", row->id));
         }
         Codec codec = Codec::raw;
-        std::string stored = octets.empty() ? std::string() : encode_chunk(0, octets, codec);
+        std::string stored = octets.empty() ? std::string() : encode_chunk(0, octets, packing, codec);
         TRY(db_->run("INSERT INTO objects(object,size,chunks,codec,complete,created) VALUES(?,?,?,?,1,?)", id,
                      octets.size(), octets.empty() ? 0 : 1, codec, now));
         if (octets.empty()) return {};
@@ -210,8 +211,8 @@ Result<std::size_t> SystemStore::collect_garbage(UnixMillis older_than, std::siz
     });
 }
 
-Result<std::size_t> SystemStore::reconcile_references(AccountId account,
-                                                      const std::vector<Reference>& known) {
+Result<std::size_t> SystemStore::reconcile_references(AccountId account, const std::vector<Reference>& known,
+                                                      UnixMillis since) {
     std::set<Reference> wanted(known.begin(), known.end());
     return atomically(*db_, [&]() -> Result<std::size_t> {
         std::vector<Reference> stray;
@@ -222,7 +223,9 @@ Result<std::size_t> SystemStore::reconcile_references(AccountId account,
                                account));
             while (TRY(q.next())) {
                 Reference r{q.id<ObjectId>(0), q.id<HoldId>(1)};
-                if (!wanted.contains(r)) stray.push_back(r);
+                std::int64_t made = 0;  // ids begin with the time
+                for (int i = 0; i < 6; ++i) made = made << 8 | r.hold.bytes[static_cast<std::size_t>(i)];
+                if (made >= since.value && !wanted.contains(r)) stray.push_back(r);
             }
         }
         TRY(release_references(account, stray));

@@ -52,7 +52,9 @@ Result<bool> SystemStore::enqueue(const QueueItem& item, std::optional<std::stri
                      item.sender, item.created, item.expires, item.kind, item.link, item.priority,
                      item.next_attempt, item.held));
         if (db_->changes() == 0) return false;
-        if (content) TRY(put_object(item.object, *content, item.created));
+        if (content)
+            TRY(put_object(item.object, *content, item.created,
+                           item.kind == QueueKind::node ? Packing::none : Packing::if_it_pays));
         TRY(add_reference(item.object, queue_holder(item.id)));
         int position = 0;
         for (const auto& r : item.recipients)

@@ -66,11 +66,13 @@ class SystemStore {
     // unfinished attempt left is thrown away.
     Result<bool> begin_object(ObjectId id, UnixMillis now);
     // In order from 0; all but the last have chunk_size octets. One that has come already is left alone.
-    Result<void> append_chunk(ObjectId id, std::uint32_t index, std::string_view octets);
+    Result<void> append_chunk(ObjectId id, std::uint32_t index, std::string_view octets,
+                              Packing packing = Packing::if_it_pays);
     // Makes it readable; `size` must be what was appended.
     Result<void> finish_object(ObjectId id, std::uint64_t size);
     // All of it in one call, of any size; meant for up to chunk_size.
-    Result<void> put_object(ObjectId id, std::string_view octets, UnixMillis now);
+    Result<void> put_object(ObjectId id, std::string_view octets, UnixMillis now,
+                            Packing packing = Packing::if_it_pays);
     Result<std::optional<ObjectInfo>> find_object(ObjectId id);
     // Octets [offset, offset + length), fewer at the end. Unknown or unfinished objects are an internal
     // error.
@@ -85,7 +87,10 @@ class SystemStore {
     Result<std::size_t> collect_garbage(UnixMillis older_than, std::size_t limit = 1000);
     // Lets go of this account's references that are neither in `known` nor in the spool: what a crash between
     // the two files left behind. Only while nobody works in the account. Returns how many.
-    Result<std::size_t> reconcile_references(AccountId account, const std::vector<Reference>& known);
+    // `since`: of holds made from then on only, so that an account file out of an old backup costs no newer
+    // mail.
+    Result<std::size_t> reconcile_references(AccountId account, const std::vector<Reference>& known,
+                                             UnixMillis since = UnixMillis{});
 
     // ---- spool. The commit of spool_message is what makes a 250 true.
     // Stores the body (if given), a row a delivery with its reference, and the digest. With a digest that was

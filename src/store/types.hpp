@@ -84,6 +84,9 @@ struct Holder {
     HoldId hold;
     bool operator==(const Holder&) const = default;
 };
+// Whether a body is stored compressed. Node mail is not: it is encrypted, and soon gone.
+enum class Packing { if_it_pays, none };
+
 // One account's use of one body.
 struct Reference {
     ObjectId object;
@@ -304,6 +307,8 @@ struct OutboxRow {
     std::uint32_t attempts = 0;
     std::optional<UnixMillis> first_sent, last_sent;
     UnixMillis due;
+    // For append_outbox: it says all that earlier rows of its kind, mailbox and uid said, which become void.
+    bool replaces = false;
 };
 struct SealRecord {
     MailboxId mailbox;

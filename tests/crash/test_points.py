@@ -12,6 +12,9 @@ from wire import is_open
 ANN = f"ann@{DOMAIN}"
 
 
+ELSEWHERE = {"replica.stub-stored"}  # only where a body is lost on the way: not reached by this journey
+
+
 def crash_points():
     """From the source, so that no new one is forgotten."""
     names = set()
@@ -21,7 +24,7 @@ def crash_points():
                 with open(os.path.join(path, name), encoding="utf-8") as file:
                     names.update(re.findall(r'\bcrash_point\("([^"]+)"\)', file.read()))
     chosen = os.environ.get("FWMAIL_POINTS")  # words of a narrower run
-    return [name for name in sorted(names) if not chosen or name in chosen.split()]
+    return [name for name in sorted(names - ELSEWHERE) if not chosen or name in chosen.split()]
 
 
 class Points(NodeTest):
