@@ -65,6 +65,10 @@ class Server {
                  [this](NodeId link, const std::string& error) { sender_.on_mail_done(link, error); }) {}
 
     Result<> start(store::SystemStore& system) {
+        // First: whoever sees us listen may already tell us to stop.
+        node_.runtime.on_stop([this] { stop(); });
+        node_.runtime.on_reload([this] { reload(); });
+        node_.runtime.catch_signals();
         TRY(node_.directory.reload(system));
         TRY(links_.reload(system));
         TRY(load_tls());
@@ -91,9 +95,6 @@ class Server {
             node_.runtime.spawn_on(main, "poller", poller_.run());
         else
             node_.runtime.spawn_on(main, "stubs", place_stubs());
-        node_.runtime.on_stop([this] { stop(); });
-        node_.runtime.on_reload([this] { reload(); });
-        node_.runtime.catch_signals();
         for (const auto& line : listening()) node_.log.info(role_name(node_.role), "listens on " + line);
         (void)net::notify_service_manager("READY=1");
         node_.runtime.run();

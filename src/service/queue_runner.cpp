@@ -352,8 +352,10 @@ net::Task<Result<>> QueueRunner::settle(store::QueueItem item) {
     if (item.kind != store::QueueKind::node) schedule.expiry_ms = item.expires.value - item.created.value;
     auto next = schedule.next_attempt(item.created, now, failures, jitter());
     if (waiting && next) {
-        auto job = [item, next](store::SystemStore& system) -> Result<> {
+        auto job = [item, next, now, reply](store::SystemStore& system) -> Result<> {
             TRY(system.update_recipients(item.id, item.recipients));
+            if (item.kind == store::QueueKind::node)
+                TRY(system.note_link_mail(item.link, store::LinkEvent::deferred, now, reply));
             return system.reschedule(item.id, *next);
         };
         if (failures == 1) node_.log.warning("queue", item.id.hex() + " is deferred: " + reply);

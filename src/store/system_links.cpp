@@ -97,6 +97,8 @@ Result<void> SystemStore::note_link_mail(NodeId peer, LinkEvent event, UnixMilli
                 "UPDATE links SET mails_refused=mails_refused+1,last_error=iif(?1='',last_error,?1) WHERE "
                 "peer=?2",
                 error, peer);
+        case LinkEvent::deferred:
+            return db_->run("UPDATE links SET last_error=? WHERE peer=?", error, peer);
     }
     return {};
 }

@@ -71,7 +71,7 @@ struct Link {
     std::uint64_t mails_sent = 0, mails_received = 0, mails_refused = 0;
     std::string last_error;  // empty: none
 };
-enum class LinkEvent { sent, received, refused };
+enum class LinkEvent { sent, received, refused, deferred };  // deferred counts nothing
 
 struct Refusal {
     UnixMillis when;

@@ -389,7 +389,6 @@ class NextHop(NodeTest):
         self.assertEqual(sink.messages, [])
         self.assert_arrives()
 
-    @unittest.skip("not built: status does not say why node mail waits, only the log does")
     def test_status_says_why_node_mail_waits(self):
         sink = SmtpSink()
         self.addCleanup(sink.stop)
