@@ -21,7 +21,8 @@ std::string base64_decode_lenient(std::string_view text);
 // RFC 4648 section 5, without padding.
 std::string base64url_encode(std::string_view octets);
 std::optional<std::string> base64url_decode(std::string_view text);
-// Lower-case letters and digits without those that look alike (RFC 4648 section 6's shape): for passwords, 5 bits each.
+// Lower-case letters and digits without those that look alike (RFC 4648 section 6's shape): for passwords, 5
+// bits each.
 std::string base32_readable(std::string_view octets);
 
 // ASCII only.

@@ -41,8 +41,11 @@ struct FlagSet {
 
     // As IMAP writes it between the parentheses: `\Seen \Flagged $Forwarded`.
     std::string text() const {
-        static constexpr std::pair<System, const char*> names[] = {
-            {answered, "\\Answered"}, {flagged, "\\Flagged"}, {deleted, "\\Deleted"}, {seen, "\\Seen"}, {draft, "\\Draft"}};
+        static constexpr std::pair<System, const char*> names[] = {{answered, "\\Answered"},
+                                                                   {flagged, "\\Flagged"},
+                                                                   {deleted, "\\Deleted"},
+                                                                   {seen, "\\Seen"},
+                                                                   {draft, "\\Draft"}};
         std::string out;
         auto append = [&](std::string_view word) {
             if (!out.empty()) out += ' ';

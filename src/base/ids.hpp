@@ -21,12 +21,12 @@ struct Number {
     constexpr auto operator<=>(const Number&) const = default;
 };
 
-using Uid = Number<struct UidTag, std::uint32_t>;                 // RFC 9051 2.3.1.1; 0 = none
-using SeqNum = Number<struct SeqNumTag, std::uint32_t>;           // RFC 9051 2.3.1.2; from 1
-using UidValidity = Number<struct UidValidityTag, std::uint32_t>; // RFC 9051 2.3.1.1
-using ModSeq = Number<struct ModSeqTag, std::uint64_t>;           // RFC 7162 3.1.1; below 2^63
-using EntryNumber = Number<struct EntryNumberTag, std::uint64_t>; // number of an entry on a link; from 1
-using UnixMillis = Number<struct UnixMillisTag, std::int64_t>;    // milliseconds since 1970-01-01 UTC
+using Uid = Number<struct UidTag, std::uint32_t>;                  // RFC 9051 2.3.1.1; 0 = none
+using SeqNum = Number<struct SeqNumTag, std::uint32_t>;            // RFC 9051 2.3.1.2; from 1
+using UidValidity = Number<struct UidValidityTag, std::uint32_t>;  // RFC 9051 2.3.1.1
+using ModSeq = Number<struct ModSeqTag, std::uint64_t>;            // RFC 7162 3.1.1; below 2^63
+using EntryNumber = Number<struct EntryNumberTag, std::uint64_t>;  // number of an entry on a link; from 1
+using UnixMillis = Number<struct UnixMillisTag, std::int64_t>;     // milliseconds since 1970-01-01 UTC
 
 // 128 bits: 48 bits of milliseconds, then 80 random ones, so that ids sort by time.
 template <class Tag>
@@ -60,7 +60,10 @@ struct Id128 {
         Id128 id;
         for (std::size_t i = 0; i < 32; ++i) {
             char c = text[i];
-            int v = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+            int v = c >= '0' && c <= '9'   ? c - '0'
+                    : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                    : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                           : -1;
             if (v < 0) return std::nullopt;
             id.bytes[i / 2] = static_cast<std::uint8_t>(id.bytes[i / 2] << 4 | v);
         }
@@ -68,11 +71,11 @@ struct Id128 {
     }
 };
 
-using EmailId = Id128<struct EmailIdTag>;     // one message, whatever server it lies on
-using MailboxId = Id128<struct MailboxIdTag>; // RFC 8474 MAILBOXID
-using AccountId = Id128<struct AccountIdTag>; // one user
-using NodeId = Id128<struct NodeIdTag>;       // one core or remote
-using ObjectId = Id128<struct ObjectIdTag>;   // one stored body
+using EmailId = Id128<struct EmailIdTag>;      // one message, whatever server it lies on
+using MailboxId = Id128<struct MailboxIdTag>;  // RFC 8474 MAILBOXID
+using AccountId = Id128<struct AccountIdTag>;  // one user
+using NodeId = Id128<struct NodeIdTag>;        // one core or remote
+using ObjectId = Id128<struct ObjectIdTag>;    // one stored body
 
 struct Id128Hash {
     template <class Tag>

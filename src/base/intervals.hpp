@@ -1,4 +1,5 @@
-// A set of whole numbers kept as sorted, disjoint, non-adjacent closed intervals: UID sets, acknowledged numbers.
+// A set of whole numbers kept as sorted, disjoint, non-adjacent closed intervals: UID sets, acknowledged
+// numbers.
 #pragma once
 
 #include <algorithm>
@@ -37,11 +38,14 @@ class Intervals {
     void add(Rep first, Rep last) {
         if (first > last) std::swap(first, last);
         if (!list_.empty() && list_.back().last < first) {
-            if (list_.back().last + 1 == first) list_.back().last = last;
-            else list_.push_back({first, last});
+            if (list_.back().last + 1 == first)
+                list_.back().last = last;
+            else
+                list_.push_back({first, last});
             return;
         }
-        auto from = std::ranges::lower_bound(list_, first, {}, [](const Interval& i) { return i.last == Rep(-1) ? i.last : Rep(i.last + 1); });
+        auto from = std::ranges::lower_bound(
+            list_, first, {}, [](const Interval& i) { return i.last == Rep(-1) ? i.last : Rep(i.last + 1); });
         auto to = from;
         while (to != list_.end() && (last == Rep(-1) || to->first <= last + 1)) {
             first = std::min(first, to->first);

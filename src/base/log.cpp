@@ -15,9 +15,9 @@ void Log::write(LogLevel level, std::string_view area, std::string_view text) {
     gmtime_r(&now.tv_sec, &parts);
     char head[64];
     static constexpr const char* names[] = {"debug", "info", "warning", "error"};
-    std::snprintf(head, sizeof head, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s ", parts.tm_year + 1900, parts.tm_mon + 1,
-                  parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, now.tv_nsec / 1000000,
-                  names[static_cast<int>(level)]);
+    std::snprintf(head, sizeof head, "%04d-%02d-%02dT%02d:%02d:%02d.%03ldZ %s ", parts.tm_year + 1900,
+                  parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
+                  now.tv_nsec / 1000000, names[static_cast<int>(level)]);
     std::string line = head;
     line += area;
     line += ": ";

@@ -9,11 +9,11 @@
 namespace fwmail {
 
 enum class ErrorKind {
-    usage,     // the command line or configuration is wrong: exit status 2
-    protocol,  // the peer broke the protocol: BAD, 5xx
-    refused,   // understood and turned down, for good: NO, 5xx
-    temporary, // may work later: NO, 4xx
-    internal,  // our own trouble: full text to the log, a plain sentence to the peer
+    usage,      // the command line or configuration is wrong: exit status 2
+    protocol,   // the peer broke the protocol: BAD, 5xx
+    refused,    // understood and turned down, for good: NO, 5xx
+    temporary,  // may work later: NO, 4xx
+    internal,   // our own trouble: full text to the log, a plain sentence to the peer
 };
 
 // `text` is one sentence without a full stop: what, where, and what to do. It never holds secrets.

@@ -9,8 +9,12 @@
 using namespace fwmail;
 
 TEST_CASE("base64: RFC 4648 section 10's vectors, both ways") {
-    std::pair<const char*, const char*> vectors[] = {{"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},
-                                                     {"foo", "Zm9v"},  {"foob", "Zm9vYg=="},  {"fooba", "Zm9vYmE="},
+    std::pair<const char*, const char*> vectors[] = {{"", ""},
+                                                     {"f", "Zg=="},
+                                                     {"fo", "Zm8="},
+                                                     {"foo", "Zm9v"},
+                                                     {"foob", "Zm9vYg=="},
+                                                     {"fooba", "Zm9vYmE="},
                                                      {"foobar", "Zm9vYmFy"}};
     for (auto [plain, text] : vectors) {
         CHECK(base64_encode(plain) == text);

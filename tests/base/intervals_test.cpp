@@ -25,7 +25,8 @@ TEST_CASE("intervals: random additions and removals agree with std::set") {
             }
             REQUIRE(set.count() == model.size());
             for (std::uint32_t v = 0; v < 55; ++v) REQUIRE(set.contains(v) == model.contains(v));
-            for (std::size_t i = 1; i < set.list().size(); ++i) REQUIRE(set.list()[i - 1].last + 1 < set.list()[i].first);
+            for (std::size_t i = 1; i < set.list().size(); ++i)
+                REQUIRE(set.list()[i - 1].last + 1 < set.list()[i].first);
             std::uint32_t run = 0;
             while (model.contains(run + 1)) ++run;
             REQUIRE(set.contiguous_from_one() == run);
