@@ -46,6 +46,29 @@ std::vector<Uid> advance(Account& a) { return must(a.store->advance_visible(a.in
 
 }  // namespace
 
+TEST_CASE("a row that replaces makes earlier ones about the same thing void, sent or not") {
+    Account a;
+    OutboxRow flags = row(1);
+    flags.kind = 5;
+    flags.mailbox = a.inbox.id;
+    flags.uid = Uid{7};
+    flags.replaces = true;
+    OutboxRow other = flags, once = flags;
+    other.uid = Uid{8};
+    once.replaces = false;
+    OutboxPlan plan;
+    plan.rows = {flags, other, once};
+    must(a.store->append_outbox(peer, plan));
+    must(a.store->mark_sent(peer, numbers({1}), at(1), at(700)));
+    plan.rows = {flags};
+    must(a.store->append_outbox(peer, plan));
+    auto rows = must(a.store->load_outbox(peer, numbers({1, 2, 3, 4}), 10));
+    REQUIRE(rows.size() == 4);
+    CHECK(rows[0].state == OutboxState::voided);
+    CHECK(rows[0].due == at(1));  // at once, so that the later one travels with it
+    for (std::size_t i = 1; i < 4; ++i) CHECK(rows[i].state == OutboxState::queued);
+}
+
 TEST_CASE("the outbox numbers its rows, sends again what is due, and forgets what is acknowledged") {
     Account a;
     a.add();
