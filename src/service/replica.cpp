@@ -5,19 +5,14 @@
 
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
-#include "mime/date.hpp"
 #include "mime/structure.hpp"
 #include "service/message_texts.hpp"
-#include "service/outbox_kinds.hpp"
 #include "service/releases.hpp"
+#include "service/replica_stub.hpp"
 #include "sync/link.hpp"
 
 namespace fwmail::service {
 namespace {
-
-std::string_view view_of(const std::array<std::uint8_t, 32>& octets) {
-    return {reinterpret_cast<const char*>(octets.data()), octets.size()};
-}
 
 bool is_whole(const sync::ChunkEntry& chunk) { return chunk.offset == 0 && chunk.data.size() == chunk.total; }
 
@@ -60,7 +55,7 @@ Result<bool> apply_entry(store::AccountStore& account, const sync::MessageEntry&
     message.prev_uid = entry.prev_uid;
     message.email_id = entry.email;
     message.size = entry.sealed_size;
-    message.sha256 = view_of(entry.sealed_sha256);
+    message.sha256 = crypto::view_of(entry.sealed_sha256);
     message.date = entry.internal_date;
     message.zone_minutes = entry.zone_minutes;
     message.flags = entry.flags;
@@ -111,49 +106,14 @@ Result<bool> apply_entry(store::AccountStore&, const sync::AccountEntry&, UnixMi
     return true;
 }  // system.db's
 Result<bool> apply_entry(store::AccountStore&, const sync::StubbedEntry&, UnixMillis) {
-    return fail(ErrorKind::refused, "an entry that only a remote sends");
+    return fail(ErrorKind::internal, "an entry that apply() refuses");
 }
 Result<bool> apply_entry(store::AccountStore&, const sync::UnknownEntry&, UnixMillis) { return true; }
 
-// Where stubs for this message are shown: "MAILBOX:UID;" for each.
-std::string stub_value(EmailId email) { return "stub:" + email.hex(); }
-
-// A body has come for which a stub is shown: core must give the message a new number, since what a UID names
-// never changes.
-Result<> tell_of_late_body(store::AccountStore& account, NodeId peer, EmailId email, UnixMillis now) {
-    std::string places = TRY(account.value(stub_value(email))).value_or("");
-    if (places.empty()) return {};
-    auto coverage = TRY(account.chunk_coverage(email));
-    if (coverage.total && !coverage.complete()) return {};
-    store::OutboxPlan plan;
-    plan.cursor = TRY(account.cursor(peer));
-    for (std::size_t at = 0, end; (end = places.find(';', at)) != std::string::npos; at = end + 1) {
-        auto mailbox = MailboxId::from_hex(std::string_view(places).substr(at, 32));
-        if (!mailbox) continue;
-        store::OutboxRow row;
-        row.kind = outbox_stubbed;
-        row.payload = sync::encode_entry(sync::StubbedEntry{
-            *mailbox, Uid{static_cast<std::uint32_t>(std::strtoul(places.c_str() + at + 33, nullptr, 10))}});
-        row.due = now;
-        plan.rows.push_back(std::move(row));
-    }
-    TRY(account.append_outbox(peer, plan));
-    return account.set_value(stub_value(email), "");
-}
-
-std::string stub_text(const store::PendingMessage& message, std::string_view host) {
-    std::string out = "From: fwmail <MAILER-DAEMON@" + std::string(host) + ">\r\n";
-    out += "Date: " + mime::write_date({message.date.value / 1000, message.zone_minutes}) + "\r\n";
-    out += "Subject: A message that has not arrived here\r\nMessage-ID: <" + message.email_id.hex() +
-           ".stub@" + std::string(host) + ">\r\n";
-    out +=
-        "Auto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; "
-        "charset=us-ascii\r\n\r\n";
-    out += "The core server has announced a message of " + std::to_string(message.size) +
-           " octets (sealed), but its\r\n";
-    out += "body has not reached this server yet. It can be read at the core server.\r\n";
-    out += "When the body comes after all, it will appear here as a new message.\r\n";
-    return out;
+// The keys that an object may be sealed to when this certificate is its user's.
+void add_key_ids(const crypto::PublicKey& certificate, std::vector<crypto::KeyId>& ids) {
+    ids.push_back(certificate.encryption_key_id());
+    for (const auto& old : certificate.old_encryption) ids.push_back(old.fingerprint.key_id());
 }
 
 }  // namespace
@@ -166,19 +126,40 @@ std::vector<crypto::KeyId> Replica::allowed_keys(AccountId account) const {
     std::vector<crypto::KeyId> ids;
     if (auto user = node_.directory.find(account))
         for (const auto& key : user->keys)
-            if (auto certificate = crypto::parse_certificate(key.certificate)) {
-                ids.push_back(certificate->encryption_key_id());
-                for (const auto& old : certificate->old_encryption) ids.push_back(old.fingerprint.key_id());
-            }
+            if (auto certificate = crypto::parse_certificate(key.certificate)) add_key_ids(*certificate, ids);
     return ids;
 }
 
 net::Task<Result<>> Replica::apply(NodeId peer, sync::AccountSection section) {
+    AccountId id = section.account;
     for (const auto& numbered : section.entries)
-        if (const auto* account = std::get_if<sync::AccountEntry>(&numbered.entry))
-            CO_TRY(co_await apply_account(section.account, *account));
-    CO_TRY(co_await store_whole_chunks(section.account, section));
+        if (std::holds_alternative<sync::StubbedEntry>(numbered.entry))
+            co_return fail(ErrorKind::refused, "an entry that only a remote sends");
+    auto load = [peer](store::AccountStore& account) { return account.load_applied(peer); };
+    sync::Incoming known{CO_TRY(co_await node_.read(id, load))};
+    // What was applied before, or has been overtaken by a later word, must not come back to life.
+    std::vector<sync::AccountEntry> accounts;
+    for (const auto& [number, entry] : section.entries)
+        if (const auto* account = std::get_if<sync::AccountEntry>(&entry);
+            account && known.classify(number) == sync::Arrival::fresh &&
+            !section.voids.contains(number.value))
+            accounts.push_back(*account);
+    auto objects = CO_TRY(co_await unpack_whole_chunks(id, accounts, section));
+    for (const auto& account : accounts) CO_TRY(co_await apply_account(id, account));
+    CO_TRY(co_await store_objects(std::move(objects)));
     crash_point("replica.bodies-stored");
+    bool all = CO_TRY(co_await apply_entries(peer, std::move(section)));
+    crash_point("replica.applied");
+    node_.hub.outbox_changed(id);
+    CO_TRY(co_await settle(id));
+    co_await drain_releases(node_, id);
+    if (!all)
+        node_.log.warning("link", "entries far ahead of what was received are dropped; they will come again");
+    co_return Result<>();
+}
+
+// False: some entries are too far ahead.
+net::Task<Result<bool>> Replica::apply_entries(NodeId peer, sync::AccountSection section) {
     std::size_t octets = 0;
     for (const auto& numbered : section.entries)
         if (const auto* chunk = std::get_if<sync::ChunkEntry>(&numbered.entry); chunk && !is_whole(*chunk))
@@ -203,14 +184,7 @@ net::Task<Result<>> Replica::apply(NodeId peer, sync::AccountSection section) {
         if (!fresh.empty()) TRY(account.mark_applied(peer, fresh));
         return all;
     };
-    bool all = CO_TRY(co_await node_.write(id, std::move(job), octets));
-    crash_point("replica.applied");
-    node_.hub.outbox_changed(id);
-    CO_TRY(co_await settle(id));
-    co_await drain_releases(node_, id);
-    if (!all)
-        node_.log.warning("link", "entries far ahead of what was received are dropped; they will come again");
-    co_return Result<>();
+    co_return co_await node_.write(id, std::move(job), octets);
 }
 
 net::Task<Result<>> Replica::apply_account(AccountId account, sync::AccountEntry entry) {
@@ -255,22 +229,23 @@ net::Task<Result<>> Replica::apply_account(AccountId account, sync::AccountEntry
     co_return co_await node_.read(store::system_file, reload);
 }
 
-// Objects that came in one piece go straight to the body store, checked; each by its content's name, so that
-// doing it again does nothing.
-net::Task<Result<>> Replica::store_whole_chunks(AccountId account, const sync::AccountSection& section) {
+// Objects that came in one piece go straight to the body store, once they are checked: against the keys that
+// are known here and those that come with them.
+net::Task<Result<Replica::Objects>> Replica::unpack_whole_chunks(AccountId account,
+                                                                 std::vector<sync::AccountEntry> accounts,
+                                                                 const sync::AccountSection& section) {
     std::vector<sync::ChunkEntry> whole;
-    std::size_t octets = 0;
     for (const auto& numbered : section.entries)
-        if (const auto* chunk = std::get_if<sync::ChunkEntry>(&numbered.entry); chunk && is_whole(*chunk)) {
+        if (const auto* chunk = std::get_if<sync::ChunkEntry>(&numbered.entry); chunk && is_whole(*chunk))
             whole.push_back(*chunk);
-            octets += chunk->data.size() * 4 / 3;
-        }
-    if (whole.empty()) co_return Result<>();
+    if (whole.empty()) co_return Objects();
     auto keys = allowed_keys(account);
+    for (const auto& entry : accounts)
+        for (const auto& octets : entry.certificates)
+            add_key_ids(CO_TRY(crypto::parse_certificate(octets)), keys);
     if (keys.empty()) co_return fail(ErrorKind::temporary, "the account is not known here yet");
-    using Unpacked = std::vector<std::pair<ObjectId, std::string>>;
-    auto unpack = [whole = std::move(whole), keys](store::SystemStore&) -> Result<Unpacked> {
-        Unpacked objects;
+    auto unpack = [whole = std::move(whole), keys](store::SystemStore&) -> Result<Objects> {
+        Objects objects;
         for (const auto& chunk : whole) {
             std::string served;
             SealedUnpacker unpacker(keys, [&](std::string_view piece) -> Result<> {
@@ -281,11 +256,18 @@ net::Task<Result<>> Replica::store_whole_chunks(AccountId account, const sync::A
             auto info = TRY(unpacker.finish());
             if (info.sha256 != chunk.sealed_sha256 || unpacker.email_id() != chunk.email)
                 return fail(ErrorKind::refused, "a sealed object is not the one that was announced");
-            objects.emplace_back(sealed_object_id(view_of(info.sha256)), std::move(served));
+            objects.emplace_back(sealed_object_id(crypto::view_of(info.sha256)), std::move(served));
         }
         return objects;
     };
-    auto objects = CO_TRY(co_await node_.read(store::system_file, std::move(unpack)));
+    co_return co_await node_.read(store::system_file, std::move(unpack));
+}
+
+// Each by its content's name, so that doing it again does nothing.
+net::Task<Result<>> Replica::store_objects(Objects objects) {
+    if (objects.empty()) co_return Result<>();
+    std::size_t octets = 0;
+    for (const auto& [id, served] : objects) octets += served.size();
     auto keep = [objects = std::move(objects), now = node_.clock()](store::SystemStore& system) -> Result<> {
         for (const auto& [id, served] : objects) TRY(system.put_object(id, served, now));
         return {};
@@ -371,7 +353,8 @@ net::Task<Result<std::optional<Replica::Body>>> Replica::assemble(AccountId acco
             auto finished = unpacker.finish();
             if (!finished)
                 good = fail(finished.error());
-            else if (view_of(finished->sha256) != message.sha256 || unpacker.email_id() != message.email_id)
+            else if (crypto::view_of(finished->sha256) != message.sha256 ||
+                     unpacker.email_id() != message.email_id)
                 good = fail(ErrorKind::refused, "a sealed object is not the one that was announced");
             else
                 info = *finished;
@@ -429,64 +412,6 @@ net::Task<Result<>> Replica::attach(AccountId account, std::vector<store::Pendin
         return {};
     };
     co_return co_await node_.write(account, std::move(job));
-}
-
-net::Task<Result<>> Replica::place_stubs(AccountId account, std::chrono::seconds after) {
-    auto user = node_.directory.find(account);
-    if (!user || !user->seal_key) co_return Result<>();
-    std::int64_t since = node_.clock().value - std::chrono::milliseconds(after).count();
-    auto load = [](store::AccountStore& store) { return store.load_pending(store::BodyState::missing, 100); };
-    auto pending = CO_TRY(co_await node_.read(account, load));
-    std::erase_if(pending, [&](const auto& message) { return message.arrived.value > since; });
-    if (pending.empty()) co_return Result<>();
-    for (auto& message : pending) CO_TRY(co_await place_stub(account, *user->seal_key, std::move(message)));
-    auto show = [now = node_.clock()](store::AccountStore& store) -> Result<> {
-        for (const auto& mailbox : TRY(store.load_mailboxes())) TRY(store.advance_visible(mailbox.id, now));
-        return {};
-    };
-    CO_TRY(co_await node_.write(account, show));
-    node_.log.warning("replica", std::to_string(pending.size()) + " messages of " + user->user.name +
-                                     " have no body yet: stubs are shown");
-    node_.hub.changed(account);
-    co_return Result<>();
-}
-
-net::Task<Result<>> Replica::place_stub(AccountId account, crypto::PublicKey key,
-                                        store::PendingMessage message) {
-    std::string text = stub_text(message, node_.host_name());
-    SealOrder order;
-    order.email_id = message.email_id;
-    fill_random(order.seed);
-    order.date = message.date;
-    std::string packed, served;
-    CO_TRY(seal_mail(source_of(text), key, order, [&](std::string_view octets) -> Result<> {
-        packed += octets;
-        return {};
-    }));
-    SealedUnpacker unpacker({key.encryption_key_id()}, [&](std::string_view octets) -> Result<> {
-        served += octets;
-        return {};
-    });
-    CO_TRY(unpacker.feed(packed));
-    auto info = CO_TRY(unpacker.finish());
-    store::PendingBody body{store::BodyState::stub, sealed_object_id(view_of(info.sha256)),
-                            make_id<store::HoldIdTag>(node_.clock()), info.size,
-                            message_texts(mime::parse_structure(served))};
-    auto keep = [account, body, served, now = node_.clock()](store::SystemStore& system) -> Result<> {
-        TRY(system.put_object(body.object, served, now));
-        return system.add_reference(body.object, {account, body.hold});
-    };
-    CO_TRY(co_await node_.write(store::system_file, std::move(keep), served.size()));
-    crash_point("replica.stub-stored");
-    auto set = [message, body](store::AccountStore& store) -> Result<> {
-        TRY(store.set_pending_body(message.mailbox, message.uid, body));
-        std::string places = TRY(store.value(stub_value(message.email_id))).value_or("");
-        places += message.mailbox.hex() + ":" + std::to_string(message.uid.value) + ";";
-        TRY(store.set_value(stub_value(message.email_id), places));
-        auto count = TRY(store.value("stub-count"));
-        return store.set_value("stub-count", std::to_string((count ? std::stoull(*count) : 0) + 1));
-    };
-    co_return co_await node_.write(account, std::move(set));
 }
 
 net::Task<Result<>> Replica::recover() {

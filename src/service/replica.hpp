@@ -34,9 +34,14 @@ class Replica {
         store::MessageTexts texts;
     };
     using Bodies = std::map<ObjectId, Body>;
+    using Objects = std::vector<std::pair<ObjectId, std::string>>;  // as served
 
     net::Task<Result<>> apply_account(AccountId account, sync::AccountEntry entry);
-    net::Task<Result<>> store_whole_chunks(AccountId account, const sync::AccountSection& section);
+    net::Task<Result<bool>> apply_entries(NodeId peer, sync::AccountSection section);
+    net::Task<Result<Objects>> unpack_whole_chunks(AccountId account,
+                                                   std::vector<sync::AccountEntry> accounts,
+                                                   const sync::AccountSection& section);
+    net::Task<Result<>> store_objects(Objects objects);
     net::Task<Result<Bodies>> find_bodies(AccountId account, std::vector<store::PendingMessage> pending);
     net::Task<Result<std::optional<Body>>> assemble(AccountId account, store::PendingMessage message);
     net::Task<Result<>> attach(AccountId account, std::vector<store::PendingMessage> pending, Bodies bodies);
