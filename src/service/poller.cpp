@@ -77,7 +77,7 @@ Result<std::string> account_entry_octets(store::SystemStore& system, AccountId a
 struct Poller::Look {
     std::vector<store::Mailbox> mailboxes;                   // whose attributes changed
     std::map<MailboxId, std::vector<store::Message>> added;  // to plan, by UID
-    std::map<MailboxId, Uid> planned;                        // before this round
+    std::map<MailboxId, store::Planned> planned;             // before this round
     std::vector<store::ChangedMessage> flags, expunged;
     ModSeq cursor;      // after this round
     bool more = false;  // the cursor stays; there is more to plan
@@ -173,21 +173,21 @@ net::Task<Result<Poller::Look>> Poller::look(AccountId account, LinkRecord link)
         look.mailboxes = TRY(store.mailboxes_changed_since(named ? ModSeq{std::stoull(*named)} : ModSeq{}));
         std::size_t room = batch;
         for (const auto& mailbox : TRY(store.load_mailboxes())) {
-            Uid planned = TRY(store.planned(peer, mailbox.id));
+            auto planned = TRY(store.planned(peer, mailbox.id));
             look.planned[mailbox.id] = planned;
             if (mailbox.highest_modseq <= cursor || !room) {
                 look.more |= mailbox.highest_modseq > cursor;
                 continue;
             }
             UidSet fresh;
-            fresh.add(planned.value + 1, 0xffffffff);
+            fresh.add(planned.last.value + 1, 0xffffffff);
             auto messages = TRY(store.load_messages(
                 mailbox.id, fresh,
                 store::column_identity | store::column_size | store::column_date | store::column_seal, room));
             look.more |= messages.size() == room;
             room -= messages.size();
             // What is older than the horizon is not replicated: to the remote those UIDs are gone.
-            if (planned.value == 0 || cursor.value == 0)
+            if (planned.last.value == 0 || cursor.value == 0)
                 std::erase_if(messages, [&](const auto& m) { return m.date.value < horizon; });
             if (!messages.empty()) look.added[mailbox.id] = std::move(messages);
         }
@@ -324,13 +324,13 @@ net::Task<Result<bool>> Poller::plan(AccountId account, LinkRecord link) {
     }
     std::size_t next = 0;
     for (const auto& [mailbox, messages] : look.added) {
-        Uid prev = look.planned[mailbox];
+        Uid prev = look.planned[mailbox].chained;
         for (std::size_t i = 0; i < messages.size(); ++i)
             add_message(plan, mailbox, std::move(sealed[next++]), prev, now);
-        plan.planned.push_back({mailbox, messages.back().uid});
+        plan.planned.push_back({mailbox, {messages.back().uid, prev}});
     }
     for (const auto& change : look.flags) {
-        if (change.uid > look.planned[change.mailbox]) continue;  // goes with the message itself
+        if (change.uid > look.planned[change.mailbox].last) continue;  // goes with the message itself
         row.replaces = true;
         row.kind = outbox_flags;
         row.mailbox = change.mailbox;
@@ -339,7 +339,7 @@ net::Task<Result<bool>> Poller::plan(AccountId account, LinkRecord link) {
     }
     std::map<MailboxId, UidSet> gone;
     for (const auto& change : look.expunged)
-        if (change.uid <= look.planned[change.mailbox]) gone[change.mailbox].add(change.uid.value);
+        if (change.uid <= look.planned[change.mailbox].last) gone[change.mailbox].add(change.uid.value);
     row.uid = Uid{};
     row.replaces = false;
     for (const auto& [mailbox, uids] : gone) {

@@ -83,7 +83,7 @@ Result<std::vector<EntryNumber>> AccountStore::append_outbox(NodeId peer, const 
         TRY(db_->run("UPDATE peers SET cursor=max(cursor,?),next_number=? WHERE id=?", plan.cursor, next,
                      id));
         for (const auto& seal : plan.seals) TRY(record_seal(seal));
-        for (const auto& p : plan.planned) TRY(set_planned(peer, p.mailbox, p.uid));
+        for (const auto& p : plan.planned) TRY(set_planned(peer, p.mailbox, p.planned));
         return numbers;
     });
 }
@@ -169,18 +169,19 @@ Result<OutboxSummary> AccountStore::outbox_summary(NodeId peer, int message_kind
     return OutboxSummary{q.natural(0), q.natural(1), q.natural(2), q.optional_time(3)};
 }
 
-Result<Uid> AccountStore::planned(NodeId peer, MailboxId mailbox) {
-    auto q =
-        TRY(db_->query("SELECT uid FROM planned WHERE peer=(SELECT id FROM peers WHERE peer=?) AND mailbox=?",
-                       peer, mailbox));
-    return TRY(q.next()) ? q.uid(0) : Uid{};
+Result<Planned> AccountStore::planned(NodeId peer, MailboxId mailbox) {
+    auto q = TRY(db_->query(
+        "SELECT last,chained FROM planned WHERE peer=(SELECT id FROM peers WHERE peer=?) AND mailbox=?", peer,
+        mailbox));
+    return TRY(q.next()) ? Planned{q.uid(0), q.uid(1)} : Planned{};
 }
 
-Result<void> AccountStore::set_planned(NodeId peer, MailboxId mailbox, Uid uid) {
+Result<void> AccountStore::set_planned(NodeId peer, MailboxId mailbox, Planned planned) {
     return atomically(*db_, [&]() -> Result<void> {
         return db_->run(
-            "INSERT INTO planned VALUES(?,?,?) ON CONFLICT(peer,mailbox) DO UPDATE SET uid=excluded.uid",
-            TRY(peer_row(*db_, peer)), mailbox, uid);
+            "INSERT INTO planned VALUES(?,?,?,?) ON CONFLICT(peer,mailbox) DO UPDATE SET "
+            "last=excluded.last,chained=excluded.chained",
+            TRY(peer_row(*db_, peer)), mailbox, planned.last, planned.chained);
     });
 }
 

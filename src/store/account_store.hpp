@@ -118,8 +118,8 @@ class AccountStore {
     // here.
     Result<std::size_t> acknowledge(NodeId peer, const NumberSet& numbers);
     Result<OutboxSummary> outbox_summary(NodeId peer, int message_kind);
-    Result<Uid> planned(NodeId peer, MailboxId mailbox);
-    Result<void> set_planned(NodeId peer, MailboxId mailbox, Uid uid);
+    Result<Planned> planned(NodeId peer, MailboxId mailbox);
+    Result<void> set_planned(NodeId peer, MailboxId mailbox, Planned planned);
     // Forgets a peer's outbox, cursor, planned UIDs and applied numbers.
     Result<void> forget_peer(NodeId peer);
 

@@ -132,7 +132,8 @@ CREATE INDEX outbox_by_due ON outbox(peer, due, number);
 CREATE TABLE planned (
     peer    INTEGER NOT NULL REFERENCES peers(id) ON DELETE CASCADE,
     mailbox BLOB NOT NULL,              -- MailboxId
-    uid     INTEGER NOT NULL,           -- last UID of it that was planned for the peer
+    last    INTEGER NOT NULL,           -- last UID of it that was planned for the peer
+    chained INTEGER NOT NULL,           -- last one of these that was not withheld: the next message's prev_uid
     PRIMARY KEY (peer, mailbox)
 ) WITHOUT ROWID;
 

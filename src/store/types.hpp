@@ -315,15 +315,21 @@ struct SealRecord {
     Uid uid;
     Seal seal;
 };
-struct PlannedUid {
+// How far a mailbox has been planned for a peer: up to `last`; `chained` is the last UID up to there that the
+// peer has been or will be told of, which is what its next message follows. Those between are withheld.
+struct Planned {
+    Uid last, chained;
+    bool operator==(const Planned&) const = default;
+};
+struct PlannedMailbox {
     MailboxId mailbox;
-    Uid uid;
+    Planned planned;
 };
 // What planning for one peer decided; committed as one.
 struct OutboxPlan {
     std::vector<OutboxRow> rows;
     std::vector<SealRecord> seals;
-    std::vector<PlannedUid> planned;
+    std::vector<PlannedMailbox> planned;
     ModSeq cursor;  // the last account modseq that has been planned; never goes back
 };
 struct OutboxSummary {

@@ -76,12 +76,12 @@ TEST_CASE("the outbox numbers its rows, sends again what is due, and forgets wha
     plan.rows = {row(1), row(2), row(1)};
     plan.cursor = must(a.store->highest_modseq());
     plan.seals = {{a.inbox.id, Uid{1}, {"seed", 7, "sha", SealState::withheld, "too large"}}};
-    plan.planned = {{a.inbox.id, Uid{1}}};
+    plan.planned = {{a.inbox.id, {Uid{1}, Uid{}}}};
     auto given = must(a.store->append_outbox(peer, plan));
     CHECK(given == std::vector<EntryNumber>{EntryNumber{1}, EntryNumber{2}, EntryNumber{3}});
     CHECK(must(a.store->cursor(peer)) == plan.cursor);
     CHECK(must(a.store->cursor(id_of<NodeId>(43))) == ModSeq{});
-    CHECK(must(a.store->planned(peer, a.inbox.id)) == Uid{1});
+    CHECK(must(a.store->planned(peer, a.inbox.id)) == Planned{Uid{1}, Uid{}});
     auto sealed = must(a.store->load_messages(a.inbox.id, range(1, 1), column_seal, 1));
     CHECK(sealed[0].seal.reason == "too large");
 
