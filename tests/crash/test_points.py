@@ -12,7 +12,7 @@ from wire import is_open
 ANN = f"ann@{DOMAIN}"
 
 
-ELSEWHERE = {"replica.stub-stored"}  # only where a body is lost on the way: not reached by this journey
+ELSEWHERE = {"replica.stub-stored"}  # only where a body is lost on the way: test_stub_point
 
 
 def crash_points():
