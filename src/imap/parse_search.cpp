@@ -3,6 +3,8 @@
 
 #include "base/encoding.hpp"
 #include "imap/parser.hpp"
+#include "mime/charset.hpp"
+#include "mime/fold.hpp"
 
 namespace fwmail::imap {
 namespace {
@@ -103,9 +105,13 @@ constexpr DateKey date_keys[] = {{"BEFORE", Kind::before},  {"ON", Kind::on},
 Result<std::string> Parser::search_text() {
     std::string text = TRY(astring());
     if (text.size() > longest_text) return fail(ErrorKind::refused, "[LIMIT] search text too long");
+    if (!search_charset_.empty()) {
+        auto converted = mime::to_utf8(search_charset_, text);
+        return mime::fold(converted ? *converted : text);
+    }
     bool plain = std::ranges::all_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x80; });
     if (!plain && (ascii_only_ || !valid_utf8(text))) return bad("search text is not valid in its charset");
-    return fold_for_search(text);
+    return mime::fold(text);
 }
 
 Result<SearchKey> Parser::search_keys() {
@@ -114,8 +120,11 @@ Result<SearchKey> Parser::search_keys() {
         std::string charset = TRY(astring());
         if (equal_ignoring_case(charset, "US-ASCII"))
             ascii_only_ = true;
+        else if (!mime::knows_charset(charset))
+            return fail(ErrorKind::refused,
+                        "[BADCHARSET (" + std::string(mime::charset_names()) + ")] charset not supported");
         else if (!equal_ignoring_case(charset, "UTF-8"))
-            return fail(ErrorKind::refused, "[BADCHARSET (UTF-8 US-ASCII)] charset not supported");
+            search_charset_ = std::move(charset);
         TRY(space());
     }
     SearchKey key = TRY(search_conjunction(0, false));

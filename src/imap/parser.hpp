@@ -60,6 +60,7 @@ class Parser {
     std::string_view text_;
     std::size_t at_ = 0;
     bool ascii_only_ = false;      // CHARSET US-ASCII
+    std::string search_charset_;   // any other but UTF-8
     std::size_t search_keys_ = 0;  // seen so far
 };
 

@@ -52,7 +52,7 @@ struct SearchKey {
     SequenceSet set;
     FlagSet::System flag = FlagSet::seen;
     std::string name;
-    std::string text;  // fold_for_search()ed UTF-8; of `keyword` as written
+    std::string text;  // folded (mime/fold.hpp); of `keyword` as written
     Day day = 0;
     std::uint64_t size = 0;
     std::vector<SearchKey> children;
@@ -71,10 +71,10 @@ class Candidate {
     // The day that the Date: header names, in the header's own zone (RFC 3501: "disregarding time and
     // timezone").
     virtual std::optional<Day> sent_day() = 0;
-    // The values of every field of that name (lower-case): unfolded, RFC 2047 decoded, UTF-8.
-    virtual std::vector<std::string> header(std::string_view name) = 0;
-    // Whether the decoded body (BODY), or header and body (TEXT), contains the folded needle;
-    // contains_folded() helps.
+    // Whether a field of that name (lower-case) contains the folded needle: unfolded, RFC 2047 decoded. Every
+    // field contains the empty one.
+    virtual bool header_contains(std::string_view name, std::string_view folded_needle) = 0;
+    // Whether the decoded body (BODY), or header and body (TEXT), contains the folded needle.
     virtual bool contains_in_body(std::string_view folded_needle) = 0;
     virtual bool contains_in_text(std::string_view folded_needle) = 0;
 };
@@ -86,11 +86,5 @@ bool matches(const SearchKey& key, Candidate& candidate);
 bool needs_sealed_content(const SearchKey& key);
 // Whether the body must be read.
 bool needs_body(const SearchKey& key);
-
-// UTF-8 made comparable without case: ASCII, Latin, Greek and Cyrillic letters to lower case. Invalid octets
-// stay.
-std::string fold_for_search(std::string_view utf8);
-// Whether `utf8`, folded, contains the folded needle. Linear.
-bool contains_folded(std::string_view utf8, std::string_view folded_needle);
 
 }  // namespace fwmail::imap

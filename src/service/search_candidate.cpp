@@ -2,21 +2,11 @@
 
 #include <algorithm>
 
-#include "base/encoding.hpp"
-#include "mime/charset.hpp"
 #include "mime/date.hpp"
-#include "mime/encoded_word.hpp"
 #include "mime/header.hpp"
 #include "mime/serialize.hpp"
-#include "mime/transfer.hpp"
 
 namespace fwmail::service {
-namespace {
-
-constexpr std::uint64_t header_limit = 1u << 20;
-constexpr std::uint64_t text_limit = 16u << 20;  // octets of one text part that are searched
-
-}  // namespace
 
 bool needs_headers(const imap::SearchKey& key) {
     using Kind = imap::SearchKey::Kind;
@@ -49,12 +39,17 @@ bool needs_headers(const imap::SearchKey& key) {
     return false;
 }
 
-std::string StoredCandidate::read(mime::Range range, std::uint64_t limit) {
-    if (!range.length || !result_) return {};
-    auto octets = system_.read_object(message_.object, range.offset, std::min(range.length, limit));
-    if (octets) return std::move(*octets);
-    result_ = fail(octets.error());
-    return {};
+std::optional<imap::Day> day_of_date(std::string_view field) {
+    auto time = mime::parse_date(field);
+    if (!time) return std::nullopt;
+    std::int64_t local = time->seconds + time->offset_minutes * 60;
+    return local >= 0 ? local / 86400 : -((-local + 86399) / 86400);
+}
+
+mime::ReadOctets StoredCandidate::reader() {
+    return [this](mime::Range range) {
+        return system_.read_object(message_.object, range.offset, range.length);
+    };
 }
 
 const mime::Part* StoredCandidate::root() {
@@ -65,53 +60,48 @@ const mime::Part* StoredCandidate::root() {
     return root_ ? &*root_ : nullptr;
 }
 
-std::string_view StoredCandidate::header_block() {
-    if (!header_) header_ = root() ? read(root()->header, header_limit) : std::string();
+// Most questions are about the header alone: the body is not read for them.
+const mime::SearchText& StoredCandidate::header_text() {
+    if (!header_) {
+        header_.emplace();
+        if (root()) *header_ = kept(mime::read_search_header(*root(), reader()));
+    }
     return *header_;
 }
 
-std::optional<imap::Day> StoredCandidate::sent_day() {
-    auto value = mime::HeaderView(header_block()).value("Date");
-    if (!value) return std::nullopt;
-    auto time = mime::parse_date(*value);
-    if (!time) return std::nullopt;
-    std::int64_t local = time->seconds + time->offset_minutes * 60;
-    return local >= 0 ? local / 86400 : -((-local + 86399) / 86400);
-}
-
-std::vector<std::string> StoredCandidate::header(std::string_view name) {
-    std::vector<std::string> values;
-    for (const auto* field : mime::HeaderView(header_block()).find_all(name))
-        values.push_back(mime::decode_header(mime::unfold(field->value)));
-    return values;
-}
-
-bool StoredCandidate::part_contains(const mime::Part& part, std::string_view needle, bool with_header) {
-    if (!result_) return false;
-    if (with_header && part.header.length) {
-        std::string block = read(part.header, header_limit);
-        for (const auto& field : mime::HeaderView(block).fields()) {
-            std::string line =
-                std::string(field.name) + ": " + mime::decode_header(mime::unfold(field.value));
-            if (imap::contains_folded(line, needle)) return true;
-        }
+const mime::SearchText& StoredCandidate::text() {
+    if (!text_) {
+        text_.emplace();
+        if (root()) *text_ = kept(mime::read_search_text(*root(), reader(), kept_search_text));
     }
-    for (const auto& child : part.children)
-        if (part_contains(child, needle, part.is_message())) return true;
-    if (!part.children.empty() || part.type != "text") return false;
-    std::string text =
-        mime::decode_transfer(mime::transfer_encoding(part.encoding), read(part.body, text_limit));
-    std::string charset = "us-ascii";
-    if (const auto* given = mime::find_parameter(part.parameters, "charset")) charset = *given;
-    return imap::contains_folded(mime::to_utf8(charset, text).value_or(text), needle);
+    return *text_;
 }
 
-bool StoredCandidate::contains_in_body(std::string_view folded_needle) {
-    return root() && part_contains(*root(), folded_needle, false);
+std::optional<imap::Day> StoredCandidate::sent_day() {
+    if (!root() || !result_) return std::nullopt;
+    mime::Range range{root()->header.offset,
+                      std::min<std::uint64_t>(root()->header.length, mime::search_header_limit)};
+    std::string block = range.length ? kept(reader()(range)) : std::string();
+    auto value = mime::HeaderView(block).value("Date");
+    return value ? day_of_date(*value) : std::nullopt;
 }
 
-bool StoredCandidate::contains_in_text(std::string_view folded_needle) {
-    return root() && part_contains(*root(), folded_needle, true);
+bool StoredCandidate::header_contains(std::string_view name, std::string_view needle) {
+    return header_text().header_contains(name, needle);
+}
+
+bool StoredCandidate::stream(std::string_view needle, bool with_header) {
+    return root() && result_ && kept(mime::stream_contains(*root(), reader(), needle, with_header));
+}
+
+bool StoredCandidate::contains_in_body(std::string_view needle) {
+    if (!text().whole) return stream(needle, false);
+    return text().body_contains(needle);
+}
+
+bool StoredCandidate::contains_in_text(std::string_view needle) {
+    if (!text().whole) return stream(needle, true);
+    return text().text_contains(needle);
 }
 
 }  // namespace fwmail::service

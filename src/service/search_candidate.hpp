@@ -2,16 +2,21 @@
 #pragma once
 
 #include <optional>
-#include <string>
 
 #include "imap/search.hpp"
-#include "mime/part.hpp"
+#include "mime/search_text.hpp"
 #include "store/system_store.hpp"
 
 namespace fwmail::service {
 
+// Of a message with more text than this no text is kept: it is read anew for each text that is looked for.
+inline constexpr std::size_t kept_search_text = 1 << 20;
+
 // Whether the key looks at the octets of messages, so that `column_identity` and `column_parts` are needed.
 bool needs_headers(const imap::SearchKey& key);
+
+// The day of a Date field (RFC 9051 6.4.4: "disregarding time and timezone"), if it can be read.
+std::optional<imap::Day> day_of_date(std::string_view field);
 
 class StoredCandidate final : public imap::Candidate {
   public:
@@ -23,7 +28,7 @@ class StoredCandidate final : public imap::Candidate {
     UnixMillis internal_date() override { return message_.date; }
     std::uint64_t size() override { return message_.size; }
     std::optional<imap::Day> sent_day() override;
-    std::vector<std::string> header(std::string_view name) override;
+    bool header_contains(std::string_view name, std::string_view folded_needle) override;
     bool contains_in_body(std::string_view folded_needle) override;
     bool contains_in_text(std::string_view folded_needle) override;
 
@@ -31,16 +36,23 @@ class StoredCandidate final : public imap::Candidate {
     Result<> result() const { return result_; }
 
   private:
-    std::string_view header_block();
     const mime::Part* root();
-    std::string read(mime::Range range, std::uint64_t limit);
-    bool part_contains(const mime::Part& part, std::string_view needle, bool with_header);
+    const mime::SearchText& header_text();
+    const mime::SearchText& text();
+    bool stream(std::string_view folded_needle, bool with_header);
+    mime::ReadOctets reader();
+    template <class T>
+    T kept(Result<T> read) {
+        if (read) return std::move(*read);
+        if (result_) result_ = fail(read.error());
+        return T{};
+    }
 
     const store::Message& message_;
     store::SystemStore& system_;
-    std::optional<std::string> header_;
     std::optional<mime::Part> root_;
     bool root_tried_ = false;
+    std::optional<mime::SearchText> header_, text_;
     Result<> result_;
 };
 

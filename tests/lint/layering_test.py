@@ -41,6 +41,7 @@ FOREIGN = [
     (re.compile(r"^boost/asio"), "Asio", {"net", "http", "service", "roles"}),
     (re.compile(r"^ares"), "c-ares", {"net"}),
     (re.compile(r"^zstd"), "zstd", {"base"}),
+    (re.compile(r"^unicode/"), "ICU", {"mime"}),
     (re.compile(r"^(sys/socket\.h|sys/un\.h|netdb\.h|netinet/|arpa/)"), "sockets", {"net", "http", "service", "roles"}),
     (re.compile(r"^boost/program_options"), "Boost.Program_options", {"config", "roles"}),
 ]
@@ -173,6 +174,7 @@ BAD = {
     "smtp/sock.cpp": ("#include <sys/socket.h>\n", "sockets belongs in"),
     "imap/sql.cpp": ("  #  include <sqlite3.h>\n", "SQLite belongs in"),
     "store/seal.cpp": ("#include <cryptopp/aes.h>\n", "Crypto++ belongs in"),
+    "imap/fold.cpp": ("#include <unicode/uchar.h>\n", "ICU belongs in"),
     "store/mail.cpp": ('#include "mime/part.hpp"\n', "store may not include mime"),
     "service/tls.cpp": ("#include <openssl/ssl.h>\n", "OpenSSL belongs in"),
     "service/tls2.cpp": ("#include <boost/asio/ssl.hpp>\n", "OpenSSL belongs in"),
