@@ -16,7 +16,7 @@ bool is_word_char(char c) {
     return (l >= 'a' && l <= 'z') || is_digit(c) || c == '.' || c == '-';
 }
 constexpr std::size_t most_flags = 200;
-constexpr std::size_t longest_keyword = 128;
+constexpr std::size_t longest_keyword = 100;  // as sync::max_keyword_octets
 
 }  // namespace
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/random.hpp"
+#include "base/utf8.hpp"
 #include "store/account_rows.hpp"
 
 namespace fwmail::store {
@@ -50,8 +51,8 @@ Result<std::vector<Mailbox>> read_mailboxes(Query q) {
 Result<void> check_name(std::string_view name) {
     if (name.empty() || name.size() > 1000)
         return fail(ErrorKind::refused, "a mailbox name has 1 to 1000 octets");
-    if (std::ranges::any_of(name, [](unsigned char c) { return c < 32 || c == 127; }))
-        return fail(ErrorKind::refused, "a mailbox name holds no control characters");
+    if (!is_plain_utf8(name))
+        return fail(ErrorKind::refused, "a mailbox name is UTF-8 without control characters");
     return {};
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/random.hpp"
 #include "store/account_rows.hpp"
+#include "sync/entries.hpp"
 
 namespace fwmail::store {
 namespace {
@@ -70,6 +71,16 @@ Result<void> insert_expunged(Database& db, AccountChange& change, std::int64_t m
     modseq = change.next_modseq(mailbox);
     change.count(mailbox, row.system, row.size, -1);
     return db.run("INSERT OR REPLACE INTO expunged VALUES(?,?,?,?)", mailbox, row.uid, modseq, row.created);
+}
+
+// What a message may have is what can be told of it to a remote.
+Result<void> check_keywords(const FlagSet& flags) {
+    if (flags.keywords.size() > sync::max_keywords)
+        return fail(ErrorKind::refused, "[LIMIT] a message has at most 100 keywords");
+    for (const auto& word : flags.keywords)
+        if (word.size() > sync::max_keyword_octets)
+            return fail(ErrorKind::refused, "[LIMIT] a keyword has at most 100 octets");
+    return {};
 }
 
 FlagSet changed_flags(const FlagSet& old, StoreMode mode, const FlagSet& flags) {
@@ -154,6 +165,7 @@ Result<void> AccountStore::forget_deliveries(const std::vector<DeliveryId>& ids)
 }
 
 Result<Uid> AccountStore::append(const NewMessage& message) {
+    TRY(check_keywords(message.flags));
     return atomically(*db_, [&]() -> Result<Uid> {
         auto target = TRY(get_mailbox_row(*db_, message.mailbox));
         auto change = TRY(AccountChange::begin(*db_));
@@ -248,6 +260,7 @@ Result<StoreResult> AccountStore::store_flags(MailboxId mailbox, const UidSet& u
             FlagSet old = flags_from(row.system, row.keywords);
             FlagRow after{row.uid, row.modseq, changed_flags(old, mode, flags), false};
             if (after.flags != old) {
+                TRY(check_keywords(after.flags));
                 after.changed = true;
                 after.modseq = change.next_modseq(target.row);
                 TRY(db_->run("UPDATE messages SET flags=?,keywords=?,modseq=? WHERE mailbox=? AND uid=?",

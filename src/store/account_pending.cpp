@@ -73,6 +73,19 @@ Result<void> remember_gone(Database& db, std::int64_t mailbox, Uid uid, UnixMill
         mailbox, uid, now, BodyState::gone);
 }
 
+// Every UID up to this one is gone.
+Result<void> all_gone_up_to(Database& db, std::int64_t mailbox, Uid uid, UnixMillis now) {
+    TRY(db.run(
+        "INSERT OR IGNORE INTO released SELECT object,hold FROM pending WHERE mailbox=? AND uid<=? AND "
+        "object<>zeroblob(16)",
+        mailbox, uid));
+    TRY(db.run("DELETE FROM pending WHERE mailbox=? AND uid<=?", mailbox, uid));
+    return db.run(
+        "INSERT INTO pending VALUES(?,?,0,zeroblob(16),0,x'',0,0,'',?,?,zeroblob(16),zeroblob(16),'','','',"
+        "x'')",
+        mailbox, uid, now, BodyState::gone);
+}
+
 }  // namespace
 
 Result<bool> AccountStore::insert_pending(const PendingMessage& m) {
@@ -125,20 +138,26 @@ Result<void> AccountStore::set_pending_flags(MailboxId mailbox, Uid uid, const F
         flags.text(), mailbox, uid);
 }
 
-Result<void> AccountStore::set_pending_body(MailboxId mailbox, Uid uid, const PendingBody& body) {
+Result<bool> AccountStore::set_pending_body(MailboxId mailbox, Uid uid, const PendingBody& body) {
     if (body.state != BodyState::ready && body.state != BodyState::stub)
         return fail(ErrorKind::internal, "a pending body is ready or a stub");
-    return atomically(*db_, [&]() -> Result<void> {
+    return atomically(*db_, [&]() -> Result<bool> {
         auto row = TRY(get_mailbox_row(*db_, mailbox));
         auto old = TRY(find_row(*db_, row.row, uid));
-        // Too late, or expunged meanwhile: the caller's reference is given back.
-        if (!old || old->state == BodyState::gone) return journal_release(*db_, body.object, body.hold);
+        // Too late, or expunged meanwhile, or the body came before its stub: the caller's reference is given
+        // back.
+        if (!old || old->state == BodyState::gone ||
+            (body.state == BodyState::stub && old->state != BodyState::missing)) {
+            TRY(journal_release(*db_, body.object, body.hold));
+            return false;
+        }
         if (old->hold != body.hold) TRY(journal_release(*db_, old->object, old->hold));
-        return db_->run(
+        TRY(db_->run(
             "UPDATE pending SET state=?,object=?,hold=?,size=?,envelope=?,body=?,bodystructure=?,parts=? "
             "WHERE mailbox=? AND uid=?",
             body.state, body.object, body.hold, body.size, body.texts.envelope, body.texts.body,
-            body.texts.bodystructure, Blob{body.texts.parts}, row.row, uid);
+            body.texts.bodystructure, Blob{body.texts.parts}, row.row, uid));
+        return true;
     });
 }
 
@@ -149,6 +168,10 @@ Result<void> AccountStore::set_pending_gone(MailboxId mailbox, const UidSet& uid
         std::uint64_t count = 0;
         for (const auto& i : uids.list()) {
             if (i.last <= row.mailbox.visible.value) continue;
+            if (i.first == 1) {  // all up to there: one row says so, since nothing comes before it
+                TRY(all_gone_up_to(*db_, row.row, Uid{static_cast<std::uint32_t>(i.last)}, now));
+                continue;
+            }
             std::uint64_t first = std::max(i.first, row.mailbox.visible.value + 1);
             count += i.last - first + 1;
             if (count > most)
@@ -176,11 +199,15 @@ Result<std::vector<Uid>> AccountStore::advance_visible(MailboxId mailbox, UnixMi
         Uid watermark = row.mailbox.visible;
         std::vector<Uid> shown;
         for (;;) {
+            // The next one is the one that names a shown UID, or one below, before it: all between are gone.
+            // What is gone and has no such word of its own (withheld, or behind the horizon) is passed over
+            // by it.
             auto p = TRY(one_pending(
                 TRY(db_->query("SELECT " PENDING_COLUMNS
                                ",p.envelope,p.body,p.bodystructure,p.parts FROM pending p JOIN mailboxes b "
-                               "ON b.id=p.mailbox WHERE p.mailbox=? ORDER BY p.uid LIMIT 1",
-                               row.row))));
+                               "ON b.id=p.mailbox WHERE p.mailbox=?1 AND (p.uid<=?2 OR p.prev_uid<=?2) "
+                               "ORDER BY p.uid LIMIT 1",
+                               row.row, watermark))));
             if (!p) break;
             Uid uid = p->uid;
             if (uid <= watermark) {
@@ -189,7 +216,7 @@ Result<std::vector<Uid>> AccountStore::advance_visible(MailboxId mailbox, UnixMi
                 TRY(delete_row(*db_, row.row, uid));
                 continue;
             }
-            if (p->state == BodyState::missing || !p->prev_uid || *p->prev_uid > watermark) break;
+            if (p->state == BodyState::missing) break;
             if (p->state != BodyState::gone) {
                 Seal seal{{}, p->size, p->sha256, SealState::sealed, {}};
                 if (p->state == BodyState::stub) seal = {};

@@ -137,7 +137,7 @@ class AccountStore {
                                                      std::size_t limit);  // by arrival, no texts
     Result<void> set_pending_flags(MailboxId mailbox, Uid uid, const FlagSet& flags);
     // The body has come (or the stub stands for it); its reference was taken in system.db before.
-    Result<void> set_pending_body(MailboxId mailbox, Uid uid, const PendingBody& body);
+    Result<bool> set_pending_body(MailboxId mailbox, Uid uid, const PendingBody& body);
     // Expunged before it was shown. UIDs that are not pending yet, and above the watermark, are remembered.
     Result<void> set_pending_gone(MailboxId mailbox, const UidSet& uids, UnixMillis now);
     // Shows pending messages by UID as long as each one's predecessor is shown or gone and its own body is

@@ -27,14 +27,12 @@ QueueItem read_item(const Query& q) {
     return item;
 }
 
-Result<void> load_recipients(Database& db, QueueItem& item, bool pending_only) {
+Result<void> load_recipients(Database& db, QueueItem& item) {
     auto q = TRY(
         db.query("SELECT address,state,attempts,reply FROM queue_recipients WHERE queue=? ORDER BY position",
                  item.id));
-    while (TRY(q.next())) {
-        QueueRecipient r{q.text(0), q.enumerator<RecipientState>(1), q.natural32(2), q.text(3)};
-        if (!pending_only || r.state == RecipientState::pending) item.recipients.push_back(std::move(r));
-    }
+    while (TRY(q.next()))
+        item.recipients.push_back({q.text(0), q.enumerator<RecipientState>(1), q.natural32(2), q.text(3)});
     return {};
 }
 
@@ -75,7 +73,7 @@ Result<std::vector<QueueItem>> SystemStore::due(UnixMillis now, UnixMillis lease
             now, limit))));
         for (auto& item : items) {
             TRY(db_->run("UPDATE queue SET lease_until=? WHERE id=?", lease_until, item.id));
-            TRY(load_recipients(*db_, item, true));
+            TRY(load_recipients(*db_, item));
         }
         return items;
     });
@@ -122,7 +120,7 @@ Result<std::optional<QueueItem>> SystemStore::find_queue_item(QueueId id) {
         "FROM queue q LEFT JOIN objects o ON o.object=q.object WHERE q.id=?",
         id))));
     if (items.empty()) return std::nullopt;
-    TRY(load_recipients(*db_, items[0], false));
+    TRY(load_recipients(*db_, items[0]));
     return std::move(items[0]);
 }
 
@@ -132,7 +130,7 @@ Result<std::vector<QueueItem>> SystemStore::load_queue(std::size_t limit) {
         "q.id,q.object,q.sender,q.created,q.expires,q.kind,q.link,q.priority,q.next_attempt,q.held,o.size "
         "FROM queue q LEFT JOIN objects o ON o.object=q.object ORDER BY q.created,q.id LIMIT ?",
         limit))));
-    for (auto& item : items) TRY(load_recipients(*db_, item, false));
+    for (auto& item : items) TRY(load_recipients(*db_, item));
     return items;
 }
 

@@ -184,7 +184,39 @@ TEST_CASE("what is expunged before it was shown is passed over and its body let 
     CHECK(advance(a) == uid_list({4}));
     must(a.store->set_pending_gone(a.inbox.id, range(1, 4), t0));  // below the watermark: nothing to remember
     CHECK(must(a.store->load_pending(BodyState::gone, 9)).empty());
-    CHECK(error_of(a.store->set_pending_gone(a.inbox.id, range(1, 0xffffffff), t0)) == ErrorKind::refused);
+    CHECK(error_of(a.store->set_pending_gone(a.inbox.id, range(6, 0xffffffff), t0)) == ErrorKind::refused);
+}
+
+TEST_CASE("what was never announced and is gone is passed over") {
+    Account a;
+    must(a.store->insert_pending(pending(a, 1, 0)));
+    must(a.store->set_pending_body(a.inbox.id, Uid{1}, body(1)));
+    must(a.store->set_pending_gone(a.inbox.id, range(2, 2), t0));  // withheld, then expunged
+    must(a.store->insert_pending(pending(a, 3, 1)));
+    CHECK(advance(a) == uid_list({1}));
+    must(a.store->set_pending_body(a.inbox.id, Uid{3}, body(3)));
+    CHECK(advance(a) == uid_list({3}));
+    CHECK(must(a.store->load_pending(BodyState::gone, 9)).empty());
+}
+
+TEST_CASE("a first message that is gone before it was announced does not hold up the second") {
+    Account a;
+    must(a.store->insert_pending(pending(a, 8, 7)));
+    must(a.store->set_pending_body(a.inbox.id, Uid{8}, body(8)));
+    CHECK(advance(a).empty());
+    must(a.store->set_pending_gone(a.inbox.id, range(1, 7), t0));
+    CHECK(advance(a) == uid_list({8}));
+    CHECK(a.add() == Uid{9});
+}
+
+TEST_CASE("a stub never takes the place of a body") {
+    Account a;
+    must(a.store->insert_pending(pending(a, 2, 1)));
+    CHECK(must(a.store->set_pending_body(a.inbox.id, Uid{2}, body(2))));
+    CHECK_FALSE(must(a.store->set_pending_body(a.inbox.id, Uid{2}, body(7, BodyState::stub))));
+    CHECK(must(a.store->load_pending(BodyState::ready, 9)).size() == 1);
+    CHECK(must(a.store->load_pending_releases(9)) ==
+          std::vector<Reference>{{id_of<ObjectId>(7), id_of<HoldId>(7)}});
 }
 
 TEST_CASE("an own message that takes a pending number supersedes it") {
