@@ -23,7 +23,7 @@ sync::Epoch new_epoch() {
 std::string own_next_hop(const AdminContext& context) {
     auto listen = context.config.host_ports("smtp.listen");
     if (listen.empty() || listen.front().port == 0) return {};
-    if (listen.front().host == "*" || listen.front().host == "::")
+    if (listen.front().host == "*" || listen.front().host == "::" || listen.front().host == "0.0.0.0")
         listen.front().host = context.config.text("host-name");
     return listen.front().text();
 }
@@ -92,6 +92,18 @@ Result<json::object> link_invite(AdminContext& context, const std::string& name)
     return answer_with(context, token, "");
 }
 
+// What the accounts know of a peer from an earlier link with it.
+Result<> forget_peer(AdminContext& context, NodeId peer) {
+    for (const auto& user : TRY(context.system.load_users())) {
+        auto store = TRY(store::AccountStore::open(context.data_dir(), user.id, context.clock()));
+        TRY(store->forget_peer(peer));
+        TRY(store->set_value("account-entry:" + peer.hex(), ""));
+        TRY(store->set_value("mailboxes-cursor:" + peer.hex(), "0"));
+        TRY(store->set_value("withheld-count", "0"));
+    }
+    return {};
+}
+
 Result<json::object> link_accept(AdminContext& context, const std::string& name, const LinkToken& token) {
     auto peer = TRY(crypto::parse_compact_key(token.key, token.address));
     if (TRY(context.system.find_link(name)))
@@ -99,6 +111,7 @@ Result<json::object> link_accept(AdminContext& context, const std::string& name,
     if (auto other = TRY(context.system.find_link(token.node));
         other && other->state != store::LinkState::revoked)
         return fail(ErrorKind::refused, "that node is linked already, as " + other->name);
+    TRY(forget_peer(context, token.node));
     context.links_changed = true;
     if (!token.answer) {
         auto own = TRY(own_token(context));
@@ -160,13 +173,8 @@ Result<json::object> link_remove(AdminContext& context, const std::string& name)
         }
         return fail(ErrorKind::refused, "there is no link " + name + ": fwmail link list shows them");
     }
-    for (const auto& user : TRY(context.system.load_users())) {
-        auto store = TRY(store::AccountStore::open(context.data_dir(), user.id, context.clock()));
-        TRY(store->forget_peer(link->peer));
-        TRY(store->set_value("account-entry:" + link->peer.hex(), ""));
-        TRY(store->set_value("mailboxes-cursor:" + link->peer.hex(), "0"));
-        TRY(store->set_value("withheld-count", "0"));
-    }
+    // What the accounts know of the peer stays until a link with it begins anew: were it forgotten here and
+    // the removal undone by a crash, their numbers would begin again from 1 in a link that goes on.
     TRY(context.system.remove_link(link->peer));
     context.links_changed = true;
     return json::object{};

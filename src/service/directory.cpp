@@ -6,6 +6,7 @@
 namespace fwmail::service {
 
 Result<> Directory::reload(store::SystemStore& system) {
+    std::lock_guard turn(reloading_);  // or an older snapshot might be published after a newer one
     auto fresh = std::make_shared<Tables>();
     for (auto& user : TRY(system.load_users())) {
         if (user.state != store::UserState::active) continue;

@@ -43,6 +43,7 @@ class Directory {
     };
     std::shared_ptr<const Tables> tables() const;
 
+    std::mutex reloading_;
     mutable std::mutex mutex_;
     std::shared_ptr<const Tables> tables_ = std::make_shared<Tables>();
 };

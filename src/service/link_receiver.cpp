@@ -71,6 +71,9 @@ net::Task<Result<sync::Frame>> LinkReceiver::open(LinkRecord record, std::string
 
 net::Task<Result<>> LinkReceiver::apply(LinkRecord record, sync::Frame frame) {
     for (auto& section : frame.sections) {
+        // A remote speaks of the accounts that it was given, or is out of its mind.
+        if (node_.is_core() && !CO_TRY(co_await is_known(section.account)))
+            co_return fail(ErrorKind::refused, "it speaks of an account that is not here");
         auto check = sync::check_epochs(record.own_epoch, record.peer_epoch, section);
         if (check.first) {
             auto remember = [this, record, epoch = section.epoch](store::SystemStore& system) -> Result<> {
@@ -84,6 +87,7 @@ net::Task<Result<>> LinkReceiver::apply(LinkRecord record, sync::Frame frame) {
             record.peer_epoch = section.epoch;
         }
         if (!check.reason.empty() && !check.entries) co_return fail(ErrorKind::refused, check.reason);
+        if (!check.reason.empty()) node_.log.warning("link", record.link.name + ": " + check.reason);
         if (check.acks && !section.acks.empty()) {
             auto settle = [peer = record.link.peer, acks = section.acks](store::AccountStore& account) {
                 return account.acknowledge(peer, acks);
@@ -121,6 +125,13 @@ net::Task<Result<>> LinkReceiver::apply(LinkRecord record, sync::Frame frame) {
     co_return Result<>();
 }
 
+net::Task<Result<bool>> LinkReceiver::is_known(AccountId account) {
+    auto job = [account](store::SystemStore& system) -> Result<bool> {
+        return TRY(system.find_user(account)).has_value();
+    };
+    co_return co_await node_.read(store::system_file, job);
+}
+
 // What a remote may say: that a stub stands where the body has come after all. The message gets a new number.
 net::Task<Result<>> LinkReceiver::apply_at_core(NodeId peer, sync::AccountSection section) {
     for (const auto& numbered : section.entries)
@@ -130,14 +141,17 @@ net::Task<Result<>> LinkReceiver::apply_at_core(NodeId peer, sync::AccountSectio
     AccountId id = section.account;
     auto job = [peer, section = std::move(section),
                 now = node_.clock()](store::AccountStore& account) -> Result<> {
-        sync::Incoming incoming{TRY(account.load_applied(peer))};
-        NumberSet fresh = section.voids;
+        sync::Incoming incoming{TRY(account.load_applied(peer))}, with_voids = incoming;
+        with_voids.on_voids(section.voids);
+        NumberSet fresh = sync::subtract(with_voids.applied, incoming.applied);
         for (const auto& [number, entry] : section.entries) {
             if (incoming.classify(number) != sync::Arrival::fresh) continue;
             if (const auto* stubbed = std::get_if<sync::StubbedEntry>(&entry)) {
                 UidSet uid;
                 uid.add(stubbed->uid.value);
-                TRY(account.move(stubbed->mailbox, uid, stubbed->mailbox, now));
+                auto mailbox = TRY(account.find_mailbox(stubbed->mailbox));
+                if (mailbox && !mailbox->deleted)
+                    TRY(account.move(stubbed->mailbox, uid, stubbed->mailbox, now));
             }
             fresh.add(number.value);
         }

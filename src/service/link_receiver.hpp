@@ -37,6 +37,7 @@ class LinkReceiver {
   private:
     net::Task<Result<sync::Frame>> open(LinkRecord record, std::string mail);
     net::Task<Result<>> apply(LinkRecord record, sync::Frame frame);
+    net::Task<Result<bool>> is_known(AccountId account);
     net::Task<Result<>> apply_at_core(NodeId peer, sync::AccountSection section);
     net::Task<> note_refusal(LinkRecord record, std::string reason);
 

@@ -111,40 +111,58 @@ net::Task<Result<>> LinkSender::send_entries(LinkRecord link) {
     auto& busy = busy_[link.link.peer];
     std::vector<AccountId> accounts(busy.begin(), busy.end());
     for (auto account : accounts) {
-        for (;;) {
-            if (node_.stopping) co_return Result<>();
-            bool may = CO_TRY(co_await may_send(link));
-            if (!may) {
-                backlog_ = true;
-                co_return Result<>();
-            }
-            UnixMillis now = node_.clock();
-            auto load = [peer = link.link.peer, now](store::AccountStore& store) {
-                return store.load_outbox_due(peer, now, rows_at_once);
-            };
-            auto rows = CO_TRY(co_await node_.read(account, load));
-            if (rows.empty()) break;
-            std::uint64_t octets = 0;
-            std::size_t count = 0;
-            while (count < rows.size() && (count == 0 || octets < octets_at_once))
-                octets += rows[count].kind == outbox_chunk ? rows[count].length : 200, ++count;
-            rows.resize(count);
-            auto made = CO_TRY(co_await make(account, std::move(rows)));
-            auto section = CO_TRY(co_await new_section(link, account));
-            section.voids = std::move(made.voids);
-            for (auto& [number, entry] : made.entries) section.entries.push_back({number, std::move(entry)});
-            CO_TRY(co_await send_section(link, std::move(section)));
+        auto more = co_await send_account(link, account);
+        if (!more) {  // whatever is wrong with one account must not hold up the others
+            auto user = node_.directory.find(account);
+            node_.log.error("link", "the entries of " + (user ? user->user.name : account.hex()) +
+                                        " cannot be sent: " + more.error().text);
+            continue;
         }
-        auto look = [peer = link.link.peer](store::AccountStore& store) {
-            return store.next_outbox_due(peer);
-        };
-        auto due = CO_TRY(co_await node_.read(account, look));
-        if (!due)
-            busy.erase(account);
-        else if (!next_due_ || *due < *next_due_)
-            next_due_ = *due;
+        if (*more == Sent::no_room) {
+            backlog_ = true;
+            break;
+        }
+        if (*more == Sent::all) busy.erase(account);
     }
     co_return Result<>();
+}
+
+net::Task<Result<LinkSender::Sent>> LinkSender::send_account(LinkRecord link, AccountId account) {
+    for (;;) {
+        if (node_.stopping || !CO_TRY(co_await may_send(link))) co_return Sent::no_room;
+        UnixMillis now = node_.clock();
+        auto load = [peer = link.link.peer, now](store::AccountStore& store) {
+            return store.load_outbox_due(peer, now, rows_at_once);
+        };
+        auto rows = CO_TRY(co_await node_.read(account, load));
+        if (rows.empty()) break;
+        std::uint64_t octets = 0;
+        std::size_t count = 0;
+        while (count < rows.size() && (count == 0 || octets < octets_at_once))
+            octets += rows[count].kind == outbox_chunk ? rows[count].length : 200, ++count;
+        rows.resize(count);
+        auto made = CO_TRY(co_await make(account, std::move(rows)));
+        auto section = CO_TRY(co_await new_section(link, account));
+        section.voids = std::move(made.voids);
+        for (auto& [number, entry] : made.entries) section.entries.push_back({number, std::move(entry)});
+        CO_TRY(co_await send_section(link, std::move(section)));
+    }
+    auto look = [peer = link.link.peer](store::AccountStore& store) { return store.next_outbox_due(peer); };
+    auto due = CO_TRY(co_await node_.read(account, look));
+    if (!due) co_return Sent::all;
+    if (!next_due_ || *due < *next_due_) next_due_ = *due;
+    co_return Sent::due_later;
+}
+
+// The chain of UIDs must not break when a message entry is not sent: this stands for it. A first message has
+// nothing before it to name, but everything below it is gone.
+sync::Entry stand_in(const store::OutboxRow& row) {
+    UidSet gone;
+    if (row.prev_uid.value)
+        gone.add(row.uid.value);
+    else
+        gone.add(1, row.uid.value);
+    return sync::ExpungeEntry{row.mailbox, gone, row.prev_uid};
 }
 
 // Rows become entries, from the state as it is now.
@@ -158,6 +176,7 @@ net::Task<Result<LinkSender::Made>> LinkSender::make(AccountId account, std::vec
         std::vector<store::OutboxRow> chunks;
         std::vector<store::Message> messages;  // of the chunks
         std::vector<EntryNumber> accounts;
+        std::vector<std::string> invalid;
     };
     auto job = [rows = std::move(rows)](store::AccountStore& store) -> Result<Read> {
         Read read;
@@ -203,10 +222,7 @@ net::Task<Result<LinkSender::Made>> LinkSender::make(AccountId account, std::vec
                     read.messages.push_back(std::move(found[0]));
                 }
             } else if (found.empty()) {
-                // Gone before it was sent: the chain of UIDs must not break.
-                UidSet gone;
-                gone.add(row.uid.value);
-                read.entries[row.number] = sync::ExpungeEntry{row.mailbox, gone, row.prev_uid};
+                read.entries[row.number] = stand_in(row);  // gone before it was sent
             } else {
                 const auto& m = found[0];
                 sync::MessageEntry entry{row.mailbox, row.uid,     row.prev_uid,
@@ -218,10 +234,24 @@ net::Task<Result<LinkSender::Made>> LinkSender::make(AccountId account, std::vec
                 std::copy(m.seal.sha256.begin(), m.seal.sha256.end(), entry.sealed_sha256.begin());
                 read.entries[row.number] = std::move(entry);
             }
+            auto made = read.entries.find(row.number);
+            if (made == read.entries.end()) continue;
+            // One entry that cannot be written costs that entry, not the link.
+            if (auto good = sync::validate(made->second); !good) {
+                read.invalid.push_back(good.error().text);
+                if (row.kind == outbox_message) {
+                    made->second = stand_in(row);
+                } else {
+                    read.entries.erase(made);
+                    read.voids.add(row.number.value);
+                }
+            }
         }
         return read;
     };
     auto read = CO_TRY(co_await node_.read(account, std::move(job)));
+    for (const auto& reason : read.invalid)
+        node_.log.error("link", "an entry of " + account.hex() + " is not sent: " + reason);
     made.entries = std::move(read.entries);
     made.voids = std::move(read.voids);
     for (auto number : read.accounts) {
@@ -239,6 +269,10 @@ net::Task<Result<LinkSender::Made>> LinkSender::make(AccountId account, std::vec
 net::Task<Result<>> LinkSender::make_chunks(AccountId account, std::vector<store::OutboxRow> rows,
                                             std::vector<store::Message> messages, Made& made) {
     auto user = node_.directory.find(account);
+    if (!user || !user->seal_key) {  // removed: nobody can read them any more
+        for (const auto& row : rows) made.voids.add(row.number.value);
+        co_return Result<>();
+    }
     using Cut = std::vector<std::pair<EntryNumber, sync::ChunkEntry>>;
     auto job = [this, account, user, rows = std::move(rows),
                 messages = std::move(messages)](store::SystemStore& system) -> Result<Cut> {
@@ -270,8 +304,6 @@ net::Task<Result<>> LinkSender::make_chunks(AccountId account, std::vector<store
             if (auto packed = cache_.take(account, message.email_id)) {
                 TRY(take(*packed));
             } else {
-                if (!user || !user->seal_key)
-                    return fail(ErrorKind::internal, "a sealed message's user has no key any more");
                 MessageSource source{message.size, [&](std::uint64_t offset, std::size_t length) {
                                          return system.read_object(message.object, offset, length);
                                      }};

@@ -36,7 +36,10 @@ class LinkSender {
         std::uint64_t mails = 0;
     };
 
+    enum class Sent { all, due_later, no_room };  // no_room: the queue is full, or the hour's mails are sent
+
     net::Task<Result<>> send_entries(LinkRecord link);
+    net::Task<Result<Sent>> send_account(LinkRecord link, AccountId account);
     net::Task<Result<>> send_acks(UnixMillis now);
     net::Task<Result<bool>> may_send(const LinkRecord& link);
     net::Task<Result<Made>> make(AccountId account, std::vector<store::OutboxRow> rows);

@@ -23,6 +23,7 @@ sync::Epoch epoch_from_octets(std::string_view octets) {
 }
 
 Result<> LinkTable::reload(store::SystemStore& system) {
+    std::lock_guard turn(reloading_);
     auto fresh = std::make_shared<Links>();
     for (auto& link : TRY(system.load_links())) {
         if (link.state != store::LinkState::active) continue;

@@ -35,6 +35,7 @@ class LinkTable {
     std::optional<NodeId> find_address(std::string_view address) const;
 
   private:
+    std::mutex reloading_;
     mutable std::mutex mutex_;
     std::shared_ptr<const Links> links_ = std::make_shared<Links>();
 };

@@ -77,7 +77,8 @@ Result<std::string> account_entry_octets(store::SystemStore& system, AccountId a
 struct Poller::Look {
     std::vector<store::Mailbox> mailboxes;                   // whose attributes changed
     std::map<MailboxId, std::vector<store::Message>> added;  // to plan, by UID
-    std::map<MailboxId, store::Planned> planned;             // before this round
+    std::map<MailboxId, Uid> last;                // of each of these mailboxes: looked at up to there
+    std::map<MailboxId, store::Planned> planned;  // before this round
     std::vector<store::ChangedMessage> flags, expunged;
     ModSeq cursor;      // after this round
     bool more = false;  // the cursor stays; there is more to plan
@@ -149,6 +150,7 @@ net::Task<Result<>> Poller::plan_account_entry(AccountId account, LinkRecord lin
         store::OutboxRow row;
         row.kind = outbox_account;
         row.due = now;
+        row.replaces = true;  // an earlier one that comes late must not bring revoked passwords back
         plan.rows.push_back(row);
         plan.cursor = TRY(store.cursor(peer));
         TRY(store.append_outbox(peer, plan));
@@ -184,12 +186,14 @@ net::Task<Result<Poller::Look>> Poller::look(AccountId account, LinkRecord link)
             auto messages = TRY(store.load_messages(
                 mailbox.id, fresh,
                 store::column_identity | store::column_size | store::column_date | store::column_seal, room));
+            if (messages.empty()) continue;
             look.more |= messages.size() == room;
             room -= messages.size();
+            look.last[mailbox.id] = messages.back().uid;
             // What is older than the horizon is not replicated: to the remote those UIDs are gone.
-            if (planned.last.value == 0 || cursor.value == 0)
+            if (cursor.value == 0)
                 std::erase_if(messages, [&](const auto& m) { return m.date.value < horizon; });
-            if (!messages.empty()) look.added[mailbox.id] = std::move(messages);
+            look.added[mailbox.id] = std::move(messages);
         }
         if (look.more) {
             look.cursor = cursor;
@@ -255,7 +259,7 @@ net::Task<Result<std::vector<Poller::SealedMessage>>> Poller::seal_all(AccountId
                                       if (packed.size() <= cache_object) packed += octets;
                                       return {};
                                   });
-            if (!info && info.error().kind != ErrorKind::refused) return fail(info.error());
+            if (!info && info.error().kind == ErrorKind::temporary) return fail(info.error());
             if (info) {
                 sealed.seal = {recipe, info->size, std::string(view_of(info->sha256)),
                                store::SealState::sealed, ""};
@@ -327,7 +331,7 @@ net::Task<Result<bool>> Poller::plan(AccountId account, LinkRecord link) {
         Uid prev = look.planned[mailbox].chained;
         for (std::size_t i = 0; i < messages.size(); ++i)
             add_message(plan, mailbox, std::move(sealed[next++]), prev, now);
-        plan.planned.push_back({mailbox, {messages.back().uid, prev}});
+        plan.planned.push_back({mailbox, {look.last[mailbox], prev}});
     }
     for (const auto& change : look.flags) {
         if (change.uid > look.planned[change.mailbox].last) continue;  // goes with the message itself

@@ -138,7 +138,7 @@ class QueueRunner::Connection {
     }
 
     smtp::ClientActions next_mail() {
-        while (!worker_.items.empty()) {
+        while (!worker_.items.empty() && !runner_.node_.stopping) {
             current_ = std::move(worker_.items.front());
             worker_.items.pop_front();
             smtp::OutgoingEnvelope envelope;
@@ -233,8 +233,9 @@ Result<QueueRunner::Hop> QueueRunner::hop_from_config(const std::string& section
     hop.tls = tls == "none"            ? smtp::TlsPolicy::none
               : tls == "opportunistic" ? smtp::TlsPolicy::opportunistic
                                        : smtp::TlsPolicy::required;
-    // Opportunistic TLS goes on in clear where none is offered, so a name check would protect nothing.
-    bool check = tls == "required" || tls == "implicit";
+    // Opportunistic TLS goes on in clear where none is offered, so a name check would protect nothing. But a
+    // password never goes in clear, so that with one TLS is required in effect, and the name counts.
+    bool check = tls == "required" || tls == "implicit" || !config.text(section + ".user").empty();
     hop.verify.verify = verify == "pin"            ? net::TlsVerify::pin
                         : verify == "yes" && check ? net::TlsVerify::ca
                                                    : net::TlsVerify::none;
@@ -344,7 +345,7 @@ net::Task<Result<>> QueueRunner::settle(store::QueueItem item) {
     std::string reply;
     for (auto& recipient : item.recipients) {
         failures = std::max(failures, recipient.attempts);
-        reply = recipient.last_reply;
+        if (recipient.state != store::RecipientState::delivered) reply = recipient.last_reply;
         waiting |= recipient.state == store::RecipientState::pending;
     }
     smtp::RetrySchedule schedule =

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
@@ -89,15 +90,14 @@ Result<bool> apply_entry(store::AccountStore& account, const sync::ExpungeEntry&
     if (!TRY(need_mailbox(account, entry.mailbox, now))) return true;
     TRY(account.set_pending_gone(entry.mailbox, entry.uids, now));
     TRY(account.expunge_any(entry.mailbox, entry.uids));
-    // prev_uid, where it is given, is the message's before the first of these.
-    if (entry.prev_uid.value || entry.uids.count() == 1) {
+    if (entry.prev_uid.value) {  // it stands in for the message entry of the first of these
         store::PendingMessage gone;
         gone.mailbox = entry.mailbox;
         gone.uid = Uid{entry.uids.list().front().first};
-        if (entry.prev_uid.value) gone.prev_uid = entry.prev_uid;
+        gone.prev_uid = entry.prev_uid;
         gone.arrived = now;
         gone.state = store::BodyState::gone;
-        if (gone.prev_uid) TRY(account.insert_pending(gone));
+        TRY(account.insert_pending(gone));
     }
     return true;
 }
@@ -135,6 +135,7 @@ net::Task<Result<>> Replica::apply(NodeId peer, sync::AccountSection section) {
     for (const auto& numbered : section.entries)
         if (std::holds_alternative<sync::StubbedEntry>(numbered.entry))
             co_return fail(ErrorKind::refused, "an entry that only a remote sends");
+    auto turn = co_await locks_.lock(id);
     auto load = [peer](store::AccountStore& account) { return account.load_applied(peer); };
     sync::Incoming known{CO_TRY(co_await node_.read(id, load))};
     // What was applied before, or has been overtaken by a later word, must not come back to life.
@@ -144,6 +145,10 @@ net::Task<Result<>> Replica::apply(NodeId peer, sync::AccountSection section) {
             account && known.classify(number) == sync::Arrival::fresh &&
             !section.voids.contains(number.value))
             accounts.push_back(*account);
+    // Of a user who has been removed nothing is kept: what comes late is acknowledged and forgotten.
+    if (accounts.empty() && CO_TRY(co_await is_removed(id)))
+        for (const auto& numbered : std::exchange(section.entries, {}))
+            section.voids.add(numbered.number.value);
     auto objects = CO_TRY(co_await unpack_whole_chunks(id, accounts, section));
     for (const auto& account : accounts) CO_TRY(co_await apply_account(id, account));
     CO_TRY(co_await store_objects(std::move(objects)));
@@ -151,7 +156,7 @@ net::Task<Result<>> Replica::apply(NodeId peer, sync::AccountSection section) {
     bool all = CO_TRY(co_await apply_entries(peer, std::move(section)));
     crash_point("replica.applied");
     node_.hub.outbox_changed(id);
-    CO_TRY(co_await settle(id));
+    CO_TRY(co_await settle_locked(id));
     co_await drain_releases(node_, id);
     if (!all)
         node_.log.warning("link", "entries far ahead of what was received are dropped; they will come again");
@@ -168,7 +173,9 @@ net::Task<Result<bool>> Replica::apply_entries(NodeId peer, sync::AccountSection
     auto job = [peer, section = std::move(section),
                 now = node_.clock()](store::AccountStore& account) -> Result<bool> {
         sync::Incoming incoming{TRY(account.load_applied(peer))};
-        NumberSet fresh = section.voids;
+        sync::Incoming with_voids = incoming;
+        with_voids.on_voids(section.voids);
+        NumberSet fresh = sync::subtract(with_voids.applied, incoming.applied);
         bool all = true;
         std::set<EmailId> bodies;
         for (const auto& [number, entry] : section.entries) {
@@ -187,6 +194,14 @@ net::Task<Result<bool>> Replica::apply_entries(NodeId peer, sync::AccountSection
     co_return co_await node_.write(id, std::move(job), octets);
 }
 
+net::Task<Result<bool>> Replica::is_removed(AccountId account) {
+    auto job = [account](store::SystemStore& system) -> Result<bool> {
+        auto user = TRY(system.find_user(account));
+        return user && user->state == store::UserState::removed;
+    };
+    co_return co_await node_.read(store::system_file, job);
+}
+
 net::Task<Result<>> Replica::apply_account(AccountId account, sync::AccountEntry entry) {
     auto job = [account, entry, now = node_.clock()](store::SystemStore& system) -> Result<> {
         auto user = TRY(system.find_user(account));
@@ -198,7 +213,13 @@ net::Task<Result<>> Replica::apply_account(AccountId account, sync::AccountEntry
             if (std::ranges::find(entry.addresses, address) == entry.addresses.end())
                 TRY(system.remove_address(address));
         for (const auto& address : entry.addresses)
-            if (std::ranges::find(known, address) == known.end()) TRY(system.add_address(account, address));
+            if (std::ranges::find(known, address) == known.end()) {
+                // It may be another user's still, whose own entry is on the way.
+                auto added = system.add_address(account, address);
+                if (!added && added.error().kind == ErrorKind::refused)
+                    return fail(ErrorKind::temporary, added.error().text);
+                TRY(std::move(added));
+            }
         std::set<std::string> verifiers;
         for (const auto& verifier : entry.verifiers) verifiers.insert(verifier.scram);
         for (const auto& credential : TRY(system.load_credentials(account))) {
@@ -276,6 +297,11 @@ net::Task<Result<>> Replica::store_objects(Objects objects) {
 }
 
 net::Task<Result<>> Replica::settle(AccountId account) {
+    auto turn = co_await locks_.lock(account);
+    co_return co_await settle_locked(account);
+}
+
+net::Task<Result<>> Replica::settle_locked(AccountId account) {
     for (;;) {
         constexpr std::size_t batch = 500;
         auto load = [](store::AccountStore& store) {

@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "service/account_locks.hpp"
 #include "service/node.hpp"
 #include "service/sealed_mail.hpp"
 #include "sync/frame.hpp"
@@ -37,6 +38,8 @@ class Replica {
     using Objects = std::vector<std::pair<ObjectId, std::string>>;  // as served
 
     net::Task<Result<>> apply_account(AccountId account, sync::AccountEntry entry);
+    net::Task<Result<bool>> is_removed(AccountId account);
+    net::Task<Result<>> settle_locked(AccountId account);
     net::Task<Result<bool>> apply_entries(NodeId peer, sync::AccountSection section);
     net::Task<Result<Objects>> unpack_whole_chunks(AccountId account,
                                                    std::vector<sync::AccountEntry> accounts,
@@ -49,6 +52,7 @@ class Replica {
     std::vector<crypto::KeyId> allowed_keys(AccountId account) const;
 
     Node& node_;
+    AccountLocks locks_;  // frames come in parallel; an account's are applied one after the other
 };
 
 // A sealed object's id in the body store: it is named by its content, so that it is stored once.

@@ -55,6 +55,7 @@ Result<> tell_of_late_body(store::AccountStore& account, NodeId peer, EmailId em
 }
 
 net::Task<Result<>> Replica::place_stubs(AccountId account, std::chrono::seconds after) {
+    auto turn = co_await locks_.lock(account);
     auto user = node_.directory.find(account);
     if (!user || !user->seal_key) co_return Result<>();
     std::int64_t since = node_.clock().value - std::chrono::milliseconds(after).count();
@@ -102,7 +103,7 @@ net::Task<Result<>> Replica::place_stub(AccountId account, crypto::PublicKey key
     CO_TRY(co_await node_.write(store::system_file, std::move(keep), served.size()));
     crash_point("replica.stub-stored");
     auto set = [message, body](store::AccountStore& store) -> Result<> {
-        TRY(store.set_pending_body(message.mailbox, message.uid, body));
+        if (!TRY(store.set_pending_body(message.mailbox, message.uid, body))) return {};
         std::string places = TRY(store.value(stub_value(message.email_id))).value_or("");
         places += message.mailbox.hex() + ":" + std::to_string(message.uid.value) + ";";
         TRY(store.set_value(stub_value(message.email_id), places));

@@ -229,7 +229,8 @@ Result<SealedInfo> seal_mail(const MessageSource& original, const crypto::Public
     crypto::SealOptions options;
     options.seed = crypto::hkdf_sha256({reinterpret_cast<const char*>(order.seed.data()), order.seed.size()},
                                        "openpgp", crypto::seed_size);
-    options.date = order.date;
+    // INTERNALDATE reaches further than OpenPGP's four octets of seconds; the same each time, whatever it is.
+    options.date = UnixMillis{std::clamp<std::int64_t>(order.date.value, 1000, 0xffffffffll * 1000)};
     options.plain_size = wrap->before.size() + (original.size - wrap->body_offset) + closing.size();
     auto sealer = TRY(crypto::Sealer::start({&recipient, 1}, options, hand_on));
     std::uint64_t fed = 0;

@@ -31,6 +31,37 @@ TEST_CASE("a refused section changes nothing of the account either") {
     CHECK(addresses == std::vector<std::string>{"ann@example.test"});
 }
 
+TEST_CASE("a first message that was expunged before it was sent does not hold up the second") {
+    Remote remote;
+    Letter two(2, 1);
+    must(remote.apply(numbered({account_entry(), mailbox_entry(), two.message(), two.whole()})));
+    CHECK(remote.shown().empty());
+    UidSet below;
+    below.add(1, 1);
+    must(remote.apply(9, sync::ExpungeEntry{inbox, below, Uid{}}));
+    CHECK(remote.shown() == uid_list({2}));
+}
+
+TEST_CASE("what comes late for a removed user is acknowledged and forgotten") {
+    Remote remote;
+    Letter one(1, 0);
+    must(remote.apply(numbered({account_entry(), mailbox_entry()})));
+    auto removed = std::get<sync::AccountEntry>(account_entry());
+    removed.removed = true;
+    must(remote.apply(3, removed));
+    must(remote.apply(numbered({one.message(), one.whole()}, 4)));
+    CHECK(remote.applied().contains(5));
+    CHECK(remote.shown().empty());
+}
+
+TEST_CASE("void numbers are as bounded as others") {
+    Remote remote;
+    NumberSet voids;
+    voids.add(1ull << 40);
+    must(remote.apply(numbered({account_entry()}), voids));
+    CHECK_FALSE(remote.applied().contains(1ull << 40));
+}
+
 TEST_CASE("an account entry that a later one has overtaken changes nothing") {
     Remote remote;
     must(remote.apply(numbered({account_entry(), mailbox_entry()})));

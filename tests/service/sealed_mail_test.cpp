@@ -169,6 +169,16 @@ TEST_CASE("sealing again gives the same octets; seed, date, id and key count") {
     }
 }
 
+TEST_CASE("any date of IMAP can be sealed") {
+    for (std::int64_t date :
+         {std::int64_t{-62'135'596'800'000}, std::int64_t{0}, std::int64_t{253'402'300'799'999}}) {
+        auto order = order_of('s');
+        order.date = UnixMillis{date};
+        CHECK(seal_mail(source_of(corpus().at("plain_text")), ann().public_key, order,
+                        [](std::string_view) -> Result<> { return {}; }));
+    }
+}
+
 TEST_CASE("minimal: nothing outside tells who writes to whom") {
     for (const auto& [name, message] : corpus()) {
         if (message.size() > 1'000'000) continue;

@@ -257,10 +257,10 @@ class Node:
                 messages[int(uid)] = next(row[1] for row in rows if isinstance(row, tuple))
         return messages
 
-    def append(self, user, message, mailbox="INBOX", flags=""):
+    def append(self, user, message, mailbox="INBOX", flags="", date=""):
         """Octet for octet: imaplib's own append() rewrites line endings."""
         with self.imap(user) as client:
-            client.send(f"a1 APPEND {quoted(mailbox)} ({flags}) {{{len(message)}}}\r\n".encode())
+            client.send(f"a1 APPEND {quoted(mailbox)} ({flags}) {date} {{{len(message)}}}\r\n".replace("  ", " ").encode())
             if (line := client.readline()).startswith(b"+"):
                 client.send(message + b"\r\n")
                 line = client.readline()
