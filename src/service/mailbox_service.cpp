@@ -6,6 +6,7 @@
 #include "base/hooks.hpp"
 #include "mime/serialize.hpp"
 #include "service/message_texts.hpp"
+#include "service/object_ids.hpp"
 #include "service/releases.hpp"
 #include "service/search_candidate.hpp"
 
@@ -107,6 +108,14 @@ net::Task<Result<store::Mailbox>> MailboxService::find(std::string name) {
     co_return std::move(*mailbox);
 }
 
+// The mailbox that messages are to go to: the client may make it and try again (RFC 9051 7.1).
+net::Task<Result<store::Mailbox>> MailboxService::find_target(std::string name) {
+    auto mailbox = co_await find(name);
+    if (!mailbox && mailbox.error().text.starts_with("[NONEXISTENT]"))
+        co_return fail(coded(ErrorKind::refused, "TRYCREATE", "There is no mailbox of that name"));
+    co_return mailbox;
+}
+
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Select request) {
     selected_.reset();
     fetch_.reset();
@@ -129,6 +138,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Select request) {
     answer.first_recent = first_recent;
     answer.first_unseen = snapshot.first_unseen;
     answer.keywords = std::move(snapshot.keywords);
+    answer.mailbox_id = mailbox_id_text(node_, id);
     answer.read_only = read_only;
     if (!node_.is_core() && !request.read_only)
         answer.read_only_reason =
@@ -146,19 +156,23 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Unselect) {
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Create request) {
     CO_TRY(writable());
     UnixMillis now = node_.clock();
-    auto job = [name = request.name, now](store::AccountStore& account) -> Result<> {
+    auto job = [name = request.name, use = request.special_use,
+                now](store::AccountStore& account) -> Result<MailboxId> {
+        // RFC 6154 3: one mailbox a use.
+        auto in_use = [&](const store::Mailbox& mailbox) { return mailbox.special_use == use; };
+        if (!use.empty() && std::ranges::any_of(TRY(account.load_mailboxes()), in_use))
+            return fail(coded(ErrorKind::refused, "USEATTR", "There is a mailbox for that use already"));
         // RFC 3501 6.3.3: superior levels are made as well.
         for (std::size_t at = 0; (at = name.find(store::mailbox_delimiter, at + 1)) != std::string::npos;)
             if (std::string parent = name.substr(0, at); !TRY(account.find_mailbox(parent)))
                 TRY(account.create_mailbox(parent, "", now));
         if (TRY(account.find_mailbox(name)))
             return fail(coded(ErrorKind::refused, "ALREADYEXISTS", "A mailbox of that name exists already"));
-        TRY(account.create_mailbox(name, "", now));
-        return {};
+        return TRY(account.create_mailbox(name, use, now)).id;
     };
-    CO_TRY(co_await node_.write(*account_, std::move(job)));
+    MailboxId id = CO_TRY(co_await node_.write(*account_, std::move(job)));
     node_.hub.changed(*account_);
-    co_return imap::Done{};
+    co_return imap::Created{mailbox_id_text(node_, id)};
 }
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Delete request) {
@@ -211,10 +225,17 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Status request) {
     auto mailbox = CO_TRY(co_await find(request.mailbox));
     auto job = [id = mailbox.id](store::AccountStore& account) { return account.status(id); };
     auto status = CO_TRY(co_await node_.read(*account_, job));
-    co_return imap::StatusNumbers{
-        static_cast<std::uint32_t>(status.messages), static_cast<std::uint32_t>(status.recent),
-        static_cast<std::uint32_t>(status.unseen), status.mailbox.uidnext,
-        node_.is_core() ? status.mailbox.uidvalidity : status.mailbox.sealed_uidvalidity};
+    imap::StatusNumbers numbers;
+    numbers.messages = static_cast<std::uint32_t>(status.messages);
+    numbers.recent = static_cast<std::uint32_t>(status.recent);
+    numbers.unseen = static_cast<std::uint32_t>(status.unseen);
+    numbers.uidnext = status.mailbox.uidnext;
+    numbers.uidvalidity = node_.is_core() ? status.mailbox.uidvalidity : status.mailbox.sealed_uidvalidity;
+    numbers.highest_modseq = status.mailbox.highest_modseq;
+    numbers.size = status.octets;
+    numbers.deleted = static_cast<std::uint32_t>(status.deleted);
+    numbers.mailbox_id = mailbox_id_text(node_, status.mailbox.id);
+    co_return numbers;
 }
 
 // --- APPEND
@@ -222,13 +243,8 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Status request) {
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::AppendBegin request) {
     append_.reset();
     CO_TRY(writable());
-    auto mailbox = co_await find(request.mailbox);
-    if (!mailbox) {
-        if (mailbox.error().text.starts_with("[NONEXISTENT]"))
-            co_return fail(coded(ErrorKind::refused, "TRYCREATE", "There is no mailbox of that name"));
-        co_return std::unexpected(mailbox.error());
-    }
-    append_.emplace(AppendRun{std::move(*mailbox), std::move(request.flags),
+    auto mailbox = CO_TRY(co_await find_target(request.mailbox));
+    append_.emplace(AppendRun{std::move(mailbox), std::move(request.flags),
                               request.internal_date.value_or(node_.clock()), BodyWriter(node_)});
     co_return imap::Done{};
 }
@@ -264,7 +280,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::AppendEnd) {
     auto add = [message](store::AccountStore& account) { return account.append(message); };
     Uid uid = CO_TRY(co_await node_.write(*account_, std::move(add)));
     node_.hub.changed(*account_);
-    co_return imap::Appended{run.mailbox.uidvalidity, uid};
+    co_return imap::Appended{run.mailbox.uidvalidity, {uid}};
 }
 
 // --- FETCH
@@ -272,8 +288,12 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::AppendEnd) {
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Fetch request) {
     if (!selected_) co_return fail(ErrorKind::internal, "FETCH without a mailbox");
     if (selected_->read_only) request.set_seen = false;
+    UidSet vanished;
+    if (request.changed_since) vanished = CO_TRY(co_await narrow_to_changes(request));
     fetch_.emplace(FetchRun{std::move(request), Uid{}});
-    co_return co_await next_batch();
+    auto reply = CO_TRY(co_await next_batch());
+    if (auto* batch = std::get_if<imap::FetchBatch>(&reply)) batch->vanished = std::move(vanished);
+    co_return reply;
 }
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::FetchMore) {
@@ -382,26 +402,22 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Store request) {
     static_assert(static_cast<int>(imap::Store::Mode::remove) == static_cast<int>(store::StoreMode::remove));
     auto job = [id = selected_->mailbox, request](store::AccountStore& account) {
         return account.store_flags(id, request.uids, static_cast<store::StoreMode>(request.mode),
-                                   request.flags);
+                                   request.flags, request.unchanged_since);
     };
     auto stored = CO_TRY(co_await node_.write(*account_, std::move(job)));
     imap::Stored answer;
     for (auto& row : stored.rows) {
         note_own(row.uid, row.modseq);
-        answer.rows.push_back({row.uid, std::move(row.flags)});
+        answer.rows.push_back({row.uid, std::move(row.flags), row.modseq});
     }
+    answer.modified = std::move(stored.modified);
     node_.hub.changed(*account_);
     co_return answer;
 }
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Copy request) {
     CO_TRY(writable());
-    auto target = co_await find(request.mailbox);
-    if (!target) {
-        if (target.error().text.starts_with("[NONEXISTENT]"))
-            co_return fail(coded(ErrorKind::refused, "TRYCREATE", "There is no mailbox of that name"));
-        co_return std::unexpected(target.error());
-    }
+    auto target = CO_TRY(co_await find_target(request.mailbox));
     MailboxId from = selected_->mailbox;
     auto plan = [from, uids = request.uids](store::AccountStore& account) {
         return account.plan_copy(from, uids);
@@ -414,12 +430,12 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Copy request) {
     };
     CO_TRY(co_await node_.write(store::system_file, std::move(keep)));
     crash_point("copy.between-files");
-    auto copy = [from, items, to = target->id, now = node_.clock()](store::AccountStore& account) {
+    auto copy = [from, items, to = target.id, now = node_.clock()](store::AccountStore& account) {
         return account.copy(from, items, to, now);
     };
     auto pairs = CO_TRY(co_await node_.write(*account_, std::move(copy)));
     imap::Copied answer;
-    answer.uidvalidity = target->uidvalidity;
+    answer.uidvalidity = target.uidvalidity;
     for (const auto& pair : pairs) {
         answer.source.push_back(pair.from);
         answer.destination.push_back(pair.to);
@@ -451,13 +467,15 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Search request) {
             coded(ErrorKind::refused, "CANNOT",
                   "Subjects and bodies are sealed here: search at the core server or in the client"));
     imap::Found found;
-    bool headers = needs_headers(request.key);
+    imap::prepare(request.key, node_.clock(), email_id_prefix(node_));
+    bool headers = needs_headers(request.key), email_ids = imap::asks_email_id(request.key);
     constexpr std::size_t page = 500;
     UidSet all;
     all.add(1, 0xffffffff);
     for (Uid after;;) {
         std::uint32_t columns = store::column_flags | store::column_size | store::column_date;
         if (headers) columns |= store::column_identity | store::column_parts;
+        if (email_ids) columns |= store::column_identity;
         auto load = [id = selected_->mailbox, all, columns, after](store::AccountStore& account) {
             return account.load_messages(id, all, columns, page, after);
         };
@@ -466,17 +484,20 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Search request) {
         after = messages.back().uid;
         bool last = messages.size() < page;
         auto match = [key = request.key, messages = std::move(messages)](
-                         store::SystemStore& system) -> Result<std::vector<Uid>> {
-            std::vector<Uid> uids;
+                         store::SystemStore& system) -> Result<std::vector<std::pair<Uid, ModSeq>>> {
+            std::vector<std::pair<Uid, ModSeq>> hits;
             for (const auto& message : messages) {
                 StoredCandidate candidate(message, system);
-                if (imap::matches(key, candidate)) uids.push_back(message.uid);
+                if (imap::matches(key, candidate)) hits.emplace_back(message.uid, message.modseq);
                 TRY(candidate.result());
             }
-            return uids;
+            return hits;
         };
-        auto uids = CO_TRY(co_await node_.read(store::system_file, std::move(match)));
-        found.uids.insert(found.uids.end(), uids.begin(), uids.end());
+        auto hits = CO_TRY(co_await node_.read(store::system_file, std::move(match)));
+        for (auto [uid, modseq] : hits) {
+            found.uids.push_back(uid);
+            if (request.modseqs) found.modseqs.push_back(modseq);
+        }
         if (last) break;
     }
     co_return found;
@@ -490,12 +511,13 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Poll) {
     };
     auto changes = CO_TRY(co_await node_.read(*account_, job));
     selected_->told = changes.highest;
+    answer.highest = changes.highest;
     answer.arrived = changes.added;
     for (auto& row : changes.rows) {
         if (std::ranges::binary_search(changes.added, row.uid)) continue;
         auto own = own_changes_.find(row.uid);
         if (own != own_changes_.end() && own->second == row.modseq) continue;
-        answer.flags.push_back({row.uid, std::move(row.flags)});
+        answer.flags.push_back({row.uid, std::move(row.flags), row.modseq});
     }
     own_changes_.clear();
     for (const auto& interval : changes.expunged.list())

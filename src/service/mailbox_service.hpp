@@ -42,12 +42,15 @@ class MailboxService {
     net::Task<Result<R>> on(imap::FetchMore request);
     net::Task<Result<R>> on(imap::Store request);
     net::Task<Result<R>> on(imap::Copy request);
+    net::Task<Result<R>> on(imap::Move request);
     net::Task<Result<R>> on(imap::Expunge request);
     net::Task<Result<R>> on(imap::Search request);
     net::Task<Result<R>> on(imap::Poll request);
 
     net::Task<Result<R>> next_batch();
     net::Task<Result<store::Mailbox>> find(std::string name);
+    net::Task<Result<store::Mailbox>> find_target(std::string name);
+    net::Task<Result<UidSet>> narrow_to_changes(imap::Fetch& request);
     net::Task<Result<>> mark_seen(imap::FetchBatch& batch);
     net::Task<Result<>> read_small_pieces(imap::FetchBatch& batch);
     Result<> writable() const;

@@ -85,6 +85,8 @@ class AccountStore {
     Result<Snapshot> select_snapshot(MailboxId mailbox);
     Result<MailboxStatus> status(MailboxId mailbox);
     Result<Changes> changes_since(MailboxId mailbox, ModSeq since);
+    // Changed after `since`; expunged after it, but not after `until`. Reads only what changed.
+    Result<ChangedUids> changed_uids(MailboxId mailbox, ModSeq since, ModSeq until);
     // By UID, at most `limit`, above `after`. `columns`: MessageColumns. Page on with the last UID.
     Result<std::vector<Message>> load_messages(MailboxId mailbox, const UidSet& uids, std::uint32_t columns,
                                                std::size_t limit, Uid after = Uid{});

@@ -1,5 +1,6 @@
 // APPEND (RFC 9051 6.3.12), with APPENDUID (RFC 4315 3). The message is streamed, never kept here.
 #include "imap/session_core.hpp"
+#include "imap/writer.hpp"
 
 namespace fwmail::imap {
 namespace {
@@ -44,9 +45,9 @@ class Append : public Command {
         const auto* appended = std::get_if<Appended>(&reply);
         if (!appended) return core.unexpected(reply);
         std::string code;
-        if (appended->uidvalidity.value)
+        if (appended->uidvalidity.value && !appended->uids.empty())
             code = "APPENDUID " + std::to_string(appended->uidvalidity.value) + ' ' +
-                   std::to_string(appended->uid.value);
+                   write_uid_set(appended->uids);
         core.ok("APPEND completed", News::always, code);
     }
 

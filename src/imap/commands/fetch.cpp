@@ -1,5 +1,7 @@
 // FETCH and UID FETCH (RFC 9051 6.4.5, RFC 3501 6.4.5). Rows come from the service in batches and go straight
 // out.
+#include <algorithm>
+
 #include "imap/session_core.hpp"
 #include "imap/writer.hpp"
 
@@ -19,7 +21,14 @@ struct ItemList {
     std::vector<Item> items;  // in the client's order; sections in the order of `asked.sections`
     FetchItems asked;
     bool uid = false;
+    bool modseq = false;
     bool set_seen = false;
+};
+
+// RFC 7162 3.1.4.1 and 3.2.6.
+struct Modifiers {
+    std::optional<ModSeq> changed_since;
+    bool vanished = false;
 };
 
 // A data item without arguments; false when it is none.
@@ -30,6 +39,7 @@ bool add_plain(ItemList& list, std::string_view name) {
         return true;
     };
     if (name == "UID") return list.uid = true;
+    if (name == "MODSEQ") return list.modseq = true;
     if (name == "FLAGS") return add(&FetchItems::flags, ItemKind::flags);
     if (name == "INTERNALDATE") return add(&FetchItems::internal_date, ItemKind::internal_date);
     if (name == "RFC822.SIZE") return add(&FetchItems::size, ItemKind::size);
@@ -80,21 +90,27 @@ bool parse_macro(Parser& parser, ItemList& list) {
 
 class FetchCommand : public Command {
   public:
-    FetchCommand(SequenceSet set, bool uid, ItemList list)
-        : set_(std::move(set)), by_uid_(uid), list_(std::move(list)) {
+    FetchCommand(SequenceSet set, bool uid, ItemList list, Modifiers modifiers)
+        : set_(std::move(set)), by_uid_(uid), list_(std::move(list)), modifiers_(modifiers) {
         list_.uid |= uid;
+        list_.modseq |= modifiers.changed_since.has_value();
     }
 
     void start(SessionCore& core) override {
+        if (modifiers_.vanished && (!core.enabled.qresync || !by_uid_ || !modifiers_.changed_since))
+            return core.bad("VANISHED wants QRESYNC, UID FETCH and CHANGEDSINCE");
+        core.enabled.condstore |= list_.modseq;
+        if (modifiers_.vanished) return core.ask(fetch(core, every_uid_of(core)));
         auto uids = core.selected->resolve(set_, by_uid_);
         if (!uids) return core.refuse(uids.error());
         if (uids->empty()) return core.ok("No such messages", news());
-        bool set_seen = list_.set_seen && !core.selected->read_only();
-        core.ask(Fetch{std::move(*uids), list_.asked, set_seen});
+        core.ask(fetch(core, std::move(*uids)));
     }
     void on_reply(SessionCore& core, Reply& reply) override {
         const auto* batch = std::get_if<FetchBatch>(&reply);
         if (!batch) return core.unexpected(reply);
+        if (!batch->vanished.empty())
+            core.send("* VANISHED (EARLIER) " + write_uid_set(batch->vanished) + "\r\n");
         for (const auto& row : batch->rows)
             if (auto number = core.selected->seq_of(row.uid)) write_row(core, row, *number);
         if (!batch->last) return core.ask(FetchMore{});
@@ -104,20 +120,43 @@ class FetchCommand : public Command {
   private:
     News news() const { return by_uid_ ? News::if_changed : News::never; }
 
+    Fetch fetch(const SessionCore& core, UidSet uids) const {
+        bool set_seen = list_.set_seen && !core.selected->read_only();
+        return {std::move(uids), list_.asked, set_seen, modifiers_.changed_since, modifiers_.vanished};
+    }
+    // Numbers of messages that are gone count too: which of them have vanished is the question.
+    UidSet every_uid_of(const SessionCore& core) const {
+        if (set_.saved) return core.selected->resolve(set_, true).value_or(UidSet{});
+        auto ranges = set_.ranges;
+        for (auto& [from, to] : ranges) {
+            // `*` is the last message, and what lay behind it before.
+            if (from == 0 && to == 0) from = std::max(core.selected->last_uid().value, 1u);
+            if (from == 0) from = 0xffffffff;
+            if (to == 0) to = 0xffffffff;
+            if (from > to) std::swap(from, to);
+        }
+        std::ranges::sort(ranges);
+        UidSet uids;
+        for (auto [from, to] : ranges) uids.add(from, to);
+        return uids;
+    }
+
     void write_row(SessionCore& core, const FetchRow& row, SeqNum number) {
         if (list_.asked.flags || row.seen_now) core.announce_keywords(row.flags);
-        std::string out = "* " + std::to_string(number.value) + " FETCH (";
-        bool first = true;
+        bool uid_only = core.enabled.uid_only;
+        std::string out = core.fetch_head(row.uid, number, list_.uid);
+        bool first = uid_only || !list_.uid;
+        if (!first) out.pop_back();
         auto begin = [&](std::string_view label) {
             if (!first) out += ' ';
             first = false;
             out += label;
             out += ' ';
         };
-        std::string flags = write_flags(row.flags, core.selected->is_recent(row.uid));
-        if (list_.uid) {
-            begin("UID");
-            out += std::to_string(row.uid.value);
+        std::string flags = write_flags(row.flags, core.is_recent(row.uid));
+        if (list_.modseq || (row.seen_now && core.enabled.condstore)) {
+            begin("MODSEQ");
+            out += '(' + std::to_string(row.modseq.value) + ')';
         }
         if (row.seen_now && !list_.asked.flags) {
             begin("FLAGS");
@@ -173,7 +212,27 @@ class FetchCommand : public Command {
     SequenceSet set_;
     bool by_uid_;
     ItemList list_;
+    Modifiers modifiers_;
 };
+
+// "(" modifier *(SP modifier) ")"
+Result<Modifiers> parse_modifiers(Parser& parser) {
+    Modifiers modifiers;
+    TRY(parser.expect('('));
+    do {
+        std::string name = TRY(parser.word());
+        if (name == "CHANGEDSINCE") {
+            TRY(parser.space());
+            modifiers.changed_since = TRY(parser.modseq());
+        } else if (name == "VANISHED") {
+            modifiers.vanished = true;
+        } else {
+            return fail(ErrorKind::protocol, "unknown modifier");
+        }
+    } while (parser.accept(' '));
+    TRY(parser.expect(')'));
+    return modifiers;
+}
 
 }  // namespace
 
@@ -191,8 +250,10 @@ CommandResult parse_fetch(CommandInput& input) {
     } else if (!parse_macro(parser, list)) {
         TRY(parse_item(parser, list));
     }
+    Modifiers modifiers;
+    if (parser.accept(' ')) modifiers = TRY(parse_modifiers(parser));
     TRY(parser.end());
-    return std::make_unique<FetchCommand>(std::move(set), input.uid, std::move(list));
+    return std::make_unique<FetchCommand>(std::move(set), input.uid, std::move(list), modifiers);
 }
 
 }  // namespace fwmail::imap

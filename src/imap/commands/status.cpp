@@ -9,12 +9,15 @@ class StatusCommand : public Command {
   public:
     explicit StatusCommand(Status request) : request_(std::move(request)) {}
 
-    void start(SessionCore& core) override { core.ask(request_); }
+    void start(SessionCore& core) override {
+        core.enabled.condstore |= request_.highest_modseq;
+        core.ask(request_);
+    }
     void on_reply(SessionCore& core, Reply& reply) override {
         const auto* numbers = std::get_if<StatusNumbers>(&reply);
         if (!numbers) return core.unexpected(reply);
         std::string items;
-        auto add = [&](bool wanted, const char* name, std::uint32_t value) {
+        auto add = [&](bool wanted, const char* name, std::uint64_t value) {
             if (wanted) items += (items.empty() ? "" : " ") + std::string(name) + ' ' + std::to_string(value);
         };
         add(request_.messages, "MESSAGES", numbers->messages);
@@ -22,6 +25,7 @@ class StatusCommand : public Command {
         add(request_.uidnext, "UIDNEXT", numbers->uidnext.value);
         add(request_.uidvalidity, "UIDVALIDITY", numbers->uidvalidity.value);
         add(request_.unseen, "UNSEEN", numbers->unseen);
+        add(request_.highest_modseq, "HIGHESTMODSEQ", numbers->highest_modseq.value);
         core.send("* STATUS " + write_mailbox(request_.mailbox) + " (" + items + ")\r\n");
         core.ok("STATUS completed");
     }
@@ -41,12 +45,13 @@ CommandResult parse_status(CommandInput& input) {
     TRY(parser.expect('('));
     do {
         std::string item = TRY(parser.word());
-        bool* wanted = item == "MESSAGES"      ? &request.messages
-                       : item == "RECENT"      ? &request.recent
-                       : item == "UIDNEXT"     ? &request.uidnext
-                       : item == "UIDVALIDITY" ? &request.uidvalidity
-                       : item == "UNSEEN"      ? &request.unseen
-                                               : nullptr;
+        bool* wanted = item == "MESSAGES"        ? &request.messages
+                       : item == "RECENT"        ? &request.recent
+                       : item == "UIDNEXT"       ? &request.uidnext
+                       : item == "UIDVALIDITY"   ? &request.uidvalidity
+                       : item == "UNSEEN"        ? &request.unseen
+                       : item == "HIGHESTMODSEQ" ? &request.highest_modseq
+                                                 : nullptr;
         if (!wanted) return fail(ErrorKind::protocol, "unknown status item");
         *wanted = true;
     } while (parser.accept(' '));
