@@ -96,30 +96,28 @@ class Core(NodeTest):
                 ("SEARCH RETURN (SAVE) 2,4", "STORE $ +FLAGS.SILENT (\\Flagged)", "UID SEARCH RETURN (COUNT) FLAGGED",
                  "MOVE $ Trash", "SEARCH RETURN (ALL COUNT) UNFLAGGED")]
         answers = [client.finish(tag) for tag in tags]
-        self.assertEqual([answer.ok for answer in answers], [True, True, True, "Trash" in str(self.core_boxes()), True])
+        self.assertTrue(all(answer.ok for answer in answers), answers)
         self.assertTrue(answers[2].lines[0].endswith("UID COUNT 2"))
-
-    def core_boxes(self):
-        with self.core.imap("ann") as client:
-            return ok(client.list())
+        self.assertTrue(answers[4].lines[0].endswith("ALL 1:4 COUNT 4"))
+        self.assertEqual(len(self.core.state("ann", "Trash")), 2)
 
     def test_resync_reads_only_what_changed_and_select_stays_fast(self):
         client = self.raw("QRESYNC")
         message = letter()[1]
         one = f"{{{len(message)}+}}\r\n".encode() + message + b"\r\n"
-        for start in range(0, 2000, 500):
-            client.send(b"".join(b"m%d APPEND INBOX " % n + one for n in range(start, start + 500)))
-            for number in range(start, start + 500):
+        for start in range(0, 600, 200):
+            client.send(b"".join(b"m%d APPEND INBOX " % n + one for n in range(start, start + 200)))
+            for number in range(start, start + 200):
                 client.finish(f"m{number}")
         selected = client.must("SELECT INBOX")
         since, validity = highest(selected), selected.one(r"OK \[UIDVALIDITY (\d+)\].*")
         other = self.raw()
         other.must("SELECT INBOX")
-        other.must("UID STORE 1990 +FLAGS (\\Deleted)")
-        other.must("UID EXPUNGE 1990")
+        other.must("UID STORE 590 +FLAGS (\\Deleted)")
+        other.must("UID EXPUNGE 590")
         other.must("UID STORE 7 +FLAGS (\\Answered)")
         answer = client.must(f"SELECT INBOX (QRESYNC ({validity} {since}))")
-        self.assertEqual((vanished(answer), set(fetched(answer))), ([1990], {7}))
+        self.assertEqual((vanished(answer), set(fetched(answer))), ([590], {7}))
         self.end_in_order()
 
 
@@ -181,8 +179,7 @@ class Differential(NodeTest):
                 answer = first.must(f"SELECT INBOX (QRESYNC ({validity} {parameters}))")
                 rows = {uid: flags for uid, (flags, modseq) in fetched(answer).items()}
                 self.assertTrue(all(modseq > since for _, modseq in fetched(answer).values()))
-                seen.append((parameters.replace(str(since), "N"), vanished(answer), rows, code(answer),
-                             answer.one(r"(\d+) EXISTS")))
+                seen.append((vanished(answer), rows, code(answer), answer.one(r"(\d+) EXISTS")))
                 return answer
 
             answer = look(f"{since}")
@@ -195,7 +192,7 @@ class Differential(NodeTest):
             return seen
 
         seen = self.both(dialogue)
-        self.assertEqual(seen[0][1:3], ([2, 3, 9, 12], {5: {"\\Flagged"}, 6: {"\\Seen"}, 13: set()}))
+        self.assertEqual(seen[0][:2], ([2, 3, 9, 12], {5: {"\\Flagged"}, 6: {"\\Seen"}, 13: set()}))
 
     def test_changes_while_selected(self):
         def dialogue(connect):
@@ -251,7 +248,7 @@ class Differential(NodeTest):
                 answer = client.do(command)
                 out.append((command, [set(re.sub(r'\(TAG "[^"]*"\) ?', "", line).replace("ALL ", "ALL=").
                                           replace("MIN ", "MIN=").replace("MAX ", "MAX=").replace("COUNT ", "COUNT=").
-                                          split()) for line in answer.lines], answer.ok))
+                                          split()) for line in answer.lines if "SEARCH" in line or "FETCH" in line], answer.ok))
             return out
 
         self.both(dialogue)
