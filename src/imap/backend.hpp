@@ -16,6 +16,7 @@
 #include "base/secret.hpp"
 #include "imap/search.hpp"
 #include "imap/section.hpp"
+#include "mime/transfer.hpp"
 
 namespace fwmail::imap {
 
@@ -83,6 +84,12 @@ struct ObjectRange {
     ObjectId object;
     std::uint64_t offset = 0;
     std::uint64_t length = 0;
+    // Unless identity: what is sent is `octets()` of the decoded octets, behind the first `skip` of them.
+    mime::TransferEncoding encoding = mime::TransferEncoding::identity;
+    std::uint64_t skip = 0;
+    std::uint64_t decoded = 0;
+    bool nul = false;  // a NUL is among them; told for BINARY only
+    std::uint64_t octets() const { return encoding == mime::TransferEncoding::identity ? length : decoded; }
     auto operator<=>(const ObjectRange&) const = default;
 };
 using Piece = std::variant<std::string, ObjectRange>;
@@ -182,10 +189,6 @@ struct Status {
     bool messages = false, recent = false, uidnext = false, uidvalidity = false, unseen = false;
     bool highest_modseq = false, size = false, deleted = false, mailbox_id = false;
     bool append_limit = false;  // answered by the session itself
-    bool any() const {
-        return messages || recent || uidnext || uidvalidity || unseen || highest_modseq || size || deleted ||
-               mailbox_id || append_limit;
-    }
 };
 // -> Done: the message may come. Then the actions AppendData, and at the end AppendEnd or AppendAbort. With
 // `more` it is a further message for the same mailbox (RFC 3502): AppendEnd keeps all or none.

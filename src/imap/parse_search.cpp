@@ -131,6 +131,8 @@ Result<std::string> Parser::search_text() {
 
 Result<SearchKey> Parser::search_keys() {
     if (accept_word("CHARSET")) {
+        // RFC 9755 3: it is UTF-8 now.
+        if (utf8_only_) return bad("no CHARSET after ENABLE UTF8=ACCEPT");
         TRY(space());
         std::string charset = TRY(astring());
         if (equal_ignoring_case(charset, "US-ASCII"))

@@ -48,7 +48,8 @@ class Parser {
     Result<SequenceSet> sequence_set();  // or `$`; at most 32 Ki elements come in by the framer's limits
     Result<Window> window();             // partial-range of RFC 9394
     Result<FlagSet> flags(bool in_parentheses_only = false);
-    Result<Section> section();        // after "BODY" or "BODY.PEEK": `[...]<...>`
+    Result<Section> section();  // after "BODY" or "BODY.PEEK": `[...]<...>`
+    void forbid_charset() { utf8_only_ = true; }
     Result<SearchKey> search_keys();  // to the end of the command
     Result<Day> date();               // RFC 3501 `date`
     Result<UnixMillis> date_time();   // RFC 3501 `date-time`, quoted
@@ -66,6 +67,7 @@ class Parser {
     std::string_view text_;
     std::size_t at_ = 0;
     bool utf8_;
+    bool utf8_only_ = false;
     bool ascii_only_ = false;      // CHARSET US-ASCII
     std::string search_charset_;   // any other but UTF-8
     std::size_t search_keys_ = 0;  // seen so far

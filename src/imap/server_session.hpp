@@ -32,7 +32,7 @@ struct Send {
     std::string octets;
 };
 struct SendObject {
-    ObjectRange range;  // exactly `length` octets must go out, or the connection must be cut
+    ObjectRange range;  // exactly `octets()` octets must go out, or the connection must be cut
 };
 struct Ask {
     Request request;

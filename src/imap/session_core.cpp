@@ -43,7 +43,7 @@ void SessionCore::send(std::string_view text) {
 void SessionCore::send_piece(const Piece& piece) {
     if (const auto* text = std::get_if<std::string>(&piece)) return send(*text);
     const auto& range = std::get<ObjectRange>(piece);
-    if (range.length) actions.push_back(SendObject{range});
+    if (range.octets()) actions.push_back(SendObject{range});
 }
 
 void SessionCore::ask(Request request) {
@@ -227,7 +227,7 @@ void SessionCore::on_event(FrameEvent event) {
     } else if (auto* data = std::get_if<MessageData>(&event)) {
         actions.push_back(AppendData{std::move(data->octets)});
     } else if (auto* message_end = std::get_if<MessageEnd>(&event)) {
-        if (command_) command_->on_message_end(*this, message_end->clean);
+        if (command_) command_->on_message_end(*this, *message_end);
     } else if (auto* too_large = std::get_if<TooLarge>(&event)) {
         tag_ = too_large->tag;
         bad(too_large->why);
@@ -243,6 +243,7 @@ void SessionCore::dispatch(FramedCommand& framed) {
 
 void SessionCore::on_command(const FramedCommand& framed) {
     Parser parser(framed.text, utf8_names());
+    if (enabled.utf8 && !enabled.rev2) parser.forbid_charset();
     auto refused = [&](const Error& error) {
         if (framed.message) refuse_message(*framed.message);
         refuse(error);

@@ -60,7 +60,7 @@ std::string write_utf8_mailbox(std::string_view utf8_name) {
 }
 
 std::string write_section(const Section& section) {
-    std::string out = "BODY[";
+    std::string out = section.binary ? "BINARY[" : "BODY[";
     for (std::uint32_t number : section.part) out += (out.ends_with('[') ? "" : ".") + std::to_string(number);
     auto add = [&](std::string_view word) { out += (out.ends_with('[') ? "" : ".") + std::string(word); };
     switch (section.what) {

@@ -4,8 +4,7 @@
 
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
-#include "mime/serialize.hpp"
-#include "service/message_texts.hpp"
+#include "service/imap_refusal.hpp"
 #include "service/object_ids.hpp"
 #include "service/releases.hpp"
 #include "service/search_candidate.hpp"
@@ -13,42 +12,8 @@
 namespace fwmail::service {
 namespace {
 
-constexpr std::size_t rows_plain = 1000;   // of a batch without bodies
-constexpr std::size_t rows_sections = 64;  // of one with
-constexpr std::uint64_t piece_inline = 64 * 1024;
-
-Error coded(ErrorKind kind, std::string_view code, std::string_view text) {
-    return {kind, "[" + std::string(code) + "] " + std::string(text)};
-}
-
 // Deeper parts of a name follow a '/'.
 bool is_inbox(std::string_view name) { return equal_ignoring_case(name, "INBOX"); }
-
-std::uint32_t columns_for(const imap::FetchItems& items) {
-    std::uint32_t columns = store::column_flags;
-    if (items.internal_date) columns |= store::column_date;
-    if (items.size || !items.sections.empty()) columns |= store::column_size;
-    if (items.envelope) columns |= store::column_envelope;
-    if (items.body) columns |= store::column_body;
-    if (items.bodystructure) columns |= store::column_bodystructure;
-    if (!items.sections.empty()) columns |= store::column_identity;
-    for (const auto& section : items.sections)
-        if (!section.part.empty() || section.what != imap::Section::What::all) columns |= store::column_parts;
-    return columns;
-}
-
-// What remains to be read of a filtered section: the header lies in the body store.
-imap::SectionData section_data(const store::Message& message, const mime::Part* root,
-                               const imap::Section& section) {
-    mime::Part whole;
-    if (!root) whole.body = {0, message.size};
-    auto plan = imap::locate(root ? *root : whole, section, message.size);
-    if (!plan) return std::nullopt;
-    std::vector<imap::Piece> pieces;
-    if (plan->range.length || plan->filtered)
-        pieces.emplace_back(imap::ObjectRange{message.object, plan->range.offset, plan->range.length});
-    return pieces;
-}
 
 }  // namespace
 
@@ -236,163 +201,6 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Status request) {
     numbers.deleted = static_cast<std::uint32_t>(status.deleted);
     numbers.mailbox_id = mailbox_id_text(node_, status.mailbox.id);
     co_return numbers;
-}
-
-// --- APPEND
-
-net::Task<Result<MailboxService::R>> MailboxService::on(imap::AppendBegin request) {
-    append_.reset();
-    CO_TRY(writable());
-    auto mailbox = CO_TRY(co_await find_target(request.mailbox));
-    append_.emplace(AppendRun{std::move(mailbox), std::move(request.flags),
-                              request.internal_date.value_or(node_.clock()), BodyWriter(node_)});
-    co_return imap::Done{};
-}
-
-net::Task<> MailboxService::append_data(std::string octets) {
-    if (append_) (void)co_await append_->writer.feed(std::move(octets));  // an error stays for AppendEnd
-}
-
-net::Task<Result<MailboxService::R>> MailboxService::on(imap::AppendEnd) {
-    if (!append_) co_return fail(ErrorKind::internal, "APPEND ends that did not begin");
-    AppendRun run = std::move(*append_);
-    append_.reset();
-    auto written = CO_TRY(co_await run.writer.finish());
-    UnixMillis now = node_.clock();
-    store::NewMessage message;
-    message.mailbox = run.mailbox.id;
-    message.hold = make_id<store::HoldIdTag>(now);
-    message.email_id = make_email_id(now);
-    message.object = written.object;
-    message.size = written.size;
-    message.date = run.date;
-    message.flags = run.flags;
-    message.texts = message_texts(written.root);
-    message.saved_at = now;
-    std::size_t size = written.content ? written.content->size() : 0;
-    auto keep = [account = *account_, message, now,
-                 content = std::move(written.content)](store::SystemStore& system) -> Result<> {
-        if (content) TRY(system.put_object(message.object, *content, now));
-        return system.add_reference(message.object, {account, message.hold});
-    };
-    CO_TRY(co_await node_.write(store::system_file, std::move(keep), size));
-    crash_point("append.between-files");
-    auto add = [message](store::AccountStore& account) { return account.append(message); };
-    Uid uid = CO_TRY(co_await node_.write(*account_, std::move(add)));
-    node_.hub.changed(*account_);
-    co_return imap::Appended{run.mailbox.uidvalidity, {uid}};
-}
-
-// --- FETCH
-
-net::Task<Result<MailboxService::R>> MailboxService::on(imap::Fetch request) {
-    if (!selected_) co_return fail(ErrorKind::internal, "FETCH without a mailbox");
-    if (selected_->read_only) request.set_seen = false;
-    UidSet vanished;
-    if (request.changed_since) vanished = CO_TRY(co_await narrow_to_changes(request));
-    fetch_.emplace(FetchRun{std::move(request), Uid{}});
-    auto reply = CO_TRY(co_await next_batch());
-    if (auto* batch = std::get_if<imap::FetchBatch>(&reply)) batch->vanished = std::move(vanished);
-    co_return reply;
-}
-
-net::Task<Result<MailboxService::R>> MailboxService::on(imap::FetchMore) {
-    if (!fetch_ || !selected_) co_return fail(ErrorKind::internal, "no FETCH is under way");
-    co_return co_await next_batch();
-}
-
-net::Task<Result<MailboxService::R>> MailboxService::next_batch() {
-    const imap::Fetch& request = fetch_->request;
-    std::size_t limit = request.items.sections.empty() ? rows_plain : rows_sections;
-    auto load = [id = selected_->mailbox, uids = request.uids, columns = columns_for(request.items), limit,
-                 after = fetch_->after](store::AccountStore& account) {
-        return account.load_messages(id, uids, columns, limit, after);
-    };
-    auto messages = CO_TRY(co_await node_.read(*account_, std::move(load)));
-    imap::FetchBatch batch;
-    batch.last = messages.size() < limit;
-    if (!messages.empty()) fetch_->after = messages.back().uid;
-    for (auto& message : messages) {
-        imap::FetchRow row;
-        row.uid = message.uid;
-        row.flags = std::move(message.flags);
-        row.modseq = message.modseq;
-        row.internal_date = message.date;
-        row.size = message.size;
-        std::optional<mime::Part> root;
-        if (!message.texts.parts.empty()) root = CO_TRY(mime::parse_part(message.texts.parts));
-        for (const auto& section : request.items.sections)
-            row.sections.push_back(section_data(message, root ? &*root : nullptr, section));
-        row.envelope = std::move(message.texts.envelope);
-        row.body = std::move(message.texts.body);
-        row.bodystructure = std::move(message.texts.bodystructure);
-        batch.rows.push_back(std::move(row));
-    }
-    if (request.set_seen) CO_TRY(co_await mark_seen(batch));
-    if (!request.items.sections.empty()) CO_TRY(co_await read_small_pieces(batch));
-    if (batch.last) fetch_.reset();
-    co_return batch;
-}
-
-net::Task<Result<>> MailboxService::mark_seen(imap::FetchBatch& batch) {
-    UidSet unseen;
-    for (const auto& row : batch.rows)
-        if (!row.flags.has(FlagSet::seen)) unseen.add(row.uid.value);
-    if (unseen.empty()) co_return Result<>();
-    FlagSet seen;
-    seen.system = FlagSet::seen;
-    auto job = [id = selected_->mailbox, unseen, seen](store::AccountStore& account) {
-        return account.store_flags(id, unseen, store::StoreMode::add, seen);
-    };
-    auto stored = CO_TRY(co_await node_.write(*account_, std::move(job)));
-    for (auto& changed : stored.rows) {
-        auto row = std::ranges::lower_bound(batch.rows, changed.uid, {}, &imap::FetchRow::uid);
-        if (row == batch.rows.end() || row->uid != changed.uid) continue;
-        row->flags = changed.flags;
-        row->modseq = changed.modseq;
-        row->seen_now = changed.changed;
-        note_own(changed.uid, changed.modseq);
-    }
-    node_.hub.changed(*account_);
-    co_return Result<>();
-}
-
-// One read for all small pieces of a batch; large ones are streamed by the driver. Filtered headers are
-// always read here.
-net::Task<Result<>> MailboxService::read_small_pieces(imap::FetchBatch& batch) {
-    struct Wanted {
-        std::size_t row, section;
-        imap::ObjectRange range;
-        bool filtered;
-    };
-    std::vector<Wanted> wanted;
-    const auto& sections = fetch_->request.items.sections;
-    for (std::size_t r = 0; r < batch.rows.size(); ++r)
-        for (std::size_t s = 0; s < sections.size(); ++s) {
-            auto& data = batch.rows[r].sections[s];
-            if (!data || data->empty()) continue;
-            auto range = std::get<imap::ObjectRange>(data->front());
-            bool filtered = sections[s].what == imap::Section::What::header_fields ||
-                            sections[s].what == imap::Section::What::header_fields_not;
-            if (filtered || range.length <= piece_inline) wanted.push_back({r, s, range, filtered});
-        }
-    if (wanted.empty()) co_return Result<>();
-    auto job = [wanted, sections](store::SystemStore& system) -> Result<std::vector<std::string>> {
-        std::vector<std::string> texts;
-        for (const auto& w : wanted) {
-            std::uint64_t length =
-                w.filtered ? std::min<std::uint64_t>(w.range.length, 4u << 20) : w.range.length;
-            auto octets =
-                length ? TRY(system.read_object(w.range.object, w.range.offset, length)) : std::string();
-            texts.push_back(w.filtered ? imap::section_of_header(octets, sections[w.section])
-                                       : std::move(octets));
-        }
-        return texts;
-    };
-    auto texts = CO_TRY(co_await node_.read(store::system_file, std::move(job)));
-    for (std::size_t i = 0; i < wanted.size(); ++i)
-        batch.rows[wanted[i].row].sections[wanted[i].section]->front() = std::move(texts[i]);
-    co_return Result<>();
 }
 
 // --- STORE, COPY, EXPUNGE

@@ -175,6 +175,20 @@ Result<Uid> AccountStore::append(const NewMessage& message) {
     });
 }
 
+Result<std::vector<Uid>> AccountStore::append(const std::vector<NewMessage>& messages) {
+    return atomically(*db_, [&]() -> Result<std::vector<Uid>> {
+        Targets targets(*db_);
+        auto change = TRY(AccountChange::begin(*db_));
+        std::vector<Uid> uids;
+        for (const auto& m : messages) {
+            auto* target = TRY(targets.get(m.mailbox));
+            uids.push_back(TRY(insert_new(*db_, change, *target, m)));
+        }
+        TRY(change.save());
+        return uids;
+    });
+}
+
 Result<std::vector<CopyItem>> AccountStore::plan_copy(MailboxId from, const UidSet& uids) {
     auto mailbox = TRY(get_mailbox_row(*db_, from));
     std::vector<CopyItem> items;

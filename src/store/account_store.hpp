@@ -67,6 +67,7 @@ class AccountStore {
     // Once their spool rows are gone.
     Result<void> forget_deliveries(const std::vector<DeliveryId>& ids);
     Result<Uid> append(const NewMessage& message);
+    Result<std::vector<Uid>> append(const std::vector<NewMessage>& messages);  // all or none
     // Copying: plan_copy (reads, gives each copy a hold), SystemStore::add_references, copy. What is gone by
     // then is left out and its hold released.
     Result<std::vector<CopyItem>> plan_copy(MailboxId from, const UidSet& uids);

@@ -20,7 +20,7 @@ std::string drain(Framer& framer) {
         else if (auto* data = std::get_if<MessageData>(&*event))
             out += "data(" + data->octets + ")";
         else if (auto* end = std::get_if<MessageEnd>(&*event))
-            out += end->clean ? "end" : "unclean";
+            out += end->too_long ? "too long" : "end(" + end->rest + (end->next ? ") next" : ")");
         else if (auto* large = std::get_if<TooLarge>(&*event))
             out += "large(" + large->tag + ")";
         else

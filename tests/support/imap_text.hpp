@@ -271,7 +271,8 @@ inline std::uint32_t number(Fields& fields, const char* name) {
     return fields.contains(name) ? static_cast<std::uint32_t>(std::stoul(fields[name])) : 0;
 }
 
-// One section: NIL, or pieces joined by `~`, each escaped text or @offset+length of an object.
+// One section: NIL, or pieces joined by `~`, each escaped text or @offset+length of an object, with
+// ! behind it where a NUL is among the octets.
 inline SectionData read_section(const std::string& text) {
     if (text == "NIL") return std::nullopt;
     std::vector<Piece> pieces;
@@ -281,8 +282,9 @@ inline SectionData read_section(const std::string& text) {
             continue;
         }
         std::size_t plus = piece.find('+');
-        pieces.emplace_back(
-            ObjectRange{{}, std::stoull(piece.substr(1)), std::stoull(piece.substr(plus + 1))});
+        ObjectRange range{{}, std::stoull(piece.substr(1)), std::stoull(piece.substr(plus + 1))};
+        range.nul = piece.ends_with('!');
+        pieces.emplace_back(range);
     }
     return pieces;
 }

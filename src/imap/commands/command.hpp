@@ -20,7 +20,7 @@ class Command {
     // To what start() or the last on_reply() asked. Refusals too.
     virtual void on_reply(SessionCore& core, Reply& reply);
     virtual void on_line(SessionCore& core, std::string& line);
-    virtual void on_message_end(SessionCore& core, bool clean);
+    virtual void on_message_end(SessionCore& core, const MessageEnd& end);
     virtual bool idling() const { return false; }
 };
 

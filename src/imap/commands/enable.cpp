@@ -35,6 +35,9 @@ class EnableCommand : public Command {
             enabled.condstore = true;
             return turn_on(enabled.qresync);
         }
+        if (name == "UTF8=ACCEPT") return turn_on(enabled.utf8);
+        if (name == "IMAP4rev2") return turn_on(enabled.rev2);
+        if (name == "UIDONLY") return turn_on(enabled.uid_only);
         return false;
     }
 
@@ -51,6 +54,7 @@ CommandResult parse_enable(CommandInput& input) {
         std::string name = TRY(input.parser.atom());
         std::ranges::transform(name, name.begin(),
                                [](char c) { return c >= 'a' && c <= 'z' ? char(c - 32) : c; });
+        if (name == "IMAP4REV2") name = "IMAP4rev2";
         if (names.size() >= most_names) return fail(ErrorKind::protocol, "too many capabilities");
         names.push_back(std::move(name));
     } while (!input.parser.at_end());

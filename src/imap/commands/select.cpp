@@ -89,6 +89,9 @@ class SelectCommand : public Command {
     }
 
     static void show(SessionCore& core, const Selected& facts, bool read_only) {
+        // RFC 9051 6.3.2
+        if (core.enabled.rev2)
+            core.send("* LIST () \"/\" " + core.mailbox_text(core.selected->name()) + "\r\n");
         core.send_flags_line();
         core.send(
             read_only
@@ -103,6 +106,7 @@ class SelectCommand : public Command {
         core.send("* OK [UIDNEXT " + std::to_string(facts.uidnext.value) + "] Next UID\r\n");
         if (facts.highest_modseq.value)
             core.send("* OK [HIGHESTMODSEQ " + std::to_string(facts.highest_modseq.value) + "] Highest\r\n");
+        if (!facts.mailbox_id.empty()) core.send("* OK [MAILBOXID (" + facts.mailbox_id + ")] Id\r\n");
     }
 
     std::string mailbox_;

@@ -55,6 +55,6 @@ const CommandSpec* find_command(std::string_view name) {
 
 void Command::on_reply(SessionCore& core, Reply& reply) { core.unexpected(reply); }
 void Command::on_line(SessionCore& core, std::string&) { core.bad("unexpected line"); }
-void Command::on_message_end(SessionCore& core, bool) { core.bad("unexpected message"); }
+void Command::on_message_end(SessionCore& core, const MessageEnd&) { core.bad("unexpected message"); }
 
 }  // namespace fwmail::imap
