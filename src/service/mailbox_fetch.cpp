@@ -13,10 +13,17 @@ namespace {
 
 constexpr std::size_t rows_plain = 1000;   // of a batch without bodies
 constexpr std::size_t rows_sections = 64;  // of one with
+constexpr std::size_t rows_decoded = 4;    // of one whose parts are run through first
 constexpr std::uint64_t piece_inline = 64 * 1024;
 
 bool reads_bodies(const imap::FetchItems& items) {
     return !items.sections.empty() || !items.binary_sizes.empty() || items.preview;
+}
+
+std::size_t rows_of_batch(const imap::FetchItems& items) {
+    bool decoded = !items.binary_sizes.empty() ||
+                   std::ranges::any_of(items.sections, [](const auto& section) { return section.binary; });
+    return decoded ? rows_decoded : reads_bodies(items) ? rows_sections : rows_plain;
 }
 
 std::uint32_t columns_for(const imap::FetchItems& items) {
@@ -79,7 +86,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::FetchMore) {
 
 net::Task<Result<MailboxService::R>> MailboxService::next_batch() {
     const imap::Fetch& request = fetch_->request;
-    std::size_t limit = reads_bodies(request.items) ? rows_sections : rows_plain;
+    std::size_t limit = rows_of_batch(request.items);
     auto load = [id = selected_->mailbox, uids = request.uids, columns = columns_for(request.items), limit,
                  after = fetch_->after](store::AccountStore& account) {
         return account.load_messages(id, uids, columns, limit, after);
