@@ -21,9 +21,14 @@ class FetchCommand : public Command {
         if (modifiers_.vanished && (!core.enabled.qresync || !by_uid_ || !modifiers_.changed_since))
             return core.bad("VANISHED wants QRESYNC, UID FETCH and CHANGEDSINCE");
         core.enabled.condstore |= list_.modseq;
-        if (modifiers_.window && (!by_uid_ || modifiers_.vanished))
-            return core.bad("PARTIAL wants UID FETCH without VANISHED");
-        if (modifiers_.vanished) return core.ask(fetch(core, every_uid_of(core)));
+        if (modifiers_.window && !by_uid_) return core.bad("PARTIAL wants UID FETCH");
+        if (modifiers_.window && modifiers_.vanished && list_.set_seen)
+            return core.bad("PARTIAL and VANISHED do not go with what sets \\Seen");
+        if (modifiers_.vanished) {
+            UidSet uids = every_uid_of(core);
+            if (modifiers_.window) narrow(core, only_.emplace(uids));
+            return core.ask(fetch(core, std::move(uids)));
+        }
         auto uids = core.selected->resolve(set_, by_uid_);
         if (!uids) return core.refuse(uids.error());
         if (modifiers_.window) narrow(core, *uids);
@@ -36,7 +41,8 @@ class FetchCommand : public Command {
         if (!batch->vanished.empty())
             core.send("* VANISHED (EARLIER) " + write_uid_set(batch->vanished) + "\r\n");
         for (const auto& row : batch->rows)
-            if (auto number = core.selected->seq_of(row.uid)) write_row(core, row, *number);
+            if (auto number = core.selected->seq_of(row.uid); number && wanted(row.uid))
+                write_row(core, row, *number);
         if (!batch->last) return core.ask(FetchMore{});
         core.ok("FETCH completed", news());
     }
@@ -44,7 +50,8 @@ class FetchCommand : public Command {
   private:
     News news() const { return by_uid_ ? News::if_changed : News::never; }
 
-    // RFC 9394 3.4: some of the messages meant, by their place among them.
+    bool wanted(Uid uid) const { return !only_ || only_->contains(uid.value); }
+    // RFC 9394 3.3: some of the messages meant, by their place among them.
     void narrow(const SessionCore& core, UidSet& uids) const {
         auto known = core.selected->known_in(uids);
         uids.clear();
@@ -176,6 +183,7 @@ class FetchCommand : public Command {
     bool by_uid_;
     ItemList list_;
     FetchModifiers modifiers_;
+    std::optional<UidSet> only_;  // these rows, though more UIDs were asked about
 };
 
 }  // namespace
