@@ -25,8 +25,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::AppendBegin reques
     CO_TRY(writable());
     if (!more) {
         auto mailbox = CO_TRY(co_await find_target(request.mailbox));
-        append_.emplace();
-        append_->mailbox = std::move(mailbox);
+        append_.emplace(std::move(mailbox));
     } else if (auto ended = co_await end_message(); !ended) {
         append_.reset();
         co_return std::unexpected(ended.error());

@@ -79,6 +79,7 @@ class MailboxService {
         Uid after;
     };
     struct AppendRun {
+        explicit AppendRun(store::Mailbox target) : mailbox(std::move(target)) {}
         store::Mailbox mailbox;
         FlagSet flags;  // these three: of the message under way
         UnixMillis date;
