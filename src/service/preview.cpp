@@ -14,9 +14,14 @@ constexpr std::uint64_t most_read = 16 * 1024;
 constexpr std::size_t most_characters = 200;  // RFC 8970 3.2: not more than 256
 constexpr int deepest = 100;
 
+bool readable(const mime::Part& part) {
+    return mime::transfer_encoding(part.encoding) != mime::TransferEncoding::identity ||
+           part.encoding == "7bit" || part.encoding == "8bit" || part.encoding == "binary";
+}
+
 const mime::Part* find_text(const mime::Part& part, std::string_view subtype, int depth) {
     if (part.disposition == "attachment" || depth > deepest) return nullptr;
-    if (part.type == "text" && part.subtype == subtype && part.body.length) return &part;
+    if (part.type == "text" && part.subtype == subtype && part.body.length && readable(part)) return &part;
     if (!part.is_multipart()) return nullptr;
     for (const auto& child : part.children)
         if (const auto* found = find_text(child, subtype, depth + 1)) return found;

@@ -1,10 +1,8 @@
 """IMAP's extensions, each by a foreign client or by a dialogue that Dovecot is asked too."""
 
 import base64
-import imaplib
 import os
 import re
-import subprocess
 import unittest
 
 from fwmail import DOMAIN, Node, NodeTest, Pair, letter, ok
@@ -80,7 +78,8 @@ class Core(NodeTest):
         for first, count in ((5, 11), (100000, 300000), (len(PICTURE) - 3, 50)):
             row = client.must(f"FETCH 1 BINARY.PEEK[2]<{first}.{count}>").lines[0].encode("utf-8", "surrogateescape")
             part = PICTURE[first:first + count]
-            self.assertIn(b"BINARY[2]<%d> ~{%d}\r\n" % (first, len(part)) + part + b")", row)
+            literal8 = b"~" if b"\0" in part else b""
+            self.assertIn(b"BINARY[2]<%d> %s{%d}\r\n" % (first, literal8, len(part)) + part + b")", row)
         self.assertIn("[UNKNOWN-CTE]", client.do("FETCH 1 BINARY[3]").tagged)
         self.assertIn("BINARY[7] NIL", client.must("FETCH 1 BINARY.PEEK[7]").lines[0])
         self.assertRegex(client.must("FETCH 1 PREVIEW").lines[0], r'PREVIEW \{\d+\}\r\nGrüße, Welt ?!')
@@ -134,9 +133,11 @@ class Core(NodeTest):
         self.assertIn("Grüße", rev2.must("FETCH 1 BODY.PEEK[HEADER]").lines[0])
 
     def test_imaplib_with_utf8(self):
+        self.core.append("ann", "Subject: über\r\n\r\nx\r\n".encode())
         with self.core.imap("ann") as client:
             ok(client.enable("UTF8=ACCEPT"))
-            ok(client.append('"INBOX"', "", imaplib.Time2Internaldate(0), "Subject: über\r\n\r\nx\r\n".encode()))
+            ok(client.create('"Größe"'))
+            ok(client.select('"Größe"'))
             ok(client.select('"INBOX"'))
             self.assertTrue(ok(client.uid("SEARCH", 'SUBJECT', '"über"'))[0])
 
@@ -185,7 +186,7 @@ class LikeDovecot(NodeTest):
                     for use in ("Drafts", "Sent", "Archive", "Junk", "Trash"):
                         client.do(f"CREATE {use}")
                         client.do(f"UNSUBSCRIBE {use}")
-                    for name in ("Work", "Work/2024/Q1", "Work/2025", "Old/x"):
+                    for name in ("Work", "Work/2024", "Work/2024/Q1", "Work/2025", "Old", "Old/x"):
                         client.must(f"CREATE {name}")
                     for name in ("INBOX", "Work/2024/Q1", "Old/x"):
                         client.must(f"SUBSCRIBE {name}")
@@ -198,7 +199,8 @@ class LikeDovecot(NodeTest):
 
     @staticmethod
     def plain(line):
-        """Without what either may tell or not: uses, and levels above others, which exist here once made."""
+        """Without what either may tell or not."""
+        line = line.replace('"CHILDINFO"', "CHILDINFO")  # an astring either way
         match = re.fullmatch(r"(LIST|LSUB) \(([^)]*)\) (.*)", line)
         if not match:
             return line

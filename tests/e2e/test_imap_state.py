@@ -1,6 +1,5 @@
 """What clients that keep a copy ask for: CONDSTORE, QRESYNC, MOVE, ESEARCH, against core, remote and Dovecot."""
 
-import imaplib
 import os
 import re
 import time

@@ -28,6 +28,7 @@ TEST_CASE("a preview is the text's beginning, on one line") {
     CHECK(preview("Content-Type: image/png\r\n\r\nxyz") == "");
     CHECK(preview("Content-Type: text/plain; charset=iso-8859-1\r\n\r\ngr\xfc\xdf") == "grüß");
     CHECK(preview("Content-Type: text/plain; charset=x-none\r\n\r\ngr\xff") == "grÿ");
+    CHECK(preview("Content-Transfer-Encoding: x-uue\r\n\r\nM9XYZ") == "");
     CHECK(preview("Content-Type: text/html\r\n\r\n<script>no</script><p>a&amp;b<br>c</p>") == "a&b c");
     CHECK(preview("Content-Type: text/plain\r\nContent-Transfer-Encoding: base64\r\n\r\nSGVsbG8=") ==
           "Hello");
