@@ -1,5 +1,5 @@
-// An IMAP4rev1 server session (RFC 3501), IMAP4rev2 (RFC 9051) once a client enables it, with the extensions that
-// README.md lists.
+// An IMAP4rev1 server session (RFC 3501), IMAP4rev2 (RFC 9051) once a client enables it, with the extensions
+// that README.md lists.
 //
 // Sans-IO. Octets and replies come in, actions go out, to be done in their order. Invariants: every tagged
 // command gets exactly one tagged answer unless the connection ends; one request is under way at most; memory
