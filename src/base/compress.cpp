@@ -21,9 +21,25 @@ std::string zstd_compress(std::string_view octets, int level) {
 }
 
 Result<std::string> zstd_decompress(std::string_view octets, std::size_t limit) {
-    std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(), ZSTD_freeDCtx);
+    thread_local std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context(ZSTD_createDCtx(),
+                                                                              ZSTD_freeDCtx);
     if (!context) throw std::bad_alloc();
+    ZSTD_DCtx_reset(context.get(), ZSTD_reset_session_only);
     std::string out;
+    // What we have compressed says its size, and is done at once.
+    auto size = ZSTD_getFrameContentSize(octets.data(), octets.size());
+    bool known = size != ZSTD_CONTENTSIZE_UNKNOWN && size != ZSTD_CONTENTSIZE_ERROR;
+    if (known && size <= limit &&
+        ZSTD_findFrameCompressedSize(octets.data(), octets.size()) == octets.size()) {
+        std::size_t made = 0;
+        out.resize_and_overwrite(size, [&](char* to, std::size_t) {
+            made = ZSTD_decompressDCtx(context.get(), to, size, octets.data(), octets.size());
+            return ZSTD_isError(made) ? 0 : made;
+        });
+        if (ZSTD_isError(made) || made != size)
+            return fail(ErrorKind::protocol, "compressed data is damaged");
+        return out;
+    }
     std::string block(ZSTD_DStreamOutSize(), '\0');
     ZSTD_inBuffer in{octets.data(), octets.size(), 0};
     for (;;) {

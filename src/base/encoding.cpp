@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 
 namespace fwmail {
 namespace {
@@ -16,62 +17,92 @@ constexpr std::array<std::int8_t, 256> reverse(const char* alphabet) {
     return table;
 }
 constexpr auto standard_reverse = reverse(standard_alphabet);
-constexpr auto url_reverse = reverse(url_alphabet);
 
-void encode_into(std::string& out, std::string_view in, const char* alphabet, bool pad) {
-    std::size_t i = 0;
-    auto at = [&](std::size_t k) { return static_cast<std::uint32_t>(static_cast<unsigned char>(in[k])); };
-    std::size_t before = out.size();
-    out.resize(before + in.size() / 3 * 4);
-    for (char* to = out.data() + before; i + 3 <= in.size(); i += 3, to += 4) {
-        std::uint32_t v = at(i) << 16 | at(i + 1) << 8 | at(i + 2);
-        to[0] = alphabet[v >> 18];
-        to[1] = alphabet[v >> 12 & 63];
-        to[2] = alphabet[v >> 6 & 63];
-        to[3] = alphabet[v & 63];
+// Two characters for each 12 bits, as they stand in memory.
+constexpr auto pairs = [] {
+    std::array<std::array<char, 2>, 4096> table{};
+    for (std::size_t i = 0; i < 4096; ++i) table[i] = {standard_alphabet[i >> 6], standard_alphabet[i & 63]};
+    return table;
+}();
+
+std::uint32_t octet(char c) { return static_cast<unsigned char>(c); }
+
+// Writes the whole groups of three octets; returns the end of what was written.
+char* encode_groups(char* to, std::string_view in) {
+    for (; in.size() >= 3; in.remove_prefix(3), to += 4) {
+        std::uint32_t v = octet(in[0]) << 16 | octet(in[1]) << 8 | octet(in[2]);
+        std::memcpy(to, pairs[v >> 12].data(), 2);
+        std::memcpy(to + 2, pairs[v & 4095].data(), 2);
     }
-    if (i + 1 == in.size()) {
-        std::uint32_t v = at(i) << 16;
-        out += alphabet[v >> 18];
-        out += alphabet[v >> 12 & 63];
-        if (pad) out += "==";
-    } else if (i + 2 == in.size()) {
-        std::uint32_t v = at(i) << 16 | at(i + 1) << 8;
-        out += alphabet[v >> 18];
-        out += alphabet[v >> 12 & 63];
-        out += alphabet[v >> 6 & 63];
-        if (pad) out += '=';
-    }
+    return to;
 }
 
-std::optional<std::string> decode_exact(std::string_view in, const std::array<std::int8_t, 256>& table) {
+// With its padding. `to` has room for (n + 2) / 3 * 4 characters.
+char* encode_padded(char* to, std::string_view in) {
+    to = encode_groups(to, in);
+    in.remove_prefix(in.size() / 3 * 3);
+    if (in.empty()) return to;
+    std::uint32_t v = octet(in[0]) << 16 | (in.size() == 2 ? octet(in[1]) << 8 : 0);
+    *to++ = standard_alphabet[v >> 18];
+    *to++ = standard_alphabet[v >> 12 & 63];
+    *to++ = in.size() == 2 ? standard_alphabet[v >> 6 & 63] : '=';
+    *to++ = '=';
+    return to;
+}
+
+// A string of `size` octets that `write` writes; nothing is written twice. Debian 12's resize_and_overwrite()
+// may tell its operation another size than it was asked for.
+template <class Write>
+std::string written(std::size_t size, Write write) {
+    std::string out;
+    out.resize_and_overwrite(size, [&](char* to, std::size_t) {
+        write(to);
+        return size;
+    });
+    return out;
+}
+
+// What each character is worth in each of the four places of a group; the top bit stands for "not of base64".
+using DecodeTables = std::array<std::array<std::uint32_t, 256>, 4>;
+constexpr std::uint32_t not_base64 = 1u << 31;
+constexpr DecodeTables decode_tables(const char* alphabet) {
+    DecodeTables tables{};
+    for (auto& table : tables) table.fill(not_base64);
+    for (std::uint32_t i = 0; i < 64; ++i)
+        for (std::uint32_t place = 0; place < 4; ++place)
+            tables[place][static_cast<unsigned char>(alphabet[i])] = i << (18 - 6 * place);
+    return tables;
+}
+constexpr DecodeTables standard_tables = decode_tables(standard_alphabet);
+constexpr DecodeTables url_tables = decode_tables(url_alphabet);
+
+std::optional<std::string> decode_exact(std::string_view in, const DecodeTables& tables) {
     if (in.size() % 4 == 1) return std::nullopt;
-    std::string out(in.size() / 4 * 3, '\0');
-    std::size_t whole = in.size() / 4;
-    char* to = out.data();
-    for (const char* from = in.data(); whole; --whole, from += 4, to += 3) {
-        int a = table[static_cast<unsigned char>(from[0])], b = table[static_cast<unsigned char>(from[1])];
-        int c = table[static_cast<unsigned char>(from[2])], d = table[static_cast<unsigned char>(from[3])];
-        if ((a | b | c | d) < 0) return std::nullopt;
-        std::uint32_t v = static_cast<std::uint32_t>(a) << 18 | static_cast<std::uint32_t>(b) << 12 |
-                          static_cast<std::uint32_t>(c) << 6 | static_cast<std::uint32_t>(d);
-        to[0] = static_cast<char>(v >> 16);
-        to[1] = static_cast<char>(v >> 8);
-        to[2] = static_cast<char>(v);
-    }
-    std::uint32_t bits = 0;
-    int count = 0;
+    std::uint32_t seen = 0;
+    std::string out = written(in.size() / 4 * 3, [&](char* to) {
+        for (const char *from = in.data(), *end = from + in.size() / 4 * 4; from != end; from += 4, to += 3) {
+            std::uint32_t v = tables[0][static_cast<unsigned char>(from[0])] |
+                              tables[1][static_cast<unsigned char>(from[1])] |
+                              tables[2][static_cast<unsigned char>(from[2])] |
+                              tables[3][static_cast<unsigned char>(from[3])];
+            seen |= v;
+            to[0] = static_cast<char>(v >> 16);
+            to[1] = static_cast<char>(v >> 8);
+            to[2] = static_cast<char>(v);
+        }
+    });
+    std::uint32_t bits = 0, count = 0;
     for (char c : in.substr(in.size() / 4 * 4)) {
-        int v = table[static_cast<unsigned char>(c)];
-        if (v < 0) return std::nullopt;
-        bits = bits << 6 | static_cast<std::uint32_t>(v);
+        std::uint32_t v = tables[3][static_cast<unsigned char>(c)];
+        seen |= v;
+        bits = bits << 6 | (v & 63);
         count += 6;
         if (count >= 8) {
             count -= 8;
             out += static_cast<char>(bits >> count & 255);
         }
     }
-    if (bits & ((1u << count) - 1)) return std::nullopt;
+    if (seen & not_base64 || bits & ((1u << count) - 1)) return std::nullopt;
     return out;
 }
 
@@ -101,20 +132,19 @@ std::optional<std::string> hex_decode(std::string_view text) {
 }
 
 std::string base64_encode(std::string_view octets) {
-    std::string out;
-    out.reserve((octets.size() + 2) / 3 * 4);
-    encode_into(out, octets, standard_alphabet, true);
-    return out;
+    return written((octets.size() + 2) / 3 * 4, [&](char* to) { encode_padded(to, octets); });
 }
 
 std::string base64_encode_mime(std::string_view octets) {
-    std::string out;
-    out.reserve((octets.size() + 2) / 3 * 4 + octets.size() / 57 * 2 + 4);
-    for (std::size_t i = 0; i < octets.size(); i += 57) {
-        encode_into(out, octets.substr(i, 57), standard_alphabet, true);
-        out += "\r\n";
-    }
-    return out;
+    constexpr std::size_t octets_a_line = 57;
+    std::size_t lines = (octets.size() + octets_a_line - 1) / octets_a_line;
+    return written((octets.size() + 2) / 3 * 4 + lines * 2, [&](char* to) {
+        for (std::size_t i = 0; i < octets.size(); i += octets_a_line) {
+            to = encode_padded(to, octets.substr(i, octets_a_line));
+            *to++ = '\r';
+            *to++ = '\n';
+        }
+    });
 }
 
 std::optional<std::string> base64_decode(std::string_view text) {
@@ -123,7 +153,7 @@ std::optional<std::string> base64_decode(std::string_view text) {
         text.remove_suffix(2);
     else if (text.ends_with("="))
         text.remove_suffix(1);
-    return decode_exact(text, standard_reverse);
+    return decode_exact(text, standard_tables);
 }
 
 std::string base64_decode_lenient(std::string_view text) {
@@ -146,12 +176,13 @@ std::string base64_decode_lenient(std::string_view text) {
 }
 
 std::string base64url_encode(std::string_view octets) {
-    std::string out;
-    encode_into(out, octets, url_alphabet, false);
+    std::string out = base64_encode(octets);
+    while (out.ends_with('=')) out.pop_back();
+    for (char& c : out) c = c == '+' ? '-' : c == '/' ? '_' : c;
     return out;
 }
 
-std::optional<std::string> base64url_decode(std::string_view text) { return decode_exact(text, url_reverse); }
+std::optional<std::string> base64url_decode(std::string_view text) { return decode_exact(text, url_tables); }
 
 std::string base32_readable(std::string_view octets) {
     static constexpr char alphabet[] = "abcdefghijkmnpqrstuvwxyz23456789";

@@ -1,6 +1,7 @@
 #include "crypto/armor.hpp"
 
 #include <array>
+#include <cstring>
 
 #include "base/encoding.hpp"
 
@@ -14,21 +15,35 @@ constexpr std::size_t base64_limit = 76;   // RFC 4880 6.3
 constexpr int header_line_limit = 20;
 constexpr std::uint32_t crc_start = 0xB704CE;
 
-constexpr std::array<std::uint32_t, 256> make_crc_table() {
-    std::array<std::uint32_t, 256> table{};
+// Eight octets at a time. The register stands in the upper 24 bits; table k is for an octet with k behind it.
+using CrcTables = std::array<std::array<std::uint32_t, 256>, 8>;
+constexpr CrcTables make_crc_tables() {
+    CrcTables tables{};
     for (std::uint32_t i = 0; i < 256; ++i) {
-        std::uint32_t crc = i << 16;
-        for (int bit = 0; bit < 8; ++bit) crc = crc & 0x800000 ? (crc << 1) ^ 0x1864CFB : crc << 1;
-        table[i] = crc & 0xFFFFFF;
+        std::uint32_t crc = i << 24;
+        for (int bit = 0; bit < 8; ++bit) crc = crc & 0x80000000 ? (crc << 1) ^ 0x864CFB00 : crc << 1;
+        tables[0][i] = crc;
     }
-    return table;
+    for (std::size_t k = 1; k < 8; ++k)
+        for (std::size_t i = 0; i < 256; ++i)
+            tables[k][i] = tables[k - 1][i] << 8 ^ tables[0][tables[k - 1][i] >> 24];
+    return tables;
 }
 
 // RFC 4880 6.1
 std::uint32_t crc24(std::uint32_t crc, std::string_view octets) {
-    static constexpr auto table = make_crc_table();
-    for (unsigned char c : octets) crc = (crc << 8 & 0xFFFFFF) ^ table[crc >> 16 ^ c];
-    return crc;
+    static constexpr auto t = make_crc_tables();
+    auto at = [&](std::size_t i) {
+        return static_cast<std::uint32_t>(static_cast<unsigned char>(octets[i]));
+    };
+    crc <<= 8;
+    for (; octets.size() >= 8; octets.remove_prefix(8)) {
+        crc ^= at(0) << 24 | at(1) << 16 | at(2) << 8 | at(3);
+        crc = t[7][crc >> 24] ^ t[6][crc >> 16 & 255] ^ t[5][crc >> 8 & 255] ^ t[4][crc & 255] ^ t[3][at(4)] ^
+              t[2][at(5)] ^ t[1][at(6)] ^ t[0][at(7)];
+    }
+    for (unsigned char c : octets) crc = crc << 8 ^ t[0][crc >> 24 ^ c];
+    return crc >> 8;
 }
 
 std::string crc_octets(std::uint32_t crc) {
@@ -90,8 +105,14 @@ void ArmorEncoder::feed(std::string_view octets) {
     while (octets.size() >= octets_a_line) {
         std::size_t lines = std::min(octets.size() / octets_a_line, lines_at_once);
         std::string text = base64_encode(octets.substr(0, lines * octets_a_line)), out;
-        out.reserve(lines * 66);
-        for (std::size_t at = 0; at < text.size(); at += 64) out.append(text, at, 64) += "\r\n";
+        // Debian 12's resize_and_overwrite() may hand over another size than it was asked for.
+        out.resize_and_overwrite(lines * 66, [&](char* to, std::size_t) {
+            for (std::size_t at = 0; at < text.size(); at += 64, to += 66) {
+                std::memcpy(to, text.data() + at, 64);
+                std::memcpy(to + 64, "\r\n", 2);
+            }
+            return lines * 66;
+        });
         octets.remove_prefix(lines * octets_a_line);
         sink_(out);
     }

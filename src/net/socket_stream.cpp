@@ -14,8 +14,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
+#include <memory>
 #include <optional>
-#include <vector>
 
 #include "base/secret.hpp"
 #include "net/dns.hpp"
@@ -30,7 +30,9 @@ using boost::system::error_code;
 namespace fwmail::net {
 namespace {
 
-constexpr std::size_t read_ahead_size = 2048;
+// What is read in advance: little while nothing comes, as thousands of connections are idle; more while each
+// read fills what there is.
+constexpr std::size_t least_read_ahead = 2048, most_read_ahead = 32 << 10;
 
 // Cancels one operation at its deadline, and only that one: reading and writing have an alarm each. The state
 // is shared because a timer's handler may run after its operation has ended; the generation tells that it is
@@ -78,8 +80,8 @@ struct Connection {
     std::shared_ptr<ssl::context> context;  // outlives tls
     std::optional<ssl::stream<Socket&>> tls;
 
-    std::vector<char> ahead;
-    std::size_t ahead_begin = 0, ahead_end = 0;
+    std::unique_ptr<char[]> ahead;
+    std::size_t ahead_size = least_read_ahead, ahead_begin = 0, ahead_end = 0;
     bool ahead_pending = false;
     bool ahead_ready = false;  // octets, or ahead_error, not yet given to the reader
     error_code ahead_error;
@@ -176,7 +178,7 @@ Task<Result<>> SocketStream::write_all(std::string_view octets, Deadline deadlin
 
 void SocketStream::start_ahead() {
     auto connection = connection_;
-    connection->ahead.resize(read_ahead_size);
+    connection->ahead = std::make_unique_for_overwrite<char[]>(connection->ahead_size);
     connection->ahead_pending = true;
     auto done = [connection](error_code error, std::size_t count) {
         connection->ahead_pending = false;
@@ -184,9 +186,14 @@ void SocketStream::start_ahead() {
         connection->ahead_error = error;
         connection->ahead_begin = 0;
         connection->ahead_end = count;
+        auto& size = connection->ahead_size;
+        if (count == size)
+            size = std::min(size * 4, most_read_ahead);
+        else if (count < size / 4)
+            size = least_read_ahead;
         if (connection->ahead_waiter) connection->ahead_waiter->poke();
     };
-    auto buffer = asio::buffer(connection->ahead);
+    auto buffer = asio::buffer(connection->ahead.get(), connection->ahead_size);
     if (connection->tls)
         connection->tls->async_read_some(buffer, done);
     else
@@ -196,11 +203,11 @@ void SocketStream::start_ahead() {
 Result<std::size_t> SocketStream::take_ahead(std::span<char> into) {
     Connection& c = *connection_;
     std::size_t count = std::min(into.size(), c.ahead_end - c.ahead_begin);
-    std::copy_n(c.ahead.data() + c.ahead_begin, count, into.data());
+    std::copy_n(c.ahead.get() + c.ahead_begin, count, into.data());
     c.ahead_begin += count;
     if (c.ahead_begin < c.ahead_end) return count;
     c.ahead_ready = false;
-    c.ahead = {};  // thousands of idle connections do without
+    c.ahead.reset();  // thousands of idle connections do without
     if (count > 0) return count;
     error_code error = std::exchange(c.ahead_error, {});
     if (is_end(error)) return 0;

@@ -60,7 +60,10 @@ class Server {
           replica_(node_),
           receiver_(node_, links_, replica_),
           poller_(node_, links_, cache_),
-          sender_(node_, links_, receiver_, cache_),
+          sender_(node_, links_, receiver_, cache_,
+                  [this](store::QueueItem item, std::string content) {
+                      return queue_.send_now(std::move(item), std::move(content));
+                  }),
           queue_(node_, intake_,
                  [this](NodeId link, const std::string& error) { sender_.on_mail_done(link, error); }) {}
 

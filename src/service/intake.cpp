@@ -7,6 +7,8 @@ namespace fwmail::service {
 namespace {
 
 constexpr std::size_t batch = 200;
+// While mail keeps coming it is taken up so often: two commits then serve what came meanwhile.
+constexpr auto pause = std::chrono::milliseconds(10);
 
 store::NewMessage to_message(const store::SpoolRow& row, MailboxId mailbox) {
     store::NewMessage message;
@@ -36,31 +38,49 @@ void Intake::wake(AccountId account) {
 }
 
 net::Task<> Intake::work(AccountId account) {
+    Ids taken_up;  // out of the spool, and still noted as delivered in the account
     for (;;) {
-        auto more = co_await take_up(account);
+        auto more = co_await take_up(account, taken_up);
         if (!more) {
             node_.log.error("intake", more.error().text + "; the mail stays in the spool and is tried again");
             co_await net::sleep_for(std::chrono::seconds(5));
+            if (node_.stopping) co_return;
+            continue;
         }
-        if (more && *more) continue;
+        if (*more) continue;
+        co_await net::sleep_for(pause);
+        if (is_more(account)) continue;
+        co_await forget(account, taken_up);
         std::lock_guard lock(mutex_);
-        if (more && !again_.erase(account)) {
-            working_.erase(account);
-            co_return;
-        }
-        if (node_.stopping) co_return;
+        if (again_.erase(account)) continue;
+        working_.erase(account);
+        co_return;
     }
 }
 
-// True: there may be more.
-net::Task<Result<bool>> Intake::take_up(AccountId account) {
+bool Intake::is_more(AccountId account) {
+    std::lock_guard lock(mutex_);
+    return again_.erase(account) > 0;
+}
+
+net::Task<> Intake::forget(AccountId account, Ids& taken_up) {
+    Ids ids = std::exchange(taken_up, {});
+    if (ids.empty()) co_return;
+    auto job = [ids = std::move(ids)](store::AccountStore& store) { return store.forget_deliveries(ids); };
+    auto forgotten = co_await node_.write(account, std::move(job));
+    if (!forgotten) node_.log.error("intake", forgotten.error().text);
+}
+
+// True: there may be more. What was taken up before is forgotten in the transaction that delivers.
+net::Task<Result<bool>> Intake::take_up(AccountId account, Ids& taken_up) {
     auto load = [account](store::SystemStore& system) { return system.load_spool(account, batch); };
     auto rows = CO_TRY(co_await node_.read(store::system_file, load));
     if (rows.empty()) co_return false;
     bool more = rows.size() == batch;
-    std::vector<store::DeliveryId> ids;
+    Ids ids;
     for (const auto& row : rows) ids.push_back(row.delivery);
-    auto deliver = [rows = std::move(rows)](store::AccountStore& store) -> Result<> {
+    auto deliver = [rows = std::move(rows), taken_up](store::AccountStore& store) -> Result<> {
+        TRY(store.forget_deliveries(taken_up));
         std::vector<store::NewMessage> messages;
         for (const auto& row : rows) {
             auto mailbox = TRY(store.find_mailbox(row.mailbox));
@@ -72,13 +92,13 @@ net::Task<Result<bool>> Intake::take_up(AccountId account) {
         return {};
     };
     CO_TRY(co_await node_.write(account, std::move(deliver)));
+    taken_up.clear();
     node_.hub.changed(account);
     crash_point("intake.delivered");
     auto remove = [ids](store::SystemStore& system) { return system.delete_spool(ids); };
     CO_TRY(co_await node_.write(store::system_file, std::move(remove)));
     crash_point("intake.despooled");
-    auto forget = [ids](store::AccountStore& store) { return store.forget_deliveries(ids); };
-    CO_TRY(co_await node_.write(account, std::move(forget)));
+    taken_up = std::move(ids);
     co_return more;
 }
 

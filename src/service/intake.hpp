@@ -20,7 +20,10 @@ class Intake {
 
   private:
     net::Task<> work(AccountId account);
-    net::Task<Result<bool>> take_up(AccountId account);
+    using Ids = std::vector<store::DeliveryId>;
+    net::Task<Result<bool>> take_up(AccountId account, Ids& taken_up);
+    net::Task<> forget(AccountId account, Ids& taken_up);
+    bool is_more(AccountId account);
 
     Node& node_;
     std::mutex mutex_;

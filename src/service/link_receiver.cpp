@@ -141,9 +141,8 @@ net::Task<Result<>> LinkReceiver::apply_at_core(NodeId peer, sync::AccountSectio
     AccountId id = section.account;
     auto job = [peer, section = std::move(section),
                 now = node_.clock()](store::AccountStore& account) -> Result<> {
-        sync::Incoming incoming{TRY(account.load_applied(peer))}, with_voids = incoming;
-        with_voids.on_voids(section.voids);
-        NumberSet fresh = sync::subtract(with_voids.applied, incoming.applied);
+        sync::Incoming incoming{TRY(account.load_applied(peer))};
+        NumberSet fresh = incoming.reachable(section.voids);
         for (const auto& [number, entry] : section.entries) {
             if (incoming.classify(number) != sync::Arrival::fresh) continue;
             if (const auto* stubbed = std::get_if<sync::StubbedEntry>(&entry)) {

@@ -2,9 +2,11 @@
 // What is not from the linked node, for this node, whole and unseen is refused, counted, and changes nothing.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "service/link_table.hpp"
@@ -14,6 +16,35 @@
 #include "sync/link.hpp"
 
 namespace fwmail::service {
+
+// Memory for node mail that is being received, over all connections.
+class NodeMailRoom {
+  public:
+    class Share {
+      public:
+        Share() = default;
+        Share(Share&& other) noexcept
+            : room_(std::exchange(other.room_, nullptr)), octets_(std::exchange(other.octets_, 0)) {}
+        Share& operator=(Share&&) = delete;
+        ~Share() {
+            if (room_) room_->used_ -= octets_;
+        }
+        // False: there is not so much left.
+        bool grow(NodeMailRoom& room, std::size_t octets) {
+            room_ = &room;
+            octets_ += octets;
+            return (room.used_ += octets) <= limit;
+        }
+
+      private:
+        NodeMailRoom* room_ = nullptr;
+        std::size_t octets_ = 0;
+    };
+
+  private:
+    static constexpr std::size_t limit = 192 << 20;
+    std::atomic<std::size_t> used_ = 0;
+};
 
 class LinkReceiver {
   public:
@@ -26,6 +57,8 @@ class LinkReceiver {
     // A whole mail to the link's address. Ok: applied and durable; or a notification (`from_nobody`: the null
     // reverse path), which is noted and dropped.
     net::Task<Result<>> receive(NodeId peer, bool from_nobody, std::string mail);
+
+    NodeMailRoom& room() { return room_; }
 
     struct AckDue {
         NodeId peer;
@@ -44,6 +77,7 @@ class LinkReceiver {
     Node& node_;
     LinkTable& table_;
     Replica& replica_;
+    NodeMailRoom room_;
     std::mutex mutex_;
     std::map<std::pair<NodeId, AccountId>, sync::AckTimer> acks_;
 };

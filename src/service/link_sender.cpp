@@ -14,18 +14,33 @@ namespace fwmail::service {
 namespace {
 
 constexpr std::uint64_t queued_mails = 8;  // of a link, before more are made
-constexpr std::size_t rows_at_once = 1000;
-constexpr std::uint64_t octets_at_once = 24 << 20;
+constexpr std::size_t frames_at_once = 4;  // of a link: one is made while others are on their way
+constexpr std::size_t rows_at_first = 100, rows_at_most = 6000;
+constexpr std::int64_t retry_after = 10'000;  // when a frame could not be made
 
 UnixMillis now_plus(UnixMillis now, std::int64_t ms) { return UnixMillis{now.value + ms}; }
 
-}  // namespace
+sync::DueEntry due_entry(const store::OutboxRow& row) {
+    // The entry of a voided row is a number; those of others are not made yet.
+    if (row.state == store::OutboxState::voided) return {8};
+    switch (static_cast<OutboxKind>(row.kind)) {
+        case outbox_chunk:
+            return {row.length + 100};
+        case outbox_account:
+            return {4000, sync::Order::first};
+        case outbox_flags:
+            return {100, sync::Order::behind};
+        case outbox_expunge:
+            return {row.payload.size() + 10};
+        case outbox_mailbox:
+        case outbox_message:
+        case outbox_stubbed:
+            return {200};
+    }
+    return {200};
+}
 
-// What became of outbox rows: an entry, or nothing left to say.
-struct LinkSender::Made {
-    std::map<EntryNumber, sync::Entry> entries;
-    NumberSet voids;
-};
+}  // namespace
 
 void LinkSender::on_mail_done(NodeId link, const std::string& error) {
     {
@@ -63,9 +78,28 @@ net::Task<> LinkSender::run() {
         if (!acked) node_.log.error("link", acked.error().text);
         bool woken = co_await node_.link_wake.wait(
             net::deadline_after(std::chrono::milliseconds(wait_ms(node_.clock()))));
-        if (woken && node_.is_core() && !backlog_)  // what changes together travels together
-            co_await net::sleep_for(node_.config.duration("replicate.batch-delay"));
+        if (woken && node_.is_core() && !backlog_) co_await gather();
+        auto delay = std::chrono::milliseconds(node_.config.duration("replicate.batch-delay")).count();
+        flush_ = !node_.is_core() || node_.clock().value - last_flush_.value >= delay;
     }
+}
+
+// What changes together travels together. Ends early when a whole frame waits: under load that is at once,
+// and what is left at the end need not wait the full time, as nothing but whole frames went before it.
+net::Task<> LinkSender::gather() {
+    auto delay = std::chrono::milliseconds(node_.config.duration("replicate.batch-delay")).count();
+    std::int64_t begin = node_.clock().value;
+    std::int64_t until = std::clamp(last_flush_.value + delay, begin + delay / 10, begin + delay);
+    auto deadline = net::deadline_after(std::chrono::milliseconds(until - begin));
+    std::uint64_t frame = UINT64_MAX;
+    auto links = links_.all();
+    for (const auto& link : *links) frame = std::min(frame, target_octets(link.link.peer));
+    for (bool in_time = true; in_time && !node_.stopping && cache_.octets() < frame;)
+        in_time = co_await node_.link_wake.wait(deadline);
+}
+
+void LinkSender::note_due(UnixMillis when) {
+    if (!next_due_ || when < *next_due_) next_due_ = when;
 }
 
 std::int64_t LinkSender::wait_ms(UnixMillis now) const {
@@ -80,17 +114,35 @@ net::Task<Result<bool>> LinkSender::may_send(const LinkRecord& link) {
     {
         std::lock_guard lock(mutex_);
         if (pauses_[link.link.peer].until > now) {
-            next_due_ = next_due_ ? std::min(*next_due_, pauses_[link.link.peer].until)
-                                  : pauses_[link.link.peer].until;
+            note_due(pauses_[link.link.peer].until);
             co_return false;
         }
         auto& budget = budgets_[link.link.peer];
         if (now.value - budget.hour.value >= 3'600'000) budget = {now, 0};
-        if (budget.mails >= node_.config.count("replicate.max-mails-per-hour")) co_return false;
+        if (budget.mails + frames_under_way(link.link.peer) >=
+            node_.config.count("replicate.max-mails-per-hour"))
+            co_return false;
     }
+    if (frames_under_way(link.link.peer) >= frames_at_once) co_return false;
     auto look = [peer = link.link.peer](store::SystemStore& system) { return system.queue_summary(peer); };
     auto summary = CO_TRY(co_await node_.read(store::system_file, look));
-    co_return summary.count < queued_mails;
+    co_return summary.count + frames_under_way(link.link.peer) < queued_mails;
+}
+
+std::size_t LinkSender::frames_under_way(NodeId peer) const {
+    std::size_t frames = 0;
+    for (auto it = flights_.lower_bound({peer, AccountId{}}); it != flights_.end() && it->first.first == peer;
+         ++it)
+        frames += it->second.frames;
+    return frames;
+}
+
+std::uint64_t LinkSender::target_octets(NodeId peer) {
+    auto largest =
+        sync::max_frame_octets(static_cast<std::size_t>(node_.config.octets("replicate.max-mail-size")));
+    std::lock_guard lock(mutex_);
+    return sync::frame_target(largest, budgets_[peer].mails,
+                              node_.config.count("replicate.max-mails-per-hour"));
 }
 
 net::Task<Result<sync::AccountSection>> LinkSender::new_section(LinkRecord link, AccountId account) {
@@ -111,254 +163,155 @@ net::Task<Result<>> LinkSender::send_entries(LinkRecord link) {
     auto& busy = busy_[link.link.peer];
     std::vector<AccountId> accounts(busy.begin(), busy.end());
     for (auto account : accounts) {
-        auto more = co_await send_account(link, account);
-        if (!more) {  // whatever is wrong with one account must not hold up the others
-            auto user = node_.directory.find(account);
-            node_.log.error("link", "the entries of " + (user ? user->user.name : account.hex()) +
-                                        " cannot be sent: " + more.error().text);
-            continue;
-        }
-        if (*more == Sent::no_room) {
-            backlog_ = true;
-            break;
-        }
-        if (*more == Sent::all) busy.erase(account);
+        auto room = co_await send_account(link, account);
+        if (!room) log_failure(account, room.error());  // it must not hold up the others
+        if (!room || *room) continue;
+        backlog_ = true;
+        break;
     }
     co_return Result<>();
 }
 
-net::Task<Result<LinkSender::Sent>> LinkSender::send_account(LinkRecord link, AccountId account) {
-    for (;;) {
-        if (node_.stopping || !CO_TRY(co_await may_send(link))) co_return Sent::no_room;
-        UnixMillis now = node_.clock();
-        auto load = [peer = link.link.peer, now](store::AccountStore& store) {
-            return store.load_outbox_due(peer, now, rows_at_once);
-        };
-        auto rows = CO_TRY(co_await node_.read(account, load));
-        if (rows.empty()) break;
-        std::uint64_t octets = 0;
-        std::size_t count = 0;
-        while (count < rows.size() && (count == 0 || octets < octets_at_once))
-            octets += rows[count].kind == outbox_chunk ? rows[count].length : 200, ++count;
-        rows.resize(count);
-        auto made = CO_TRY(co_await make(account, std::move(rows)));
-        auto section = CO_TRY(co_await new_section(link, account));
-        section.voids = std::move(made.voids);
-        for (auto& [number, entry] : made.entries) section.entries.push_back({number, std::move(entry)});
-        CO_TRY(co_await send_section(link, std::move(section)));
-    }
-    auto look = [peer = link.link.peer](store::AccountStore& store) { return store.next_outbox_due(peer); };
-    auto due = CO_TRY(co_await node_.read(account, look));
-    if (!due) co_return Sent::all;
-    if (!next_due_ || *due < *next_due_) next_due_ = *due;
-    co_return Sent::due_later;
-}
-
-// The chain of UIDs must not break when a message entry is not sent: this stands for it. A first message has
-// nothing before it to name, but everything below it is gone.
-sync::Entry stand_in(const store::OutboxRow& row) {
-    UidSet gone;
-    if (row.prev_uid.value)
-        gone.add(row.uid.value);
-    else
-        gone.add(1, row.uid.value);
-    return sync::ExpungeEntry{row.mailbox, gone, row.prev_uid};
-}
-
-// Rows become entries, from the state as it is now.
-net::Task<Result<LinkSender::Made>> LinkSender::make(AccountId account, std::vector<store::OutboxRow> rows) {
-    Made made;
-    std::vector<store::OutboxRow> chunks;
-    std::vector<store::Message> chunk_messages;
-    struct Read {
-        std::map<EntryNumber, sync::Entry> entries;
-        NumberSet voids;
-        std::vector<store::OutboxRow> chunks;
-        std::vector<store::Message> messages;  // of the chunks
-        std::vector<EntryNumber> accounts;
-        std::vector<std::string> invalid;
-    };
-    auto job = [rows = std::move(rows)](store::AccountStore& store) -> Result<Read> {
-        Read read;
-        for (const auto& row : rows) {
-            if (row.state == store::OutboxState::voided) {
-                read.voids.add(row.number.value);
-                continue;
-            }
-            if (row.kind == outbox_account) {
-                read.accounts.push_back(row.number);
-                continue;
-            }
-            if (row.kind == outbox_mailbox) {
-                auto m = TRY(store.find_mailbox(row.mailbox));
-                if (!m) return fail(ErrorKind::internal, "the outbox names an unknown mailbox");
-                read.entries[row.number] = sync::MailboxEntry{
-                    m->id, m->name, m->special_use, m->subscribed, m->sealed_uidvalidity, m->deleted};
-                continue;
-            }
-            if (row.kind == outbox_expunge || row.kind == outbox_stubbed) {
-                read.entries[row.number] = TRY(sync::decode_entry(row.payload));
-                continue;
-            }
-            UidSet uid;
-            uid.add(row.uid.value);
-            std::uint32_t columns = store::column_flags | store::column_seal;
-            if (row.kind != outbox_flags)
-                columns |=
-                    store::column_identity | store::column_size | store::column_date | store::column_seal;
-            auto found = TRY(store.load_messages(row.mailbox, uid, columns, 1));
-            if (row.kind == outbox_flags) {
-                if (found.empty() || found[0].seal.state != store::SealState::sealed)
-                    read.voids.add(
-                        row.number
-                            .value);  // the remote has no such message, or its expunge is an entry of its own
-                else
-                    read.entries[row.number] = sync::FlagsEntry{row.mailbox, row.uid, found[0].flags};
-            } else if (row.kind == outbox_chunk) {
-                if (found.empty() || found[0].seal.sha256.size() != 32) {
-                    read.voids.add(row.number.value);
-                } else {
-                    read.chunks.push_back(row);
-                    read.messages.push_back(std::move(found[0]));
-                }
-            } else if (found.empty()) {
-                read.entries[row.number] = stand_in(row);  // gone before it was sent
-            } else {
-                const auto& m = found[0];
-                sync::MessageEntry entry{row.mailbox, row.uid,     row.prev_uid,
-                                         m.email_id,  m.seal.size, {},
-                                         row.length,  m.date,      static_cast<std::int16_t>(m.zone_minutes),
-                                         m.flags};
-                if (m.seal.sha256.size() != 32)
-                    return fail(ErrorKind::internal, "a planned message has no seal");
-                std::copy(m.seal.sha256.begin(), m.seal.sha256.end(), entry.sealed_sha256.begin());
-                read.entries[row.number] = std::move(entry);
-            }
-            auto made = read.entries.find(row.number);
-            if (made == read.entries.end()) continue;
-            // One entry that cannot be written costs that entry, not the link.
-            if (auto good = sync::validate(made->second); !good) {
-                read.invalid.push_back(good.error().text);
-                if (row.kind == outbox_message) {
-                    made->second = stand_in(row);
-                } else {
-                    read.entries.erase(made);
-                    read.voids.add(row.number.value);
-                }
-            }
-        }
-        return read;
-    };
-    auto read = CO_TRY(co_await node_.read(account, std::move(job)));
-    for (const auto& reason : read.invalid)
-        node_.log.error("link", "an entry of " + account.hex() + " is not sent: " + reason);
-    made.entries = std::move(read.entries);
-    made.voids = std::move(read.voids);
-    for (auto number : read.accounts) {
-        auto load = [account](store::SystemStore& system) { return account_entry_octets(system, account); };
-        auto octets = CO_TRY(co_await node_.read(store::system_file, load));
-        made.entries[number] = CO_TRY(sync::decode_entry(octets));
-    }
-    if (!read.chunks.empty())
-        CO_TRY(co_await make_chunks(account, std::move(read.chunks), std::move(read.messages), made));
-    co_return made;
-}
-
-// Cuts chunks out of packed objects, sealing again what is not in the cache: one pass for all chunks of an
-// object.
-net::Task<Result<>> LinkSender::make_chunks(AccountId account, std::vector<store::OutboxRow> rows,
-                                            std::vector<store::Message> messages, Made& made) {
+void LinkSender::log_failure(AccountId account, const Error& error) {
     auto user = node_.directory.find(account);
-    if (!user || !user->seal_key) {  // removed: nobody can read them any more
-        for (const auto& row : rows) made.voids.add(row.number.value);
+    node_.log.error("link", "the entries of " + (user ? user->user.name : account.hex()) +
+                                " cannot be sent: " + error.text);
+}
+
+// False: the queue is full, the hour's mails are sent, or enough is under way.
+net::Task<Result<bool>> LinkSender::send_account(LinkRecord link, AccountId account) {
+    Place place{link.link.peer, account};
+    if (auto rest = resting_.find(place); rest != resting_.end()) {
+        if (rest->second > node_.clock()) {
+            note_due(rest->second);
+            co_return true;
+        }
+        resting_.erase(rest);
+    }
+    for (bool more = true; more;) {
+        if (node_.stopping || !CO_TRY(co_await may_send(link))) co_return false;
+        more = CO_TRY(co_await send_next(link, account));
+    }
+    // What is under way wakes us when it has arrived.
+    if (!flights_.contains(place)) CO_TRY(co_await note_next_due(link.link.peer, account));
+    co_return true;
+}
+
+net::Task<Result<>> LinkSender::note_next_due(NodeId peer, AccountId account) {
+    auto look = [peer](store::AccountStore& store) { return store.next_outbox_due(peer); };
+    auto due = CO_TRY(co_await node_.read(account, look));
+    if (!due) {
+        busy_[peer].erase(account);
         co_return Result<>();
     }
-    using Cut = std::vector<std::pair<EntryNumber, sync::ChunkEntry>>;
-    auto job = [this, account, user, rows = std::move(rows),
-                messages = std::move(messages)](store::SystemStore& system) -> Result<Cut> {
-        Cut cut;
-        for (std::size_t first = 0; first < rows.size();) {
-            std::size_t end = first;
-            while (end < rows.size() && rows[end].email_id == rows[first].email_id &&
-                   rows[end].mailbox == rows[first].mailbox)
-                ++end;
-            const auto& message = messages[first];
-            std::size_t begin_of_cut = cut.size();
-            for (std::size_t i = first; i < end; ++i) {
-                sync::ChunkEntry chunk{rows[i].email_id, {}, rows[i].offset, 0, {}};
-                std::copy(message.seal.sha256.begin(), message.seal.sha256.end(),
-                          chunk.sealed_sha256.begin());
-                cut.emplace_back(rows[i].number, std::move(chunk));
-            }
-            std::uint64_t at = 0;
-            auto take = [&](std::string_view octets) -> Result<> {
-                for (std::size_t i = first; i < end; ++i) {
-                    std::uint64_t from = std::max(at, rows[i].offset),
-                                  to = std::min(at + octets.size(), rows[i].offset + rows[i].length);
-                    if (from < to)
-                        cut[begin_of_cut + i - first].second.data += octets.substr(from - at, to - from);
-                }
-                at += octets.size();
-                return {};
-            };
-            if (auto packed = cache_.take(account, message.email_id)) {
-                TRY(take(*packed));
-            } else {
-                MessageSource source{message.size, [&](std::uint64_t offset, std::size_t length) {
-                                         return system.read_object(message.object, offset, length);
-                                     }};
-                auto info =
-                    TRY(seal_mail(source, *user->seal_key, seal_order(message, message.seal.seed), take));
-                if (std::string_view(reinterpret_cast<const char*>(info.sha256.data()), 32) !=
-                    message.seal.sha256)
-                    return fail(ErrorKind::internal, "sealing again gave other octets");
-            }
-            for (std::size_t i = begin_of_cut; i < cut.size(); ++i) cut[i].second.total = at;
-            first = end;
-        }
-        return cut;
-    };
-    auto cut = CO_TRY(co_await node_.read(store::system_file, std::move(job)));
-    for (auto& [number, chunk] : cut) made.entries[number] = std::move(chunk);
+    auto delay = std::chrono::milliseconds(node_.config.duration("replicate.batch-delay")).count();
+    note_due(flush_ ? *due : std::max(*due, now_plus(last_flush_, delay)));
     co_return Result<>();
 }
 
-// Distributes a section's entries over as many frames as its size wants.
-net::Task<Result<>> LinkSender::send_section(LinkRecord link, sync::AccountSection section) {
-    std::size_t limit =
-        sync::max_frame_octets(static_cast<std::size_t>(node_.config.octets("replicate.max-mail-size")));
-    auto entries = std::exchange(section.entries, {});
-    std::size_t next = 0;
-    do {
-        std::size_t octets = sync::frame_overhead + sync::section_overhead(section);
-        NumberSet numbers = section.voids;
-        section.entries.clear();
-        while (next < entries.size() &&
-               (section.entries.empty() || octets + sync::encoded_size(entries[next].entry) <= limit)) {
-            octets += sync::encoded_size(entries[next].entry);
-            numbers.add(entries[next].number.value);
-            section.entries.push_back(std::move(entries[next++]));
+// One frame of what is due goes on its way. False: nothing more can go now.
+net::Task<Result<bool>> LinkSender::send_next(LinkRecord link, AccountId account) {
+    Place place{link.link.peer, account};
+    auto flight = flights_.find(place);
+    bool under_way = flight != flights_.end();
+    if (under_way && flight->second.alone) {
+        backlog_ = true;
+        co_return false;
+    }
+    NumberSet skip = under_way ? flight->second.numbers : NumberSet();
+    struct Due {
+        Rows rows;
+        sync::FrameChoice choice;
+    };
+    auto load = [peer = link.link.peer, now = node_.clock(), skip, under_way,
+                 target = target_octets(link.link.peer)](store::AccountStore& store) -> Result<Due> {
+        // Few rows are a frame where they are bodies; many where they are flags.
+        for (std::size_t limit = rows_at_first;; limit *= 8) {
+            Due due{TRY(store.load_outbox_due(peer, now, limit + skip.count())), {}};
+            bool all = due.rows.size() < limit + skip.count() || limit >= rows_at_most;
+            std::erase_if(due.rows, [&](const auto& row) { return skip.contains(row.number.value); });
+            std::vector<sync::DueEntry> entries;
+            for (const auto& row : due.rows) entries.push_back(due_entry(row));
+            due.choice = sync::choose_frame(entries, target, under_way);
+            if (due.choice.full || due.choice.count < due.rows.size() || all) return due;
         }
-        AccountId account = section.account;
-        CO_TRY(co_await send_frame(link, {section}));
+    };
+    auto due = CO_TRY(co_await node_.read(account, std::move(load)));
+    auto& rows = due.rows;
+    const auto& choice = due.choice;
+    backlog_ |= under_way && choice.count < rows.size();
+    if (choice.count == 0 || (!choice.full && !flush_)) co_return false;
+    if (!choice.full) last_flush_ = node_.clock();
+    rows.resize(choice.count);
+    auto& frames = flights_[place];
+    for (const auto& row : rows) frames.numbers.add(row.number.value);
+    ++frames.frames;
+    frames.alone |= choice.alone;
+    node_.runtime.spawn_on(node_.runtime.main_executor(), "frame", send_rows(link, account, std::move(rows)));
+    co_return choice.full && !choice.alone;
+}
+
+net::Task<> LinkSender::send_rows(LinkRecord link, AccountId account, Rows rows) {
+    NumberSet numbers;
+    for (const auto& row : rows) numbers.add(row.number.value);
+    auto sent = co_await send_made(link, account, std::move(rows));
+    if (!sent && !node_.stopping) {
+        log_failure(account, sent.error());
+        resting_[{link.link.peer, account}] = now_plus(node_.clock(), retry_after);
+    }
+    auto flight = flights_.find({link.link.peer, account});
+    for (const auto& interval : numbers.list()) flight->second.numbers.remove(interval.first, interval.last);
+    if (--flight->second.frames == 0) flights_.erase(flight);
+    node_.link_wake.notify();
+}
+
+// One frame as a rule; entries that turn out larger than they were held for may need several.
+net::Task<Result<>> LinkSender::send_made(LinkRecord link, AccountId account, Rows rows) {
+    auto made = CO_TRY(co_await make(account, std::move(rows)));
+    auto section = CO_TRY(co_await new_section(link, account));
+    sync::PackSection sizes;
+    sizes.overhead = sync::section_overhead(section);
+    for (const auto& [number, entry] : made.entries)
+        sizes.entries.push_back({number, sync::encoded_size(entry)});
+    auto limit =
+        sync::max_frame_octets(static_cast<std::size_t>(node_.config.octets("replicate.max-mail-size")));
+    auto packing = sync::pack({&sizes, 1}, limit);
+    for (const auto& large : packing.too_large) packing.frames.push_back({{large}, 0});  // better than never
+    if (packing.frames.empty()) packing.frames.emplace_back();                           // for what is void
+    section.voids = std::move(made.voids);
+    for (const auto& frame : packing.frames) {
+        NumberSet numbers = section.voids;
+        for (const auto& packed : frame.entries) {
+            auto entry = made.entries.extract(sizes.entries[packed.entry].number);
+            numbers.add(entry.key().value);
+            section.entries.push_back({entry.key(), std::move(entry.mapped())});
+        }
+        sync::AccountSection next = section;
+        next.entries.clear();
+        next.voids.clear();
+        next.acks.clear();
+        std::vector<sync::AccountSection> sections;
+        sections.push_back(std::exchange(section, std::move(next)));
+        CO_TRY(co_await send_frame(link, std::move(sections)));
         crash_point("link.queued");
-        UnixMillis now = node_.clock();
-        std::uint16_t jitter = 0;
-        fill_random({reinterpret_cast<std::uint8_t*>(&jitter), sizeof jitter});
-        sync::LinkSettings settings;
-        settings.first_resend =
-            std::chrono::milliseconds(node_.config.duration("replicate.resend-after")).count();
-        auto job = [peer = link.link.peer, numbers, now, settings,
-                    jitter](store::AccountStore& store) -> Result<> {
-            auto rows = TRY(store.load_outbox(peer, numbers, 1));
-            std::uint32_t sends = rows.empty() ? 1 : rows[0].attempts + 1;
-            return store.mark_sent(peer, numbers, now, sync::resend_due(now, sends, jitter & 1023, settings));
-        };
-        CO_TRY(co_await node_.write(account, std::move(job)));
-        section.voids.clear();
-        section.acks.clear();
-    } while (next < entries.size());
+        CO_TRY(co_await mark_sent(link.link.peer, account, std::move(numbers)));
+    }
     co_return Result<>();
+}
+
+net::Task<Result<>> LinkSender::mark_sent(NodeId peer, AccountId account, NumberSet numbers) {
+    std::uint16_t jitter = 0;
+    fill_random({reinterpret_cast<std::uint8_t*>(&jitter), sizeof jitter});
+    sync::LinkSettings settings;
+    settings.first_resend =
+        std::chrono::milliseconds(node_.config.duration("replicate.resend-after")).count();
+    auto job = [peer, numbers = std::move(numbers), now = node_.clock(), settings,
+                jitter](store::AccountStore& store) -> Result<> {
+        auto rows = TRY(store.load_outbox(peer, numbers, 1));
+        std::uint32_t sends = rows.empty() ? 1 : rows[0].attempts + 1;
+        return store.mark_sent(peer, numbers, now, sync::resend_due(now, sends, jitter & 1023, settings));
+    };
+    co_return co_await node_.write(account, std::move(job));
 }
 
 net::Task<Result<>> LinkSender::send_acks(UnixMillis now) {
@@ -368,9 +321,15 @@ net::Task<Result<>> LinkSender::send_acks(UnixMillis now) {
         if (!link) continue;
         std::vector<sync::AccountSection> sections;
         for (auto account : due.accounts) sections.push_back(CO_TRY(co_await new_section(*link, account)));
-        CO_TRY(co_await send_frame(*link, std::move(sections)));
+        node_.runtime.spawn_on(node_.runtime.main_executor(), "acknowledgement",
+                               send_acks_to(*link, std::move(sections)));
     }
     co_return Result<>();
+}
+
+net::Task<> LinkSender::send_acks_to(LinkRecord link, std::vector<sync::AccountSection> sections) {
+    auto sent = co_await send_frame(link, std::move(sections));
+    if (!sent && !node_.stopping) node_.log.error("link", sent.error().text);
 }
 
 net::Task<Result<>> LinkSender::send_frame(LinkRecord link, std::vector<sync::AccountSection> sections) {
@@ -378,13 +337,13 @@ net::Task<Result<>> LinkSender::send_frame(LinkRecord link, std::vector<sync::Ac
         new_queue_item(node_, store::QueueKind::node, link.link.own_address, {link.link.peer_address});
     item.link = link.link.peer;
     auto job = [this, link, sections = std::move(sections),
-                now = node_.clock()](store::SystemStore&) -> Result<std::string> {
+                now = node_.clock()](store::SystemStore&) mutable -> Result<std::string> {
         sync::Frame frame;
         frame.from = node_.id;
         frame.to = link.link.peer;
         frame.id = make_id<sync::FrameIdTag>(now);
         frame.created = now;
-        frame.sections = sections;
+        frame.sections = std::move(sections);
         std::string octets = TRY(sync::write_frame(frame));
         crypto::SealOptions options;
         options.seed = Secret(random_octets(crypto::seed_size));
@@ -399,17 +358,11 @@ net::Task<Result<>> LinkSender::send_frame(LinkRecord link, std::vector<sync::Ac
         return sync::build_node_mail(mail);
     };
     std::string mail = CO_TRY(co_await node_.read(store::system_file, std::move(job)));
-    std::size_t size = mail.size();
-    auto enqueue = [item, mail = std::move(mail)](store::SystemStore& system) -> Result<> {
-        TRY(system.enqueue(item, mail));
-        return {};
-    };
-    CO_TRY(co_await node_.write(store::system_file, std::move(enqueue), size));
+    CO_TRY(co_await send_mail_(std::move(item), std::move(mail)));
     {
         std::lock_guard lock(mutex_);
         ++budgets_[link.link.peer].mails;
     }
-    node_.queue_wake.notify();
     co_return Result<>();
 }
 

@@ -1,8 +1,9 @@
-// Makes frames of what lies in the outboxes and of what is to be acknowledged, and puts them into the mail
-// queue. An entry counts as sent when its mail is in the queue; it goes from the outbox when it is
-// acknowledged, and is sent again, in another frame, when that does not come.
+// Makes frames of what lies in the outboxes and of what is to be acknowledged, and sends them as mail, a few
+// at a time. An entry counts as sent when the next hop has its mail, or the queue; it goes from the outbox
+// when it is acknowledged, and is sent again, in another frame, when that does not come.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <mutex>
 #include <set>
@@ -17,16 +18,24 @@ namespace fwmail::service {
 
 class LinkSender {
   public:
-    LinkSender(Node& node, const LinkTable& links, LinkReceiver& receiver, SealCache& cache)
-        : node_(node), links_(links), receiver_(receiver), cache_(cache) {}
+    // Sends a mail, or puts it into the queue: QueueRunner::send_now().
+    using SendMail = std::function<net::Task<Result<>>(store::QueueItem item, std::string content)>;
 
-    // Until the node stops.
+    LinkSender(Node& node, const LinkTable& links, LinkReceiver& receiver, SealCache& cache,
+               SendMail send_mail)
+        : node_(node), links_(links), receiver_(receiver), cache_(cache), send_mail_(std::move(send_mail)) {}
+
+    // Until the node stops; on the main executor, as all that follows from it.
     net::Task<> run();
     // The queue has got rid of a node mail; an error means that the peer has refused it.
     void on_mail_done(NodeId link, const std::string& error);
 
   private:
-    struct Made;  // entries made of rows
+    // What became of outbox rows: an entry, or nothing left to say.
+    struct Made {
+        std::map<EntryNumber, sync::Entry> entries;
+        NumberSet voids;
+    };
     struct Pause {
         UnixMillis until;
         unsigned refusals = 0;
@@ -36,11 +45,29 @@ class LinkSender {
         std::uint64_t mails = 0;
     };
 
-    enum class Sent { all, due_later, no_room };  // no_room: the queue is full, or the hour's mails are sent
+    using Rows = std::vector<store::OutboxRow>;
+    // Frames of an account that are being made or sent.
+    struct Flight {
+        NumberSet numbers;
+        std::size_t frames = 0;
+        bool alone = false;
+    };
+    using Place = std::pair<NodeId, AccountId>;
 
+    net::Task<> gather();
     net::Task<Result<>> send_entries(LinkRecord link);
-    net::Task<Result<Sent>> send_account(LinkRecord link, AccountId account);
+    net::Task<Result<bool>> send_account(LinkRecord link, AccountId account);
+    void log_failure(AccountId account, const Error& error);
+    net::Task<Result<bool>> send_next(LinkRecord link, AccountId account);
+    net::Task<> send_rows(LinkRecord link, AccountId account, Rows rows);
+    net::Task<Result<>> send_made(LinkRecord link, AccountId account, Rows rows);
+    net::Task<Result<>> mark_sent(NodeId peer, AccountId account, NumberSet numbers);
+    net::Task<Result<>> note_next_due(NodeId peer, AccountId account);
+    void note_due(UnixMillis when);
+    std::size_t frames_under_way(NodeId peer) const;
+    std::uint64_t target_octets(NodeId peer);
     net::Task<Result<>> send_acks(UnixMillis now);
+    net::Task<> send_acks_to(LinkRecord link, std::vector<sync::AccountSection> sections);
     net::Task<Result<bool>> may_send(const LinkRecord& link);
     net::Task<Result<Made>> make(AccountId account, std::vector<store::OutboxRow> rows);
     net::Task<Result<>> make_chunks(AccountId account, std::vector<store::OutboxRow> rows,
@@ -54,9 +81,14 @@ class LinkSender {
     const LinkTable& links_;
     LinkReceiver& receiver_;
     SealCache& cache_;
+    SendMail send_mail_;
     std::map<NodeId, std::set<AccountId>> busy_;  // accounts whose outbox holds something
+    std::map<Place, Flight> flights_;
+    std::map<Place, UnixMillis> resting_;  // something went wrong: until then
     std::optional<UnixMillis> next_ack_, next_due_;
-    bool backlog_ = false;  // entries wait for the queue to get shorter
+    UnixMillis last_flush_;  // when a frame went that was not full
+    bool flush_ = true;      // such a frame may go
+    bool backlog_ = false;   // entries wait for the queue to get shorter, or for a frame to arrive
     std::mutex mutex_;
     std::map<NodeId, Pause> pauses_;
     std::map<NodeId, Budget> budgets_;

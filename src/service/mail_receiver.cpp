@@ -105,8 +105,10 @@ net::Task<> MailReceiver::chunk(std::string octets) {
     if (mail.link) {
         if (mail.node_mail.size() + octets.size() > node_mail_limit)
             mail.node_mail_too_large = true;
-        else
+        else if (!mail.no_room && mail.share.grow(links_.room(), octets.size()))
             mail.node_mail += octets;
+        else
+            mail.no_room = true;
         co_return;
     }
     mail.digest.update(octets);
@@ -119,6 +121,7 @@ net::Task<smtp::Reply> MailReceiver::end() {
     transaction_.reset();
     if (mail.link) {
         if (mail.node_mail_too_large) co_return reply(552, 3, 4, "a node mail of this size is never sent");
+        if (mail.no_room) co_return reply(452, 3, 1, "too much node mail is under way, try again later");
         auto taken = co_await links_.receive(*mail.link, mail.sender.is_null(), std::move(mail.node_mail));
         if (!taken) co_return reply_of(taken.error());
         co_return reply(250, 0, 0, "the frame is applied");

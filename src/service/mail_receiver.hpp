@@ -42,7 +42,8 @@ class MailReceiver {
         crypto::Sha256 digest;
         std::string head;  // the first octets, for the loop guard
         std::string node_mail;
-        bool node_mail_too_large = false;
+        NodeMailRoom::Share share{};
+        bool node_mail_too_large = false, no_room = false;
     };
 
     bool may_relay() const;

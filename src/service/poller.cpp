@@ -15,6 +15,8 @@ namespace {
 constexpr std::size_t batch = 64;            // new messages planned at a time
 constexpr std::size_t changes_batch = 5000;  // flag changes and expunges planned at a time
 constexpr std::size_t cache_octets = 64 << 20;
+constexpr std::size_t cache_lead = 16 << 20;   // as far as the poller runs ahead of the sender
+constexpr auto cache_time = std::chrono::seconds(30);
 constexpr std::size_t cache_object = 1 << 20;  // larger objects are sealed again when they are sent
 
 std::string_view view_of(const Octets32& octets) {
@@ -28,18 +30,31 @@ std::string mailboxes_cursor(NodeId peer) { return "mailboxes-cursor:" + peer.he
 void SealCache::put(AccountId account, EmailId email, std::string packed) {
     if (packed.size() > cache_object) return;
     std::lock_guard lock(mutex_);
+    forget_old();
     // The oldest are kept: they are sent first.
     if (octets_ + packed.size() > cache_octets) return;
     std::size_t size = packed.size();
-    if (entries_.emplace(std::pair(account, email), std::make_shared<const std::string>(std::move(packed)))
-            .second)
-        octets_ += size;
+    Key key(account, email);
+    if (!entries_.emplace(key, std::make_shared<const std::string>(std::move(packed))).second) return;
+    octets_ += size;
+    order_.emplace_back(std::chrono::steady_clock::now(), key);
+}
+
+// What has gone before it was sent is never asked for.
+void SealCache::forget_old() {
+    auto since = std::chrono::steady_clock::now() - cache_time;
+    for (; !order_.empty() && order_.front().first < since; order_.pop_front())
+        if (auto it = entries_.find(order_.front().second); it != entries_.end()) {
+            octets_ -= it->second->size();
+            entries_.erase(it);
+        }
 }
 
 SealCache::Octets SealCache::take(AccountId account, EmailId email) {
     std::lock_guard lock(mutex_);
     auto it = entries_.find({account, email});
     if (it == entries_.end()) return nullptr;
+    stuck_ = false;
     Octets found = std::move(it->second);
     octets_ -= found->size();
     entries_.erase(it);
@@ -54,6 +69,22 @@ SealOrder seal_order(const store::Message& message, std::string_view recipe) {
     order.outer = recipe.ends_with('m') && recipe.size() > order.seed.size() ? OuterHeader::minimal
                                                                              : OuterHeader::ordinary;
     return order;
+}
+
+std::size_t SealCache::octets() const {
+    std::lock_guard lock(mutex_);
+    return octets_;
+}
+
+bool SealCache::wait_for_sender() {
+    std::lock_guard lock(mutex_);
+    forget_old();
+    return octets_ > cache_lead && !stuck_;
+}
+
+void SealCache::sender_is_stuck() {
+    std::lock_guard lock(mutex_);
+    stuck_ = true;
 }
 
 Result<std::string> account_entry_octets(store::SystemStore& system, AccountId account) {
@@ -305,6 +336,15 @@ void Poller::add_message(store::OutboxPlan& plan, MailboxId mailbox, SealedMessa
     prev = sealed.uid;
 }
 
+// What the sender does not take in time would be sealed twice.
+net::Task<> Poller::let_sender_catch_up() {
+    auto deadline = net::deadline_after(std::chrono::seconds(2));
+    while (cache_.wait_for_sender() && !node_.stopping) {
+        if (std::chrono::steady_clock::now() > deadline) cache_.sender_is_stuck();
+        co_await net::sleep_for(std::chrono::milliseconds(10));
+    }
+}
+
 // True: call again, there is more.
 net::Task<Result<bool>> Poller::plan(AccountId account, LinkRecord link) {
     auto look = CO_TRY(co_await this->look(account, link));
@@ -312,7 +352,10 @@ net::Task<Result<bool>> Poller::plan(AccountId account, LinkRecord link) {
         !look.more)
         co_return false;
     std::vector<SealedMessage> sealed;
-    if (!look.added.empty()) sealed = CO_TRY(co_await seal_all(account, look));
+    if (!look.added.empty()) {
+        co_await let_sender_catch_up();
+        sealed = CO_TRY(co_await seal_all(account, look));
+    }
     UnixMillis now = node_.clock();
     store::OutboxPlan plan;
     plan.cursor = look.cursor;

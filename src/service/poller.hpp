@@ -3,6 +3,8 @@
 // when something has changed.
 #pragma once
 
+#include <chrono>
+#include <deque>
 #include <map>
 #include <mutex>
 #include <set>
@@ -13,17 +15,29 @@
 
 namespace fwmail::service {
 
-// Packed objects that have just been sealed, kept for the sender so that it need not seal again. Bounded.
+// Packed objects that have just been sealed, kept for the sender so that it need not seal again. Bounded, in
+// octets and in time.
 class SealCache {
   public:
     using Octets = std::shared_ptr<const std::string>;
     void put(AccountId account, EmailId email, std::string packed);
     Octets take(AccountId account, EmailId email);
+    std::size_t octets() const;
+    // Whether whoever seals should let the sender catch up: enough waits, and the sender takes it.
+    bool wait_for_sender();
+    // It was waited for in vain: nobody waits again before it takes something.
+    void sender_is_stuck();
 
   private:
-    std::mutex mutex_;
-    std::map<std::pair<AccountId, EmailId>, Octets> entries_;
+    using Key = std::pair<AccountId, EmailId>;
+    using Time = std::chrono::steady_clock::time_point;
+    void forget_old();
+
+    mutable std::mutex mutex_;
+    std::map<Key, Octets> entries_;
+    std::deque<std::pair<Time, Key>> order_;
     std::size_t octets_ = 0;
+    bool stuck_ = false;
 };
 
 class Poller {
@@ -38,6 +52,7 @@ class Poller {
 
   private:
     struct Look;
+    net::Task<> let_sender_catch_up();
     net::Task<Result<bool>> plan(AccountId account, LinkRecord link);
     net::Task<Result<>> plan_account_entry(AccountId account, LinkRecord link);
     net::Task<Result<Look>> look(AccountId account, LinkRecord link);

@@ -19,6 +19,9 @@ namespace {
 
 constexpr std::int64_t lease = 15 * 60'000;
 constexpr std::size_t batch = 100;
+constexpr std::size_t most_connections = 4;       // to one next hop
+constexpr std::size_t mails_a_connection = 8;     // that wait, before another connection is worth it
+constexpr auto linger = std::chrono::seconds(1);  // node mail seldom comes alone
 
 // Node mail waits for nobody's patience: the outbox behind it resends what is lost.
 constexpr smtp::RetrySchedule node_schedule{2'000, 5 * 60'000, 86'400'000, 86'400'000};
@@ -90,6 +93,8 @@ class QueueRunner::Connection {
         if (!failure_.empty()) co_return fail(ErrorKind::temporary, failure_);
         co_return result;
     }
+    // Whether it got so far as to take a mail.
+    bool used() const { return used_; }
 
   private:
     smtp::ClientConfig config() const {
@@ -121,7 +126,7 @@ class QueueRunner::Connection {
                 if (!up) failure_ = up.error().text;
                 more = up ? session_.on_tls_started() : session_.on_closed();
             } else if (std::holds_alternative<smtp::Ready>(action)) {
-                more = next_mail();
+                more = co_await next_mail();
             } else if (std::holds_alternative<smtp::WantMessage>(action)) {
                 more = co_await next_chunk();
             } else if (auto* done = std::get_if<smtp::Done>(&action)) {
@@ -137,25 +142,54 @@ class QueueRunner::Connection {
         co_return Result<>();
     }
 
-    smtp::ClientActions next_mail() {
-        while (!worker_.items.empty() && !runner_.node_.stopping) {
-            current_ = std::move(worker_.items.front());
+    net::Task<smtp::ClientActions> next_mail() {
+        while (co_await another_mail()) {
+            store::QueueItem item = std::move(worker_.items.front());
             worker_.items.pop_front();
+            used_ = true;
             smtp::OutgoingEnvelope envelope;
-            if (auto sender = smtp::parse_address(current_->sender)) envelope.reverse_path = *sender;
-            for (const auto& recipient : current_->recipients)
-                if (auto path = smtp::parse_address(recipient.address);
-                    path && recipient.state == store::RecipientState::pending)
+            if (auto sender = smtp::parse_address(item.sender)) envelope.reverse_path = *sender;
+            for (auto& recipient : item.recipients) {
+                if (recipient.state != store::RecipientState::pending) continue;
+                if (auto path = smtp::parse_address(recipient.address)) {
                     envelope.recipients.push_back(*path);
-            envelope.size = current_->size;
+                } else {
+                    recipient.state = store::RecipientState::failed;
+                    recipient.last_reply = "553 5.1.3 this is no address that mail can be sent to";
+                }
+            }
+            if (envelope.recipients.empty()) {
+                co_await runner_.finish(std::move(item));
+                continue;
+            }
+            node_mail_ = item.kind == store::QueueKind::node;
+            envelope.size = item.size;
             offset_ = 0;
-            if (!envelope.recipients.empty()) return session_.send(std::move(envelope));
+            current_ = std::move(item);
+            co_return session_.send(std::move(envelope));
         }
-        return session_.quit();
+        co_return session_.quit();
+    }
+
+    net::Task<bool> another_mail() {
+        auto until = net::deadline_after(linger);
+        bool in_time = true;
+        while (worker_.items.empty() && node_mail_ && in_time && !runner_.node_.stopping) {
+            net::Notifier wake(stream_->executor());
+            worker_.idle.push_back(&wake);
+            in_time = co_await wake.wait(until);
+            std::erase(worker_.idle, &wake);
+        }
+        co_return !worker_.items.empty() && !runner_.node_.stopping;
     }
 
     net::Task<smtp::ClientActions> next_chunk() {
         if (offset_ >= current_->size) co_return session_.on_message_end();
+        if (auto direct = runner_.direct_.find(current_->id); direct != runner_.direct_.end()) {
+            auto piece = std::string_view(direct->second->content).substr(offset_, store::chunk_size);
+            offset_ += piece.size();
+            co_return session_.on_message_chunk(piece);
+        }
         auto job = [object = current_->object, offset = offset_](store::SystemStore& system) {
             return system.read_object(object, offset, store::chunk_size);
         };
@@ -177,6 +211,7 @@ class QueueRunner::Connection {
     smtp::ClientSession session_;
     std::optional<store::QueueItem> current_;
     std::uint64_t offset_ = 0;
+    bool used_ = false, node_mail_ = false;
     std::string failure_;
     std::array<char, 8 * 1024> buffer_;
 };
@@ -210,18 +245,42 @@ net::Task<Result<>> QueueRunner::dispatch() {
                 co_await defer(std::move(item), hop.error().text);
                 continue;
             }
-            std::string key =
-                hop->to.text() + (item.kind == store::QueueKind::node ? " " + item.link.hex() : "");
-            auto& worker = workers_[key];
-            worker.items.push_back(std::move(item));
-            if (!worker.running) {
-                worker.running = true;
-                node_.runtime.spawn_on(co_await boost::asio::this_coro::executor, "queue",
-                                       work(key, std::move(*hop)));
-            }
+            give(std::move(item), std::move(*hop));
         }
         if (items.size() < batch) co_return Result<>();
     }
+}
+
+// To an idle connection, to a new one where that pays, or to one that is at work.
+void QueueRunner::give(store::QueueItem item, Hop hop) {
+    bool node_mail = item.kind == store::QueueKind::node;
+    std::string key = hop.to.text() + (node_mail ? " " + item.link.hex() : "");
+    auto& worker = workers_[key];
+    worker.items.push_back(std::move(item));
+    if (!worker.idle.empty()) {
+        worker.idle.back()->notify();
+        worker.idle.pop_back();
+        return;
+    }
+    std::size_t bearable = node_mail ? 0 : worker.running * mails_a_connection;
+    if (worker.running >= most_connections || (worker.running && worker.items.size() <= bearable)) return;
+    ++worker.running;
+    node_.runtime.spawn_on(node_.runtime.main_executor(), "queue", work(std::move(key), std::move(hop)));
+}
+
+net::Task<Result<>> QueueRunner::send_now(store::QueueItem item, std::string content) {
+    item.size = content.size();
+    auto direct = std::make_shared<Direct>(
+        Direct{std::move(content), net::Notifier(node_.runtime.main_executor()), std::nullopt});
+    direct_.emplace(item.id, direct);
+    under_way_.insert(item.id);
+    auto hop = co_await hop_for(item);
+    if (hop)
+        give(std::move(item), std::move(*hop));
+    else
+        co_await defer(std::move(item), hop.error().text);
+    while (!direct->settled) (void)co_await direct->done.wait();
+    co_return *direct->settled;
 }
 
 Result<QueueRunner::Hop> QueueRunner::hop_from_config(const std::string& section, config::HostPort to) {
@@ -289,19 +348,27 @@ net::Task<> QueueRunner::work(std::string key, Hop hop) {
             failure = "cannot connect to " + hop.to.text() + ": " + stream.error().text;
             break;
         }
-        std::size_t before = worker.items.size();
         auto connection = std::make_unique<Connection>(*this, worker, hop, std::move(*stream), *tls);
         auto result = co_await connection->run();
-        if (!result && worker.items.size() >= before) failure = hop.to.text() + ": " + result.error().text;
+        if (!result && !connection->used()) failure = hop.to.text() + ": " + result.error().text;
     }
-    if (!failure.empty() && !worker.items.empty())
-        node_.log.warning("queue", failure + "; " + std::to_string(worker.items.size()) + " mails wait");
-    auto left = std::move(worker.items);
-    worker.items.clear();
-    worker.running = false;
-    // Without a failure this server stops: what is left was not tried, and the next start takes it up.
-    if (failure.empty()) co_return;
+    --worker.running;
+    // Where one more connection is refused the others go on.
+    if (worker.running && !failure.empty()) co_return;
+    auto left = std::exchange(worker.items, {});
+    if (failure.empty()) co_return let_go(std::move(left));
+    if (!left.empty())
+        node_.log.warning("queue", failure + "; " + std::to_string(left.size()) + " mails wait");
     for (auto& item : left) co_await defer(std::move(item), failure);
+}
+
+// This server stops: what is left was not tried, and the next start takes it up.
+void QueueRunner::let_go(std::deque<store::QueueItem> left) {
+    for (const auto& item : left)
+        if (auto node = direct_.extract(item.id)) {
+            node.mapped()->settled = fail(ErrorKind::temporary, "this server stops");
+            node.mapped()->done.notify();
+        }
 }
 
 net::Task<> QueueRunner::defer(store::QueueItem item, std::string why) {
@@ -334,6 +401,10 @@ net::Task<> QueueRunner::finish(store::QueueItem item) {
     auto settled = co_await settle(std::move(item));
     if (!settled) node_.log.error("queue", settled.error().text);
     under_way_.erase(id);
+    if (auto node = direct_.extract(id)) {
+        node.mapped()->settled = settled;
+        node.mapped()->done.notify();
+    }
 }
 
 // Writes down what an attempt brought: the mail goes, waits, or comes back.
@@ -353,7 +424,10 @@ net::Task<Result<>> QueueRunner::settle(store::QueueItem item) {
     if (item.kind != store::QueueKind::node) schedule.expiry_ms = item.expires.value - item.created.value;
     auto next = schedule.next_attempt(item.created, now, failures, jitter());
     if (waiting && next) {
-        auto job = [item, next, now, reply](store::SystemStore& system) -> Result<> {
+        auto found = direct_.find(item.id);
+        auto direct = found == direct_.end() ? nullptr : found->second;
+        auto job = [item, next, now, reply, direct](store::SystemStore& system) -> Result<> {
+            if (direct) TRY(system.enqueue(item, direct->content));
             TRY(system.update_recipients(item.id, item.recipients));
             if (item.kind == store::QueueKind::node)
                 TRY(system.note_link_mail(item.link, store::LinkEvent::deferred, now, reply));

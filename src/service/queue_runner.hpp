@@ -1,5 +1,5 @@
-// Sends the queue: one connection a next hop, mails one after another on it, retries with backoff,
-// notifications to the sender when it ends badly. All on one executor, so it needs no lock.
+// Sends the queue: a few connections a next hop, mails one after another on each, retries with backoff,
+// notifications to the sender when it ends badly. All on the main executor, so it needs no lock.
 #pragma once
 
 #include <deque>
@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "service/intake.hpp"
 #include "service/node.hpp"
@@ -31,6 +32,11 @@ class QueueRunner {
     // Until the node stops.
     net::Task<> run();
 
+    // Node mail goes straight from memory; only what the next hop does not take at once comes to lie in the
+    // queue. Returns when either is so, or the hop has refused it. A crash before that loses the mail: its
+    // entries must still be due. On the main executor.
+    net::Task<Result<>> send_now(store::QueueItem item, std::string content);
+
   private:
     struct Hop {
         config::HostPort to;
@@ -39,13 +45,23 @@ class QueueRunner {
         net::TlsClientOptions verify;
         std::optional<smtp::Credentials> credentials;
     };
+    // One next hop.
     struct Worker {
         std::deque<store::QueueItem> items;
-        bool running = false;
+        std::size_t running = 0;           // connections
+        std::vector<net::Notifier*> idle;  // of those that wait for another mail
+    };
+    // A mail that is in memory only.
+    struct Direct {
+        std::string content;
+        net::Notifier done;
+        std::optional<Result<>> settled;
     };
     class Connection;
 
     net::Task<Result<>> dispatch();
+    void give(store::QueueItem item, Hop hop);
+    void let_go(std::deque<store::QueueItem> left);
     net::Task<Result<Hop>> hop_for(store::QueueItem item);
     Result<Hop> hop_from_config(const std::string& section, config::HostPort to);
     net::Task<> work(std::string key, Hop hop);
@@ -60,6 +76,7 @@ class QueueRunner {
     NodeMailDone done_;
     std::map<std::string, Worker> workers_;
     std::set<store::QueueId> under_way_;  // what this process has taken and not settled
+    std::map<store::QueueId, std::shared_ptr<Direct>> direct_;
 };
 
 }  // namespace fwmail::service

@@ -15,6 +15,8 @@
 namespace fwmail::service {
 namespace {
 
+constexpr std::size_t most_fresh = 2000;
+
 bool is_whole(const sync::ChunkEntry& chunk) { return chunk.offset == 0 && chunk.data.size() == chunk.total; }
 
 // False: it cannot be applied yet and must come again.
@@ -135,6 +137,13 @@ net::Task<Result<>> Replica::apply(NodeId peer, sync::AccountSection section) {
     for (const auto& numbered : section.entries)
         if (std::holds_alternative<sync::StubbedEntry>(numbered.entry))
             co_return fail(ErrorKind::refused, "an entry that only a remote sends");
+    // The long part of the work is done before this account's turn, where the keys are known already.
+    bool may_unpack = std::ranges::none_of(section.entries, [](const auto& numbered) {
+        return std::holds_alternative<sync::AccountEntry>(numbered.entry);
+    });
+    if (may_unpack) may_unpack = !CO_TRY(co_await is_removed(id));
+    Objects objects;
+    if (may_unpack) objects = CO_TRY(co_await unpack_whole_chunks(id, {}, section));
     auto turn = co_await locks_.lock(id);
     auto load = [peer](store::AccountStore& account) { return account.load_applied(peer); };
     sync::Incoming known{CO_TRY(co_await node_.read(id, load))};
@@ -146,10 +155,13 @@ net::Task<Result<>> Replica::apply(NodeId peer, sync::AccountSection section) {
             !section.voids.contains(number.value))
             accounts.push_back(*account);
     // Of a user who has been removed nothing is kept: what comes late is acknowledged and forgotten.
-    if (accounts.empty() && CO_TRY(co_await is_removed(id)))
+    bool removed = accounts.empty() && CO_TRY(co_await is_removed(id));
+    if (removed) {
+        objects.clear();
         for (const auto& numbered : std::exchange(section.entries, {}))
             section.voids.add(numbered.number.value);
-    auto objects = CO_TRY(co_await unpack_whole_chunks(id, accounts, section));
+    }
+    if (!may_unpack) objects = CO_TRY(co_await unpack_whole_chunks(id, accounts, section));
     for (const auto& account : accounts) CO_TRY(co_await apply_account(id, account));
     CO_TRY(co_await store_objects(std::move(objects)));
     crash_point("replica.bodies-stored");
@@ -173,9 +185,7 @@ net::Task<Result<bool>> Replica::apply_entries(NodeId peer, sync::AccountSection
     auto job = [peer, section = std::move(section),
                 now = node_.clock()](store::AccountStore& account) -> Result<bool> {
         sync::Incoming incoming{TRY(account.load_applied(peer))};
-        sync::Incoming with_voids = incoming;
-        with_voids.on_voids(section.voids);
-        NumberSet fresh = sync::subtract(with_voids.applied, incoming.applied);
+        NumberSet fresh = incoming.reachable(section.voids);
         bool all = true;
         std::set<EmailId> bodies;
         for (const auto& [number, entry] : section.entries) {
@@ -269,7 +279,10 @@ net::Task<Result<Replica::Objects>> Replica::unpack_whole_chunks(AccountId accou
         Objects objects;
         for (const auto& chunk : whole) {
             std::string served;
+            served.reserve(chunk.data.size() / 48 * 66 + 4096);
+            mime::StructureParser parser;
             SealedUnpacker unpacker(keys, [&](std::string_view piece) -> Result<> {
+                parser.feed(piece);
                 served += piece;
                 return {};
             });
@@ -277,7 +290,9 @@ net::Task<Result<Replica::Objects>> Replica::unpack_whole_chunks(AccountId accou
             auto info = TRY(unpacker.finish());
             if (info.sha256 != chunk.sealed_sha256 || unpacker.email_id() != chunk.email)
                 return fail(ErrorKind::refused, "a sealed object is not the one that was announced");
-            objects.emplace_back(sealed_object_id(crypto::view_of(info.sha256)), std::move(served));
+            objects.push_back({sealed_object_id(crypto::view_of(info.sha256)),
+                               std::move(served),
+                               {info.size, message_texts(parser.finish())}});
         }
         return objects;
     };
@@ -288,17 +303,35 @@ net::Task<Result<Replica::Objects>> Replica::unpack_whole_chunks(AccountId accou
 net::Task<Result<>> Replica::store_objects(Objects objects) {
     if (objects.empty()) co_return Result<>();
     std::size_t octets = 0;
-    for (const auto& [id, served] : objects) octets += served.size();
+    Bodies bodies;
+    for (auto& object : objects) {
+        octets += object.served.size();
+        bodies.emplace(object.id, std::move(object.body));
+    }
     auto keep = [objects = std::move(objects), now = node_.clock()](store::SystemStore& system) -> Result<> {
-        for (const auto& [id, served] : objects) TRY(system.put_object(id, served, now));
+        // What is encrypted does not get smaller.
+        for (const auto& object : objects)
+            TRY(system.put_object(object.id, object.served, now, store::Packing::none));
         return {};
     };
-    co_return co_await node_.write(store::system_file, std::move(keep), octets);
+    CO_TRY(co_await node_.write(store::system_file, std::move(keep), octets));
+    std::lock_guard lock(mutex_);
+    if (fresh_.size() + bodies.size() <= most_fresh) fresh_.merge(bodies);
+    co_return Result<>();
 }
 
 net::Task<Result<>> Replica::settle(AccountId account) {
     auto turn = co_await locks_.lock(account);
     co_return co_await settle_locked(account);
+}
+
+// Bodies whose structure is known since they came.
+Replica::Bodies Replica::recall(const std::vector<store::PendingMessage>& pending) {
+    Bodies bodies;
+    std::lock_guard lock(mutex_);
+    for (const auto& message : pending)
+        if (auto node = fresh_.extract(sealed_object_id(message.sha256))) bodies.insert(std::move(node));
+    return bodies;
 }
 
 net::Task<Result<>> Replica::settle_locked(AccountId account) {
@@ -320,18 +353,18 @@ net::Task<Result<>> Replica::settle_locked(AccountId account) {
 
 net::Task<Result<Replica::Bodies>> Replica::find_bodies(AccountId account,
                                                         std::vector<store::PendingMessage> pending) {
-    auto look = [pending](store::SystemStore& system) -> Result<Bodies> {
-        Bodies bodies;
+    auto look = [pending, bodies = recall(pending)](store::SystemStore& system) mutable -> Result<Bodies> {
         for (const auto& message : pending) {
             ObjectId id = sealed_object_id(message.sha256);
+            if (bodies.contains(id)) continue;
             auto info = TRY(system.find_object(id));
-            if (!info || !info->complete || bodies.contains(id)) continue;
+            if (!info || !info->complete) continue;
             mime::StructureParser parser;
             for (std::uint64_t at = 0; at < info->size; at += store::chunk_size)
                 parser.feed(TRY(system.read_object(id, at, store::chunk_size)));
             bodies[id] = {info->size, message_texts(parser.finish())};
         }
-        return bodies;
+        return std::move(bodies);
     };
     Bodies bodies = CO_TRY(co_await node_.read(store::system_file, std::move(look)));
     for (const auto& message : pending) {
@@ -389,7 +422,7 @@ net::Task<Result<std::optional<Replica::Body>>> Replica::assemble(AccountId acco
             std::string chunk = buffer.substr(0, store::chunk_size);
             buffer.erase(0, store::chunk_size);
             auto append = [id, i = index++, chunk](store::SystemStore& system) {
-                return system.append_chunk(id, i, chunk);
+                return system.append_chunk(id, i, chunk, store::Packing::none);
             };
             CO_TRY(co_await node_.write(store::system_file, std::move(append), chunk.size()));
         }

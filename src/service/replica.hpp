@@ -4,7 +4,9 @@
 
 #include <chrono>
 #include <map>
+#include <mutex>
 #include <string>
+#include <vector>
 
 #include "service/account_locks.hpp"
 #include "service/node.hpp"
@@ -35,8 +37,12 @@ class Replica {
         store::MessageTexts texts;
     };
     using Bodies = std::map<ObjectId, Body>;
-    using Objects = std::vector<std::pair<ObjectId, std::string>>;  // as served
-
+    struct Object {
+        ObjectId id;
+        std::string served;
+        Body body;
+    };
+    using Objects = std::vector<Object>;
     net::Task<Result<>> apply_account(AccountId account, sync::AccountEntry entry);
     net::Task<Result<bool>> is_removed(AccountId account);
     net::Task<Result<>> settle_locked(AccountId account);
@@ -45,6 +51,7 @@ class Replica {
                                                    std::vector<sync::AccountEntry> accounts,
                                                    const sync::AccountSection& section);
     net::Task<Result<>> store_objects(Objects objects);
+    Bodies recall(const std::vector<store::PendingMessage>& pending);
     net::Task<Result<Bodies>> find_bodies(AccountId account, std::vector<store::PendingMessage> pending);
     net::Task<Result<std::optional<Body>>> assemble(AccountId account, store::PendingMessage message);
     net::Task<Result<>> attach(AccountId account, std::vector<store::PendingMessage> pending, Bodies bodies);
@@ -53,6 +60,8 @@ class Replica {
 
     Node& node_;
     AccountLocks locks_;  // frames come in parallel; an account's are applied one after the other
+    std::mutex mutex_;
+    Bodies fresh_;  // stored and not shown yet, so that they need not be read again; bounded
 };
 
 // A sealed object's id in the body store: it is named by its content, so that it is stored once.

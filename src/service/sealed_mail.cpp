@@ -169,11 +169,14 @@ std::string derived_boundary(const Octets32& seed, std::string_view use) {
     return "=_" + hex_encode(octets.view());
 }
 
-// Feeds `wrap` around the message's body to `sink`, in pieces.
-Result<> stream_inner(const MessageSource& original, const Wrap& wrap, const std::string& closing,
-                      const Sink& sink) {
+// Feeds `wrap` around the message's body to `sink`, in pieces. `head`: how the message begins.
+Result<> stream_inner(const MessageSource& original, std::string_view head, const Wrap& wrap,
+                      const std::string& closing, const Sink& sink) {
     TRY(sink(wrap.before));
-    for (std::uint64_t at = wrap.body_offset; at < original.size;) {
+    std::uint64_t at =
+        std::max<std::uint64_t>(wrap.body_offset, std::min<std::uint64_t>(head.size(), original.size));
+    TRY(sink(head.substr(wrap.body_offset, static_cast<std::size_t>(at - wrap.body_offset))));
+    while (at < original.size) {
         auto want = static_cast<std::size_t>(std::min<std::uint64_t>(read_size, original.size - at));
         std::string piece = TRY(original.read(at, want));
         if (piece.size() != want)
@@ -184,6 +187,31 @@ Result<> stream_inner(const MessageSource& original, const Wrap& wrap, const std
     }
     return sink(closing);
 }
+
+struct WipedAtEnd {
+    std::string& octets;
+    ~WipedAtEnd() { wipe(octets); }
+};
+
+// Whether two streams of octets are the same, where the first runs ahead of the second by a little.
+class Comparison {
+  public:
+    ~Comparison() { wipe(ahead_); }
+    void given(std::string_view octets) {
+        ahead_.erase(0, std::exchange(compared_, 0));
+        ahead_ += octets;
+    }
+    void restored(std::string_view octets) {
+        equal_ &= std::string_view(ahead_).substr(compared_).starts_with(octets);
+        compared_ = std::min(compared_ + octets.size(), ahead_.size());
+    }
+    bool same() const { return equal_ && compared_ == ahead_.size(); }
+
+  private:
+    std::string ahead_;  // given, and not restored yet but for the first `compared_`
+    std::size_t compared_ = 0;
+    bool equal_ = true;
+};
 
 }  // namespace
 
@@ -198,6 +226,7 @@ Result<SealedInfo> seal_mail(const MessageSource& original, const crypto::Public
                              const SealOrder& order, const Sink& packed) {
     std::string head =
         TRY(original.read(0, static_cast<std::size_t>(std::min<std::uint64_t>(original.size, header_limit))));
+    WipedAtEnd wiped{head};
     auto length = header_length(head);
     std::string_view header = std::string_view(head).substr(0, length.value_or(head.size()));
     std::string inner_boundary = derived_boundary(order.seed, "inner boundary");
@@ -209,7 +238,7 @@ Result<SealedInfo> seal_mail(const MessageSource& original, const crypto::Public
     if (!wrap) wrap = wrap_whole(header, outer, inner_boundary);
     std::string closing = "\r\n--" + inner_boundary + "--\r\n";
 
-    // Three things watch what is made: the unpacker, as the remote will; the restorer and two hashes, to
+    // Three things watch what is made: the unpacker, as the remote will; the restorer and the comparison, to
     // prove that the message comes back whole.
     SealedUnpacker unpacker({recipient.encryption_key_id()}, [](std::string_view) { return Result<>(); });
     Result<> result;
@@ -217,12 +246,12 @@ Result<SealedInfo> seal_mail(const MessageSource& original, const crypto::Public
         if (result) result = unpacker.feed(octets);
         if (result) result = packed(octets);
     };
-    crypto::Sha256 given, restored;
+    Comparison comparison;
     Restorer restorer([&](std::string_view octets) -> Result<> {
-        restored.update(octets);
+        comparison.restored(octets);
         return {};
     });
-    if (wrap->body_offset) given.update(header);
+    if (wrap->body_offset) comparison.given(header);
 
     hand_on(be32(static_cast<std::uint32_t>(outer.size())));
     hand_on(outer);
@@ -234,8 +263,8 @@ Result<SealedInfo> seal_mail(const MessageSource& original, const crypto::Public
     options.plain_size = wrap->before.size() + (original.size - wrap->body_offset) + closing.size();
     auto sealer = TRY(crypto::Sealer::start({&recipient, 1}, options, hand_on));
     std::uint64_t fed = 0;
-    TRY(stream_inner(original, *wrap, closing, [&](std::string_view octets) -> Result<> {
-        if (fed >= wrap->before.size() && fed + closing.size() < options.plain_size) given.update(octets);
+    TRY(stream_inner(original, head, *wrap, closing, [&](std::string_view octets) -> Result<> {
+        if (fed >= wrap->before.size() && fed + closing.size() < options.plain_size) comparison.given(octets);
         fed += octets.size();
         TRY(restorer.feed(octets));
         TRY(sealer.feed(octets));
@@ -245,7 +274,7 @@ Result<SealedInfo> seal_mail(const MessageSource& original, const crypto::Public
     TRY(std::move(result));
     auto info = TRY(unpacker.finish());
     TRY(restorer.finish());
-    if (given.finish() != restored.finish())
+    if (!comparison.same())
         return fail(ErrorKind::refused, "the sealed form would not restore this message exactly");
     return info;
 }

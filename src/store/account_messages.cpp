@@ -165,21 +165,13 @@ Result<void> AccountStore::forget_deliveries(const std::vector<DeliveryId>& ids)
 }
 
 Result<Uid> AccountStore::append(const NewMessage& message) {
-    return TRY(append(std::vector{message})).front();
-}
-
-Result<std::vector<Uid>> AccountStore::append(const std::vector<NewMessage>& messages) {
-    for (const auto& m : messages) TRY(check_keywords(m.flags));
-    return atomically(*db_, [&]() -> Result<std::vector<Uid>> {
-        Targets targets(*db_);
+    TRY(check_keywords(message.flags));
+    return atomically(*db_, [&]() -> Result<Uid> {
+        auto target = TRY(get_mailbox_row(*db_, message.mailbox));
         auto change = TRY(AccountChange::begin(*db_));
-        std::vector<Uid> uids;
-        for (const auto& m : messages) {
-            auto* target = TRY(targets.get(m.mailbox));
-            uids.push_back(TRY(insert_new(*db_, change, *target, m)));
-        }
+        Uid uid = TRY(insert_new(*db_, change, target, message));
         TRY(change.save());
-        return uids;
+        return uid;
     });
 }
 

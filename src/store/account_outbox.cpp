@@ -73,7 +73,8 @@ Result<std::vector<EntryNumber>> AccountStore::append_outbox(NodeId peer, const 
             if (row.number != EntryNumber{}) next = row.number;
             if (row.replaces)
                 TRY(db_->run(
-                    "UPDATE outbox SET state=?,due=? WHERE peer=? AND kind=? AND mailbox=? AND uid=? "
+                    "UPDATE outbox INDEXED BY outbox_replacing SET state=?,due=? WHERE peer=? AND kind=? AND "
+                    "mailbox=? AND uid=? "
                     "AND replaces=1 AND state<>?",
                     OutboxState::voided, row.due, id, row.kind, row.mailbox, row.uid, OutboxState::voided));
             TRY(insert_row(*db_, id, next, row));

@@ -76,7 +76,9 @@ struct Executor::Impl {
     ExecutorOptions options;
     mutable std::mutex mutex;
     std::condition_variable wake;
-    std::deque<Task> ready;
+    // Long work of one kind leaves a thread for the other: a commit must not wait for a mailbox to be read.
+    std::deque<Task> reads, writes;
+    std::size_t reading = 0, writing = 0;
     Channel system;
     std::list<std::unique_ptr<Channel>> accounts;  // the latest used in front
     std::map<AccountId, std::list<std::unique_ptr<Channel>>::iterator> by_id;
@@ -90,6 +92,7 @@ struct Executor::Impl {
     Result<Handle> open(const Channel& channel, Access access);
     Result<void> ensure_writer(Channel& channel);
     void work();
+    std::deque<Task>* next_queue();
     void run_writes(Channel& channel);
     std::vector<WriteItem> take_batch(Channel& channel);
     // The outcomes of the first items; fewer than the batch has when the transaction was lost under way.
@@ -184,7 +187,7 @@ void Executor::Impl::run_writes(Channel& channel) {
     for (std::size_t i = batch.size(); i-- > outcomes.size();) channel.writes.push_front(std::move(batch[i]));
     channel.writing = !channel.writes.empty();
     if (channel.writing) {
-        ready.push_back({&channel, nullptr});
+        writes.push_back({&channel, nullptr});
         wake.notify_one();
     }
     closing = settle(channel, outcomes.size());
@@ -249,20 +252,34 @@ std::vector<std::unique_ptr<Channel>> Executor::Impl::settle(Channel& channel, s
     return closing;
 }
 
+// Under the mutex: where a thread finds work now, writes first. Null: it has to wait.
+std::deque<Task>* Executor::Impl::next_queue() {
+    std::size_t most = std::max(options.threads, 2u) - 1;
+    if (!writes.empty() && writing < most) return &writes;
+    if (!reads.empty() && reading < most) return &reads;
+    return nullptr;
+}
+
 void Executor::Impl::work() {
+    std::unique_lock lock(mutex);
     for (;;) {
-        Task task{};
-        {
-            std::unique_lock lock(mutex);
-            wake.wait(lock, [&] { return !ready.empty() || (stopping && counters.waiting == 0); });
-            if (ready.empty()) return;
-            task = std::move(ready.front());
-            ready.pop_front();
-        }
-        if (task.read)
+        std::deque<Task>* queue = nullptr;
+        wake.wait(lock, [&] { return (queue = next_queue()) || (stopping && counters.waiting == 0); });
+        if (!queue) return;
+        Task task = std::move(queue->front());
+        queue->pop_front();
+        bool read = task.read != nullptr;
+        ++(read ? reading : writing);
+        // Whoever was woken for more may have found no room then.
+        if (next_queue()) wake.notify_one();
+        lock.unlock();
+        if (read)
             run_read(*task.channel, *task.read);
         else
             run_writes(*task.channel);
+        task.read.reset();
+        lock.lock();
+        --(read ? reading : writing);
     }
 }
 
@@ -294,12 +311,12 @@ void Executor::post(std::optional<AccountId> account, bool read, std::unique_ptr
     ++channel.outstanding;
     ++impl_->counters.waiting;
     if (read)
-        impl_->ready.push_back({&channel, std::move(work)});
+        impl_->reads.push_back({&channel, std::move(work)});
     else {
         channel.writes.push_back({std::move(work), octets});
         if (channel.writing) return;  // its task will come to it
         channel.writing = true;
-        impl_->ready.push_back({&channel, nullptr});
+        impl_->writes.push_back({&channel, nullptr});
     }
     impl_->wake.notify_one();
 }

@@ -6,24 +6,23 @@
 
 namespace fwmail::sync {
 
+namespace {
+
+// Linear.
+NumberSet unite(const NumberSet& a, const NumberSet& b) {
+    NumberSet out;
+    auto i = a.list().begin(), j = b.list().begin();
+    while (i != a.list().end() || j != b.list().end()) {
+        bool from_a = j == b.list().end() || (i != a.list().end() && i->first <= j->first);
+        const auto& next = from_a ? *i++ : *j++;
+        out.add(next.first, next.last);  // at the end, so in constant time
+    }
+    return out;
+}
+
+}  // namespace
+
 // Sender.
-
-void Outgoing::supersede(EntryNumber number) {
-    if (!settled.contains(number.value)) voids.add(number.value);
-}
-
-Result<NumberSet> Outgoing::on_acks(const NumberSet& acks) {
-    if (acks.empty()) return NumberSet{};
-    std::uint64_t highest = acks.list().back().last;
-    if (highest > last_given.value)
-        return fail(ErrorKind::refused, "entry " + std::to_string(highest) + " is acknowledged, but only " +
-                                            std::to_string(last_given.value) +
-                                            " were ever numbered; was one side restored from a backup?");
-    NumberSet news = subtract(acks, settled);
-    settled = unite(settled, acks);
-    voids = subtract(voids, acks);
-    return news;
-}
 
 UnixMillis resend_due(UnixMillis sent, std::uint32_t sends, std::uint32_t jitter,
                       const LinkSettings& settings) {
@@ -33,38 +32,24 @@ UnixMillis resend_due(UnixMillis sent, std::uint32_t sends, std::uint32_t jitter
     return UnixMillis(sent.value + wait + wait / 8 * std::min<std::int64_t>(jitter, 1023) / 1024);
 }
 
-std::vector<std::size_t> choose_due(std::span<const OutgoingEntry> entries, UnixMillis now,
-                                    const LinkSettings& settings) {
-    std::vector<std::size_t> chosen;
-    std::size_t in_flight = 0;
+FrameChoice choose_frame(std::span<const DueEntry> due, std::uint64_t target, bool under_way) {
+    FrameChoice choice;
     std::uint64_t octets = 0;
-    for (std::size_t i = 0; i < entries.size(); ++i) {
-        if (entries[i].sends == 0) continue;
-        ++in_flight;
-        octets += entries[i].octets;
-        if (entries[i].due <= now) chosen.push_back(i);
+    for (const auto& entry : due) {
+        choice.full = choice.count > 0 && octets + entry.octets > target;
+        if (choice.full || (under_way && entry.order != Order::any)) return choice;
+        octets += entry.octets;
+        choice.alone |= entry.order == Order::first;
+        ++choice.count;
     }
-    for (std::size_t i = 0; i < entries.size(); ++i) {
-        if (entries[i].sends != 0 || entries[i].due > now) continue;
-        bool fits =
-            in_flight < settings.window_entries && octets + entries[i].octets <= settings.window_octets;
-        if (!fits && in_flight != 0) break;  // none overtakes a new one that must wait
-        ++in_flight;
-        octets += entries[i].octets;
-        chosen.push_back(i);
-    }
-    std::ranges::sort(chosen);
-    return chosen;
+    choice.full = octets >= target;
+    return choice;
 }
 
-std::optional<UnixMillis> next_due(std::span<const OutgoingEntry> entries) {
-    std::optional<UnixMillis> next;
-    for (const auto& entry : entries)
-        if (entry.sends != 0 && (!next || entry.due < *next)) next = entry.due;
-    return next;
+std::uint64_t frame_target(std::uint64_t largest, std::uint64_t mails_spent, std::uint64_t mails_allowed) {
+    constexpr std::uint64_t overlapping = 1 << 20;
+    return mails_spent < mails_allowed / 2 ? std::min(largest, overlapping) : largest;
 }
-
-void hasten(OutgoingEntry& entry, UnixMillis now) { entry.due = std::min(entry.due, now); }
 
 // Receiver.
 
@@ -79,15 +64,15 @@ Arrival Incoming::classify(EntryNumber number, const LinkSettings& settings) con
     return Arrival::fresh;
 }
 
-void Incoming::on_voids(const NumberSet& voids, const LinkSettings& settings) {
+NumberSet Incoming::reachable(const NumberSet& voids, const LinkSettings& settings) const {
     NumberSet near;
     std::uint64_t furthest = applied.contiguous_from_one() + settings.furthest_ahead;
     for (const auto& interval : voids.list()) {
-        if (interval.first > furthest) break;  // listed again until acknowledged
+        if (interval.first > furthest) break;
         near.add(interval.first, std::min(interval.last, furthest));
     }
-    NumberSet all = unite(applied, near);
-    if (all.list().size() <= std::max(settings.most_gaps, applied.list().size())) applied = std::move(all);
+    std::size_t most = std::max(settings.most_gaps, applied.list().size());
+    return unite(applied, near).list().size() <= most ? near : NumberSet();
 }
 
 NumberSet Incoming::acks(std::size_t max_octets) const { return trim(applied, max_octets); }
@@ -122,37 +107,6 @@ std::optional<UnixMillis> AckTimer::due(const LinkSettings& settings) const {
     if (waiting == 0) return std::nullopt;
     if (waiting >= settings.ack_entries) return last;
     return UnixMillis(std::min(last.value + settings.ack_quiet, first.value + settings.ack_latest));
-}
-
-// Sets.
-
-NumberSet unite(const NumberSet& a, const NumberSet& b) {
-    NumberSet out;
-    auto i = a.list().begin(), j = b.list().begin();
-    while (i != a.list().end() || j != b.list().end()) {
-        bool from_a = j == b.list().end() || (i != a.list().end() && i->first <= j->first);
-        const auto& next = from_a ? *i++ : *j++;
-        out.add(next.first, next.last);  // at the end, so in constant time
-    }
-    return out;
-}
-
-NumberSet subtract(const NumberSet& a, const NumberSet& b) {
-    NumberSet out;
-    auto cut = b.list().begin();
-    for (auto [first, last] : a.list()) {
-        while (cut != b.list().end() && cut->last < first) ++cut;
-        bool left = true;
-        for (auto c = cut; c != b.list().end() && c->first <= last; ++c) {
-            if (c->first > first) out.add(first, c->first - 1);
-            left = c->last < last;
-            if (!left) break;
-            first = c->last + 1;
-            cut = c;
-        }
-        if (left) out.add(first, last);
-    }
-    return out;
 }
 
 NumberSet trim(const NumberSet& set, std::size_t max_octets) {

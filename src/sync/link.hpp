@@ -21,8 +21,6 @@ struct LinkSettings {
     std::int64_t first_resend =
         10 * 60'000;  // after the first sending without an acknowledgement; then doubling
     std::int64_t longest_resend = 6 * 3'600'000;  // up to this
-    std::size_t window_entries = 20'000;          // sent and not acknowledged
-    std::uint64_t window_octets = 64 << 20;       // the same in octets; one entry may always go
     std::int64_t ack_quiet = 2'000;               // acknowledge when nothing has come for so long,
     std::int64_t ack_latest = 30'000;             // but so long after the first entry at the latest,
     std::uint64_t ack_entries = 1'000;            // or at once when so many wait
@@ -32,42 +30,35 @@ struct LinkSettings {
 
 // Sender.
 
-// One entry in the outbox.
-struct OutgoingEntry {
-    EntryNumber number;
-    std::uint64_t octets = 0;  // encoded_size()
-    std::uint32_t sends = 0;   // times sent
-    UnixMillis due;            // when it is to be sent (again); a new entry: any time not in the future
-    bool operator==(const OutgoingEntry&) const = default;
-};
-
-struct Outgoing {
-    EntryNumber last_given;  // the highest number given out, 0 = none
-    NumberSet settled;       // acknowledged
-    NumberSet voids;         // given out, superseded, and not yet acknowledged: listed in each frame
-
-    // The next number. Store it before it is sent.
-    EntryNumber give() { return last_given = EntryNumber(last_given.value + 1); }
-    // The number will never be sent again: what it said is said by a later one.
-    void supersede(EntryNumber number);
-    // Takes in acknowledgements; returns those that are news, whose outbox entries can go.
-    // Refused, with nothing changed, when a number is acknowledged that was never given: one side's state is
-    // not what it was (a restored backup), and a new epoch must begin.
-    Result<NumberSet> on_acks(const NumberSet& acks);
-};
-
 // When an entry is due again that was sent at `sent` for the `sends`th time (from 1). `jitter`, 0 to 1023,
 // spreads it over up to an eighth more, so that links do not beat in time.
 UnixMillis resend_due(UnixMillis sent, std::uint32_t sends, std::uint32_t jitter,
                       const LinkSettings& settings = {});
-// Which of `entries` (ascending numbers) are to be sent now: indices, in order. Those in flight fill the
-// window first; those due again go before new ones.
-std::vector<std::size_t> choose_due(std::span<const OutgoingEntry> entries, UnixMillis now,
-                                    const LinkSettings& settings = {});
-// When to ask again, given that what choose_due() named has been sent; none = nothing waits for time.
-std::optional<UnixMillis> next_due(std::span<const OutgoingEntry> entries);
-// A DSN says that a mail did not arrive: it hastens. The entry is due at `now` unless it is due before.
-void hasten(OutgoingEntry& entry, UnixMillis now);
+
+// Frames of an account may overtake each other on the way. Any order is right in the end, but some cost the
+// receiver a resending.
+enum class Order {
+    any,     // messages and their bodies, mailboxes, expunges
+    behind,  // flags: not beside a frame that may carry their message
+    first,   // the account, which the receiver must know before anything else
+};
+struct DueEntry {
+    std::uint64_t octets = 0;  // about what it takes in a frame
+    Order order = Order::any;
+};
+struct FrameChoice {
+    std::size_t count =
+        0;              // of the due entries, from the first on; 0 = wait until what is under way has arrived
+    bool full = false;  // more would not have fitted
+    bool alone = false;  // no other frame of the account until this one has arrived
+};
+// What the next frame of an account takes, of entries in the order in which they are due. `target`: the
+// octets that it should have. `under_way`: other frames of the account have been sent and did not arrive yet.
+FrameChoice choose_frame(std::span<const DueEntry> due, std::uint64_t target, bool under_way);
+
+// The octets of a frame while more waits. Small frames overlap better on their way, but each is a mail: when
+// half of an hour's mails are spent only whole ones are sent.
+std::uint64_t frame_target(std::uint64_t largest, std::uint64_t mails_spent, std::uint64_t mails_allowed);
 
 // Receiver.
 
@@ -82,7 +73,8 @@ struct Incoming {
 
     Arrival classify(EntryNumber number, const LinkSettings& settings = {}) const;
     void on_applied(EntryNumber number) { applied.add(number.value); }
-    void on_voids(const NumberSet& voids, const LinkSettings& settings = {});
+    // What of a peer's void numbers is taken down as applied; the rest is listed again until acknowledged.
+    NumberSet reachable(const NumberSet& voids, const LinkSettings& settings = {}) const;
     // The acknowledgement to send, as much as fits in `max_octets` of a frame, lowest numbers first.
     NumberSet acks(std::size_t max_octets) const;
 };
@@ -108,9 +100,6 @@ struct AckTimer {
     void on_sent() { *this = {}; }
 };
 
-// Linear set operations.
-NumberSet unite(const NumberSet& a, const NumberSet& b);
-NumberSet subtract(const NumberSet& a, const NumberSet& b);
 // The lowest intervals that encode into at most `max_octets`.
 NumberSet trim(const NumberSet& set, std::size_t max_octets);
 

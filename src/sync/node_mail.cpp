@@ -168,6 +168,26 @@ Result<void> check_structure(const Header& header) {
     return {};
 }
 
+// Line by line, as a mail of megabytes has nothing but line ends; other white space is the exception.
+std::string without_white(std::string_view body) {
+    std::string out;
+    out.reserve(body.size());
+    while (!body.empty()) {
+        std::size_t end = std::min(body.find('\n'), body.size());
+        std::string_view line = body.substr(0, end);
+        body.remove_prefix(std::min(end + 1, body.size()));
+        while (line.ends_with('\r')) line.remove_suffix(1);
+        bool clean = true;
+        for (char c : line) clean &= static_cast<unsigned char>(c) > ' ';
+        if (clean)
+            out += line;
+        else
+            std::ranges::copy_if(line, std::back_inserter(out),
+                                 [](char c) { return white.find(c) == white.npos; });
+    }
+    return out;
+}
+
 }  // namespace
 
 std::string node_message_id(const FrameId& frame, std::string_view from) {
@@ -203,11 +223,7 @@ Result<NodeMail> parse_node_mail(std::string_view octets, const NodeMailLimits& 
     if (octets.size() > limits.octets) return refuse("too large");
     Header header = TRY(scan_header(octets, limits));
     TRY(check_structure(header));
-    std::string text;
-    text.reserve(octets.size() - header.body);
-    for (char c : octets.substr(header.body))
-        if (white.find(c) == white.npos) text += c;
-    auto content = base64_decode(text);
+    auto content = base64_decode(without_white(octets.substr(header.body)));
     if (!content || content->empty())
         return refuse("its base64 is damaged; a server on the way has changed it");
     return NodeMail{address_of(header.from),      address_of(header.to),     UnixMillis{},

@@ -1,0 +1,182 @@
+// LinkSender's entries: made of outbox rows, from the state as it is when they are sent.
+#include <algorithm>
+
+#include "base/co_try.hpp"
+#include "service/link_sender.hpp"
+#include "service/outbox_kinds.hpp"
+
+namespace fwmail::service {
+namespace {
+
+// The chain of UIDs must not break when a message entry is not sent: this stands for it. A first message has
+// nothing before it to name, but everything below it is gone.
+sync::Entry stand_in(const store::OutboxRow& row) {
+    UidSet gone;
+    if (row.prev_uid.value)
+        gone.add(row.uid.value);
+    else
+        gone.add(1, row.uid.value);
+    return sync::ExpungeEntry{row.mailbox, gone, row.prev_uid};
+}
+
+}  // namespace
+
+// Rows become entries, from the state as it is now.
+net::Task<Result<LinkSender::Made>> LinkSender::make(AccountId account, std::vector<store::OutboxRow> rows) {
+    Made made;
+    std::vector<store::OutboxRow> chunks;
+    std::vector<store::Message> chunk_messages;
+    struct Read {
+        std::map<EntryNumber, sync::Entry> entries;
+        NumberSet voids;
+        std::vector<store::OutboxRow> chunks;
+        std::vector<store::Message> messages;  // of the chunks
+        std::vector<EntryNumber> accounts;
+        std::vector<std::string> invalid;
+    };
+    auto job = [rows = std::move(rows)](store::AccountStore& store) -> Result<Read> {
+        Read read;
+        for (const auto& row : rows) {
+            if (row.state == store::OutboxState::voided) {
+                read.voids.add(row.number.value);
+                continue;
+            }
+            if (row.kind == outbox_account) {
+                read.accounts.push_back(row.number);
+                continue;
+            }
+            if (row.kind == outbox_mailbox) {
+                auto m = TRY(store.find_mailbox(row.mailbox));
+                if (!m) return fail(ErrorKind::internal, "the outbox names an unknown mailbox");
+                read.entries[row.number] = sync::MailboxEntry{
+                    m->id, m->name, m->special_use, m->subscribed, m->sealed_uidvalidity, m->deleted};
+                continue;
+            }
+            if (row.kind == outbox_expunge || row.kind == outbox_stubbed) {
+                read.entries[row.number] = TRY(sync::decode_entry(row.payload));
+                continue;
+            }
+            UidSet uid;
+            uid.add(row.uid.value);
+            std::uint32_t columns = store::column_flags | store::column_seal;
+            if (row.kind != outbox_flags)
+                columns |=
+                    store::column_identity | store::column_size | store::column_date | store::column_seal;
+            auto found = TRY(store.load_messages(row.mailbox, uid, columns, 1));
+            if (row.kind == outbox_flags) {
+                if (found.empty() || found[0].seal.state != store::SealState::sealed)
+                    read.voids.add(
+                        row.number
+                            .value);  // the remote has no such message, or its expunge is an entry of its own
+                else
+                    read.entries[row.number] = sync::FlagsEntry{row.mailbox, row.uid, found[0].flags};
+            } else if (row.kind == outbox_chunk) {
+                if (found.empty() || found[0].seal.sha256.size() != 32) {
+                    read.voids.add(row.number.value);
+                } else {
+                    read.chunks.push_back(row);
+                    read.messages.push_back(std::move(found[0]));
+                }
+            } else if (found.empty()) {
+                read.entries[row.number] = stand_in(row);  // gone before it was sent
+            } else {
+                const auto& m = found[0];
+                sync::MessageEntry entry{row.mailbox, row.uid,     row.prev_uid,
+                                         m.email_id,  m.seal.size, {},
+                                         row.length,  m.date,      static_cast<std::int16_t>(m.zone_minutes),
+                                         m.flags};
+                if (m.seal.sha256.size() != 32)
+                    return fail(ErrorKind::internal, "a planned message has no seal");
+                std::copy(m.seal.sha256.begin(), m.seal.sha256.end(), entry.sealed_sha256.begin());
+                read.entries[row.number] = std::move(entry);
+            }
+            auto made = read.entries.find(row.number);
+            if (made == read.entries.end()) continue;
+            // One entry that cannot be written costs that entry, not the link.
+            if (auto good = sync::validate(made->second); !good) {
+                read.invalid.push_back(good.error().text);
+                if (row.kind == outbox_message) {
+                    made->second = stand_in(row);
+                } else {
+                    read.entries.erase(made);
+                    read.voids.add(row.number.value);
+                }
+            }
+        }
+        return read;
+    };
+    auto read = CO_TRY(co_await node_.read(account, std::move(job)));
+    for (const auto& reason : read.invalid)
+        node_.log.error("link", "an entry of " + account.hex() + " is not sent: " + reason);
+    made.entries = std::move(read.entries);
+    made.voids = std::move(read.voids);
+    for (auto number : read.accounts) {
+        auto load = [account](store::SystemStore& system) { return account_entry_octets(system, account); };
+        auto octets = CO_TRY(co_await node_.read(store::system_file, load));
+        made.entries[number] = CO_TRY(sync::decode_entry(octets));
+    }
+    if (!read.chunks.empty())
+        CO_TRY(co_await make_chunks(account, std::move(read.chunks), std::move(read.messages), made));
+    co_return made;
+}
+
+// Cuts chunks out of packed objects, sealing again what is not in the cache: one pass for all chunks of an
+// object.
+net::Task<Result<>> LinkSender::make_chunks(AccountId account, std::vector<store::OutboxRow> rows,
+                                            std::vector<store::Message> messages, Made& made) {
+    auto user = node_.directory.find(account);
+    if (!user || !user->seal_key) {  // removed: nobody can read them any more
+        for (const auto& row : rows) made.voids.add(row.number.value);
+        co_return Result<>();
+    }
+    using Cut = std::vector<std::pair<EntryNumber, sync::ChunkEntry>>;
+    auto job = [this, account, user, rows = std::move(rows),
+                messages = std::move(messages)](store::SystemStore& system) -> Result<Cut> {
+        Cut cut;
+        for (std::size_t first = 0; first < rows.size();) {
+            std::size_t end = first;
+            while (end < rows.size() && rows[end].email_id == rows[first].email_id &&
+                   rows[end].mailbox == rows[first].mailbox)
+                ++end;
+            const auto& message = messages[first];
+            std::size_t begin_of_cut = cut.size();
+            for (std::size_t i = first; i < end; ++i) {
+                sync::ChunkEntry chunk{rows[i].email_id, {}, rows[i].offset, 0, {}};
+                std::copy(message.seal.sha256.begin(), message.seal.sha256.end(),
+                          chunk.sealed_sha256.begin());
+                cut.emplace_back(rows[i].number, std::move(chunk));
+            }
+            std::uint64_t at = 0;
+            auto take = [&](std::string_view octets) -> Result<> {
+                for (std::size_t i = first; i < end; ++i) {
+                    std::uint64_t from = std::max(at, rows[i].offset),
+                                  to = std::min(at + octets.size(), rows[i].offset + rows[i].length);
+                    if (from < to)
+                        cut[begin_of_cut + i - first].second.data += octets.substr(from - at, to - from);
+                }
+                at += octets.size();
+                return {};
+            };
+            if (auto packed = cache_.take(account, message.email_id)) {
+                TRY(take(*packed));
+            } else {
+                MessageSource source{message.size, [&](std::uint64_t offset, std::size_t length) {
+                                         return system.read_object(message.object, offset, length);
+                                     }};
+                auto info =
+                    TRY(seal_mail(source, *user->seal_key, seal_order(message, message.seal.seed), take));
+                if (std::string_view(reinterpret_cast<const char*>(info.sha256.data()), 32) !=
+                    message.seal.sha256)
+                    return fail(ErrorKind::internal, "sealing again gave other octets");
+            }
+            for (std::size_t i = begin_of_cut; i < cut.size(); ++i) cut[i].second.total = at;
+            first = end;
+        }
+        return cut;
+    };
+    auto cut = CO_TRY(co_await node_.read(store::system_file, std::move(job)));
+    for (auto& [number, chunk] : cut) made.entries[number] = std::move(chunk);
+    co_return Result<>();
+}
+
+}  // namespace fwmail::service
