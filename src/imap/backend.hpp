@@ -16,6 +16,7 @@
 #include "base/secret.hpp"
 #include "imap/search.hpp"
 #include "imap/section.hpp"
+#include "mime/transfer.hpp"
 
 namespace fwmail::imap {
 
@@ -50,9 +51,10 @@ struct Selected {
     std::vector<Uid> uids;  // every message, ascending
     UidValidity uidvalidity;
     Uid uidnext;
-    ModSeq highest_modseq;
+    ModSeq highest_modseq;              // of what `uids` shows: all changes up to here are in it
     Uid first_recent;                   // messages from here on are \Recent in this session; 0: none
     Uid first_unseen;                   // 0: none
+    std::string mailbox_id;             // RFC 8474: letters, digits, '-' and '_'
     std::vector<std::string> keywords;  // in use in this mailbox
     bool read_only = false;             // whatever was asked for
     std::string read_only_reason;       // shown to the user when SELECT got a read-only mailbox; may be empty
@@ -62,11 +64,19 @@ struct StatusNumbers {
     std::uint32_t messages = 0, recent = 0, unseen = 0;
     Uid uidnext;
     UidValidity uidvalidity;
+    ModSeq highest_modseq;
+    std::uint64_t size = 0;     // octets of all messages (RFC 8438)
+    std::uint32_t deleted = 0;  // with \\Deleted
+    std::string mailbox_id;
+};
+
+struct Created {
+    std::string mailbox_id;  // empty: no MAILBOXID code is sent
 };
 
 struct Appended {
     UidValidity uidvalidity;  // 0: no APPENDUID code is sent
-    Uid uid;
+    std::vector<Uid> uids;    // one for each message, ascending
 };
 
 // Octets of a stored object, sent without passing through the session.
@@ -74,6 +84,12 @@ struct ObjectRange {
     ObjectId object;
     std::uint64_t offset = 0;
     std::uint64_t length = 0;
+    // Unless identity: what is sent is `octets()` of the decoded octets, behind the first `skip` of them.
+    mime::TransferEncoding encoding = mime::TransferEncoding::identity;
+    std::uint64_t skip = 0;
+    std::uint64_t decoded = 0;
+    bool nul = false;  // a NUL is among them; told for BINARY only
+    std::uint64_t octets() const { return encoding == mime::TransferEncoding::identity ? length : decoded; }
     auto operator<=>(const ObjectRange&) const = default;
 };
 using Piece = std::variant<std::string, ObjectRange>;
@@ -89,21 +105,29 @@ struct FetchRow {
     std::uint64_t size = 0;
     std::string envelope, body, bodystructure;  // as write_envelope() etc. made them
     std::vector<SectionData> sections;          // one for each asked for, in that order
+    std::string email_id;                       // RFC 8474
+    UnixMillis saved_at;                        // SAVEDATE (RFC 8514)
+    std::vector<std::uint64_t> binary_sizes;    // one for each asked for, in that order
+    std::string preview;                        // UTF-8; empty when there is no text to show
 };
 // Messages that are gone are left out. Rows ascend by UID over the batches.
 struct FetchBatch {
     std::vector<FetchRow> rows;
     bool last = true;  // otherwise FetchMore follows
+    UidSet vanished;   // in the first batch of a Fetch that asks for it
 };
 
 struct FlagRow {
     Uid uid;
     FlagSet flags;
+    ModSeq modseq;
 };
 struct Stored {
     std::vector<FlagRow> rows;  // flags after the change; messages that are gone are left out
+    UidSet modified;            // kept from being changed by `unchanged_since`
 };
 
+// Of Copy and Move.
 struct Copied {
     UidValidity uidvalidity;               // of the target; 0: no COPYUID code is sent
     std::vector<Uid> source, destination;  // pairwise, source ascending
@@ -114,7 +138,8 @@ struct Expunged {
 };
 
 struct Found {
-    std::vector<Uid> uids;  // ascending
+    std::vector<Uid> uids;        // ascending
+    std::vector<ModSeq> modseqs;  // pairwise, when the request wants them
 };
 
 // Everything in the selected mailbox that this session has not been told yet. Own changes need not be
@@ -124,10 +149,11 @@ struct Changes {
     Uid first_recent;          // arrived messages from here on are \Recent in this session; 0: none
     std::vector<FlagRow> flags;
     std::vector<Uid> expunged;  // ascending; may name messages that the session never heard of
+    ModSeq highest;             // all changes up to here have been told with this; 0: unknown
 };
 
-using Reply = std::variant<Refusal, Done, MailboxList, Selected, StatusNumbers, Appended, FetchBatch, Stored,
-                           Copied, Expunged, Found, Changes>;
+using Reply = std::variant<Refusal, Done, MailboxList, Selected, StatusNumbers, Created, Appended, FetchBatch,
+                           Stored, Copied, Expunged, Found, Changes>;
 
 // ---- requests
 
@@ -143,8 +169,9 @@ struct Select {
     bool read_only = false;
 };
 struct Unselect {};  // -> Done
-struct Create {      // -> Done
+struct Create {      // -> Created
     std::string name;
+    std::string special_use;  // "\\Sent" and its like, or empty
 };
 struct Delete {  // -> Done
     std::string name;
@@ -160,10 +187,14 @@ struct Subscribe {  // -> Done
 struct Status {
     std::string mailbox;
     bool messages = false, recent = false, uidnext = false, uidvalidity = false, unseen = false;
+    bool highest_modseq = false, size = false, deleted = false, mailbox_id = false;
+    bool append_limit = false;  // answered by the session itself
 };
-// -> Done: the message may come. Then the actions AppendData, and at the end AppendEnd or AppendAbort.
+// -> Done: the message may come. Then the actions AppendData, and at the end AppendEnd or AppendAbort. With
+// `more` it is a further message for the same mailbox (RFC 3502): AppendEnd keeps all or none.
 struct AppendBegin {
     std::string mailbox;
+    bool more = false;
     FlagSet flags;
     std::optional<UnixMillis> internal_date;
     std::uint64_t size = 0;
@@ -173,14 +204,18 @@ struct AppendEnd {};  // -> Appended; failures while octets came are told here
 struct FetchItems {
     bool flags = false, internal_date = false, size = false, envelope = false, body = false,
          bodystructure = false;
+    bool email_id = false, saved_at = false, preview = false;
     std::vector<Section> sections;
+    std::vector<Section> binary_sizes;  // BINARY.SIZE of these parts (RFC 3516)
     bool operator==(const FetchItems&) const = default;
 };
 // -> FetchBatch. `uids` may hold numbers of no message.
 struct Fetch {
     UidSet uids;
     FetchItems items;
-    bool set_seen = false;  // set \Seen on every message returned
+    bool set_seen = false;                // set \Seen on every message returned
+    std::optional<ModSeq> changed_since;  // only messages with a greater modseq (RFC 7162 3.1.4.1)
+    bool vanished = false;                // also which of `uids` have been expunged since (3.2.6)
 };
 struct FetchMore {};  // -> FetchBatch, the next one of the same Fetch
 // -> Stored.
@@ -189,8 +224,14 @@ struct Store {
     UidSet uids;
     Mode mode = Mode::set;
     FlagSet flags;
+    std::optional<ModSeq> unchanged_since;  // others are left alone (RFC 7162 3.1.3)
 };
 struct Copy {  // -> Copied; all or nothing
+    UidSet uids;
+    std::string mailbox;
+};
+// -> Copied; all or nothing. The session then knows that the sources are gone, no Poll repeats them.
+struct Move {
     UidSet uids;
     std::string mailbox;
 };
@@ -201,11 +242,12 @@ struct Expunge {
 };
 struct Search {  // -> Found
     SearchKey key;
+    bool modseqs = false;  // of each message found too
 };
 struct Poll {};  // -> Changes
 
 using Request =
     std::variant<Authenticate, ListMailboxes, Select, Unselect, Create, Delete, Rename, Subscribe, Status,
-                 AppendBegin, AppendEnd, Fetch, FetchMore, Store, Copy, Expunge, Search, Poll>;
+                 AppendBegin, AppendEnd, Fetch, FetchMore, Store, Copy, Move, Expunge, Search, Poll>;
 
 }  // namespace fwmail::imap

@@ -12,6 +12,8 @@ namespace {
 
 // A marker `{n+}` of any number that is not surely too large fits in this.
 constexpr std::size_t longest_marker = 24;
+// Flags and date of a further message of one APPEND.
+constexpr std::size_t longest_tail = 8 * 1024;
 
 }  // namespace
 
@@ -51,7 +53,6 @@ std::optional<FrameEvent> Framer::next() {
 void Framer::accept_message() {
     remaining_ = message_.size;
     state_ = State::message;
-    clean_ = true;
 }
 
 void Framer::refuse_message() {
@@ -240,17 +241,22 @@ std::optional<FrameEvent> Framer::on_message() {
 
 std::optional<FrameEvent> Framer::on_message_end() {
     bool too_long = false;
-    auto line = take_line(longest_marker, too_long);
+    auto line = take_line(longest_tail, too_long);
     if (too_long) {
         state_ = State::skip_line;
-        return MessageEnd{false};
+        return MessageEnd{{}, std::nullopt, true};
     }
     if (!line) return std::nullopt;
     state_ = State::line;
-    if (auto marker = find_marker(*line); marker && !marker->synchronising) {
-        if (marker->overflow || !start_swallowing(marker->size)) return die("literal too large");
+    auto marker = find_marker(*line);
+    if (!marker) return MessageEnd{std::move(*line), std::nullopt};
+    if (marker->overflow) {
+        if (!marker->synchronising) return die("literal too large");
+        return MessageEnd{{}, std::nullopt, true};
     }
-    return MessageEnd{line->empty()};
+    message_ = {marker->size, marker->synchronising};
+    state_ = State::held;
+    return MessageEnd{line->substr(0, marker->start), message_};
 }
 
 // Drops octets up to a line's end, keeping so many that a literal's marker at that end is still seen.

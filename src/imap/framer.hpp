@@ -31,7 +31,7 @@ struct MessageLiteral {
 
 // A command without its final line end; literals stand in it as they came: `{3}\r\nabc`. With `message` it is
 // an APPEND up to its message's literal (`{n}` not included): answer with accept_message() or
-// refuse_message().
+// refuse_message(). A `~` before a literal (literal8, RFC 3516) stays at the text's end.
 struct FramedCommand {
     std::string text;
     std::optional<MessageLiteral> message;
@@ -43,8 +43,12 @@ struct ContinuationWanted {};  // send "+ OK"
 struct MessageData {
     std::string octets;
 };
+// Behind the message's last octet. With `next`, a further message's literal (RFC 3502): again
+// accept_message() or refuse_message().
 struct MessageEnd {
-    bool clean = true;  // false: something other than a line end followed
+    std::string rest;  // of the line, without the literal's marker
+    std::optional<MessageLiteral> next;
+    bool too_long = false;  // what followed was dropped
 };
 struct TooLarge {     // tagged BAD; the rest of the command is skipped
     std::string tag;  // "*" when there was none
@@ -109,7 +113,6 @@ class Framer {
     std::string command_;          // so far
     std::uint64_t remaining_ = 0;  // octets of the literal under way
     MessageLiteral message_;
-    bool clean_ = true;
 };
 
 }  // namespace fwmail::imap

@@ -10,6 +10,8 @@ struct Node {
     const MailboxRow* row = nullptr;  // null: only a level above others
     bool has_children = false;
     bool subscribed_below = false;
+    bool special_below = false;
+    bool both_below = false;  // one mailbox that is subscribed and has a special use
 };
 
 std::map<std::string, Node> tree_of(const MailboxList& list) {
@@ -21,6 +23,8 @@ std::map<std::string, Node> tree_of(const MailboxList& list) {
             Node& above = tree[row.name.substr(0, at)];
             above.has_children = true;
             above.subscribed_below |= row.subscribed;
+            above.special_below |= !row.special_use.empty();
+            above.both_below |= row.subscribed && !row.special_use.empty();
         }
     }
     return tree;
@@ -90,7 +94,34 @@ std::vector<ListedMailbox> listed(const MailboxList& list, std::string_view patt
     for (const auto& [name, node] : tree_of(list)) {
         if (!matches(name)) continue;
         bool noselect = !node.row || node.row->noselect;
-        out.push_back({name, noselect, node.has_children, node.row ? node.row->special_use : std::string()});
+        out.push_back({name, noselect, node.has_children, node.row ? node.row->special_use : std::string(),
+                       node.row && node.row->subscribed, !node.row, false});
+    }
+    return out;
+}
+
+std::vector<ListedMailbox> listed(const MailboxList& list, const std::vector<std::string>& patterns,
+                                  const ListSelection& selection) {
+    std::vector<ListedMailbox> out;
+    std::vector<Matcher> matchers;
+    for (const auto& pattern : patterns)
+        if (!pattern.empty()) matchers.emplace_back(pattern);
+    for (const auto& [name, node] : tree_of(list)) {
+        bool subscribed = node.row && node.row->subscribed;
+        bool special = node.row && !node.row->special_use.empty();
+        bool selected = (!selection.subscribed || subscribed) && (!selection.special_use || special);
+        bool below = selection.subscribed && selection.special_use ? node.both_below
+                     : selection.subscribed                        ? node.subscribed_below
+                                                                   : node.special_below;
+        below = below && selection.recursive;
+        if (!selected && !below) continue;
+        if (std::ranges::none_of(matchers, [&](const auto& matches) { return matches(name); })) continue;
+        ListedMailbox mailbox{name, !node.row || node.row->noselect, node.has_children,
+                              special ? node.row->special_use : std::string()};
+        mailbox.subscribed = subscribed;
+        mailbox.nonexistent = !node.row;
+        mailbox.subscribed_below = below && selection.subscribed;
+        out.push_back(std::move(mailbox));
     }
     return out;
 }
@@ -103,8 +134,8 @@ std::vector<ListedMailbox> listed_subscribed(const MailboxList& list, std::strin
         bool level = !subscribed && node.subscribed_below && matches.ends_in_percent();
         if ((!subscribed && !level) || !matches(name)) continue;
         bool noselect = level || node.row->noselect;
-        out.push_back(
-            {name, noselect, node.has_children, subscribed ? node.row->special_use : std::string()});
+        out.push_back({name, noselect, node.has_children, subscribed ? node.row->special_use : std::string(),
+                       subscribed, !node.row, false});
     }
     return out;
 }

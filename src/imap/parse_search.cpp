@@ -42,14 +42,22 @@ int cost(const SearchKey& key) {
         case Kind::sequence:
         case Kind::uid_sequence:
         case Kind::recent:
+        case Kind::nothing:
             return 0;
         case Kind::flag:
         case Kind::keyword:
         case Kind::before:
         case Kind::on:
         case Kind::since:
+        case Kind::saved_before:
+        case Kind::saved_on:
+        case Kind::saved_since:
+        case Kind::older:
+        case Kind::younger:
         case Kind::larger:
         case Kind::smaller:
+        case Kind::modseq:
+        case Kind::email_id:
             return 1;
         case Kind::sent_before:
         case Kind::sent_on:
@@ -82,6 +90,7 @@ std::optional<SearchKey> simple_key(const std::string& name) {
     if (name == "UNDRAFT") return negated(of_flag(FlagSet::draft));
     if (name == "UNFLAGGED") return negated(of_flag(FlagSet::flagged));
     if (name == "UNSEEN") return negated(of_flag(FlagSet::seen));
+    if (name == "SAVEDATESUPPORTED") return of_kind(Kind::all);
     if (name == "RECENT") return of_kind(Kind::recent);
     if (name == "OLD") return negated(of_kind(Kind::recent));
     if (name == "NEW") {
@@ -96,9 +105,15 @@ struct DateKey {
     std::string_view name;
     Kind kind;
 };
-constexpr DateKey date_keys[] = {{"BEFORE", Kind::before},  {"ON", Kind::on},
-                                 {"SINCE", Kind::since},    {"SENTBEFORE", Kind::sent_before},
-                                 {"SENTON", Kind::sent_on}, {"SENTSINCE", Kind::sent_since}};
+constexpr DateKey date_keys[] = {{"BEFORE", Kind::before},
+                                 {"ON", Kind::on},
+                                 {"SINCE", Kind::since},
+                                 {"SENTBEFORE", Kind::sent_before},
+                                 {"SENTON", Kind::sent_on},
+                                 {"SENTSINCE", Kind::sent_since},
+                                 {"SAVEDBEFORE", Kind::saved_before},
+                                 {"SAVEDON", Kind::saved_on},
+                                 {"SAVEDSINCE", Kind::saved_since}};
 
 }  // namespace
 
@@ -116,6 +131,8 @@ Result<std::string> Parser::search_text() {
 
 Result<SearchKey> Parser::search_keys() {
     if (accept_word("CHARSET")) {
+        // RFC 9755 3: it is UTF-8 now.
+        if (utf8_only_) return bad("no CHARSET after ENABLE UTF8=ACCEPT");
         TRY(space());
         std::string charset = TRY(astring());
         if (equal_ignoring_case(charset, "US-ASCII"))
@@ -154,7 +171,7 @@ Result<SearchKey> Parser::search_key(int depth) {
     if (depth > deepest_nesting) return bad("search keys nested too deep");
     if (++search_keys_ > most_keys) return bad("too many search keys");
     if (accept('(')) return search_conjunction(depth + 1, true);
-    if (peek() == '*' || (peek() >= '0' && peek() <= '9')) {
+    if (peek() == '*' || peek() == '$' || (peek() >= '0' && peek() <= '9')) {
         SearchKey key = of_kind(Kind::sequence);
         key.set = TRY(sequence_set());
         return key;
@@ -171,10 +188,26 @@ Result<SearchKey> Parser::search_key(int depth) {
     return search_key_named(name, depth);
 }
 
+// RFC 7162 3.1.5: ["/flags/..." SP ("priv" / "shared" / "all") SP] mod-sequence-valzer. Each message has one
+// modseq here, so the entry only has to be well-formed.
+Result<SearchKey> Parser::search_modseq() {
+    if (peek() == '"') {
+        TRY(quoted());
+        TRY(space());
+        if (!accept_word("priv") && !accept_word("shared") && !accept_word("all"))
+            return bad("expected priv, shared or all");
+        TRY(space());
+    }
+    SearchKey key = of_kind(Kind::modseq);
+    key.size = TRY(modseq()).value;
+    return key;
+}
+
 Result<SearchKey> Parser::search_key_named(const std::string& name, int depth) {
-    static constexpr std::string_view known[] = {"NOT",    "OR",   "UID",  "KEYWORD", "UNKEYWORD",
-                                                 "FROM",   "TO",   "CC",   "BCC",     "SUBJECT",
-                                                 "HEADER", "BODY", "TEXT", "LARGER",  "SMALLER"};
+    static constexpr std::string_view known[] = {"NOT",    "OR",      "UID",    "KEYWORD", "UNKEYWORD",
+                                                 "FROM",   "TO",      "CC",     "BCC",     "SUBJECT",
+                                                 "HEADER", "BODY",    "TEXT",   "LARGER",  "SMALLER",
+                                                 "OLDER",  "YOUNGER", "MODSEQ", "EMAILID", "THREADID"};
     if (std::ranges::find(known, name) == std::end(known)) return bad("unknown search key");
     TRY(space());
     SearchKey key;
@@ -201,6 +234,19 @@ Result<SearchKey> Parser::search_key_named(const std::string& name, int depth) {
     if (name == "LARGER" || name == "SMALLER") {
         key.kind = name == "LARGER" ? Kind::larger : Kind::smaller;
         key.size = TRY(number64());
+        return key;
+    }
+    if (name == "OLDER" || name == "YOUNGER") {
+        key.kind = name == "OLDER" ? Kind::older : Kind::younger;
+        key.size = TRY(nz_number());
+        return key;
+    }
+    if (name == "MODSEQ") return search_modseq();
+    if (name == "EMAILID" || name == "THREADID") {
+        // Messages have no thread here: none matches (RFC 8474 5.2, 6).
+        key.kind = name == "EMAILID" ? Kind::email_id : Kind::nothing;
+        std::string id = TRY(atom());
+        if (name == "EMAILID") key.text = std::move(id);
         return key;
     }
     if (name == "BODY" || name == "TEXT") {

@@ -128,11 +128,14 @@ Result<std::optional<std::string>> Parser::nstring() {
     return TRY(string());
 }
 
-namespace {
-
-Result<std::string> to_mailbox_name(std::string_view wire) {
+Result<std::string> Parser::mailbox_name(std::string_view wire) {
     if (wire.size() > 4096) return fail(ErrorKind::refused, "[CANNOT] mailbox name too long");
-    auto name = decode_mailbox_name(wire);
+    if (utf8_ && !valid_utf8(wire)) return bad("mailbox name is not valid UTF-8");
+    std::optional<std::string> name;
+    if (utf8_)
+        name = wire;
+    else
+        name = decode_mailbox_name(wire);
     if (!name) return fail(ErrorKind::refused, "[CANNOT] mailbox name is not valid modified UTF-7");
     // INBOX is one name in every spelling (RFC 3501 5.1), and so are those below it.
     if (name->size() >= 5 && equal_ignoring_case(name->substr(0, 5), "INBOX") &&
@@ -141,16 +144,14 @@ Result<std::string> to_mailbox_name(std::string_view wire) {
     return *name;
 }
 
-}  // namespace
-
-Result<std::string> Parser::mailbox() { return to_mailbox_name(TRY(astring())); }
+Result<std::string> Parser::mailbox() { return mailbox_name(TRY(astring())); }
 
 Result<std::string> Parser::list_mailbox() {
-    if (peek() == '"' || peek() == '{') return to_mailbox_name(TRY(string()));
+    if (peek() == '"' || peek() == '{') return mailbox_name(TRY(string()));
     std::size_t start = at_;
     while (is_astring_char(peek()) || peek() == '%' || peek() == '*') ++at_;
     if (at_ == start) return bad("expected a mailbox pattern");
-    return to_mailbox_name(text_.substr(start, at_ - start));
+    return mailbox_name(text_.substr(start, at_ - start));
 }
 
 Result<std::uint64_t> Parser::number64() {
@@ -176,8 +177,24 @@ Result<std::uint32_t> Parser::nz_number() {
     return value;
 }
 
+Result<ModSeq> Parser::modseq() {
+    constexpr std::uint64_t most = 0x7fffffffffffffff;
+    std::size_t start = at_;
+    std::uint64_t value = 0;
+    for (; is_digit(peek()); ++at_) {
+        auto digit = static_cast<unsigned>(peek() - '0');
+        if (value > (most - digit) / 10) return bad("number too large");
+        value = value * 10 + digit;
+    }
+    if (at_ == start) return bad("expected a number");
+    return ModSeq(value);
+}
+
+// RFC 5182 5: `$` stands alone.
 Result<SequenceSet> Parser::sequence_set() {
     SequenceSet set;
+    set.saved = accept('$');
+    if (set.saved) return set;
     auto element = [&]() -> Result<std::uint32_t> {
         if (accept('*')) return 0u;
         return nz_number();
@@ -189,6 +206,18 @@ Result<SequenceSet> Parser::sequence_set() {
         set.ranges.emplace_back(first, last);
     } while (accept(','));
     return set;
+}
+
+// nz-number ":" nz-number / "-" nz-number ":" "-" nz-number; the ends in either order.
+Result<Window> Parser::window() {
+    Window out;
+    out.from_end = accept('-');
+    out.first = TRY(nz_number());
+    TRY(expect(':'));
+    if (out.from_end) TRY(expect('-'));
+    out.last = TRY(nz_number());
+    if (out.first > out.last) std::swap(out.first, out.last);
+    return out;
 }
 
 // flag-list of APPEND and STORE. \Recent is the server's own and silently left out.

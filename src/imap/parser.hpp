@@ -17,7 +17,9 @@ namespace fwmail::imap {
 
 class Parser {
   public:
-    explicit Parser(std::string_view text) : text_(text) {}
+    // With `utf8`, mailbox names are UTF-8 as they stand (RFC 9755 3, RFC 9051 5.1), otherwise modified
+    // UTF-7.
+    explicit Parser(std::string_view text, bool utf8 = false) : text_(text), utf8_(utf8) {}
 
     bool at_end() const { return at_ == text_.size(); }
     char peek() const { return at_end() ? '\0' : text_[at_]; }
@@ -42,16 +44,21 @@ class Parser {
     Result<std::uint32_t> number();
     Result<std::uint32_t> nz_number();
     Result<std::uint64_t> number64();    // below 2^63
-    Result<SequenceSet> sequence_set();  // at most 32 Ki elements come in by the framer's limits
+    Result<ModSeq> modseq();             // mod-sequence-valzer (RFC 7162 7)
+    Result<SequenceSet> sequence_set();  // or `$`; at most 32 Ki elements come in by the framer's limits
+    Result<Window> window();             // partial-range of RFC 9394
     Result<FlagSet> flags(bool in_parentheses_only = false);
-    Result<Section> section();        // after "BODY" or "BODY.PEEK": `[...]<...>`
+    Result<Section> section();  // after "BODY" or "BODY.PEEK": `[...]<...>`
+    void forbid_charset() { utf8_only_ = true; }
     Result<SearchKey> search_keys();  // to the end of the command
     Result<Day> date();               // RFC 3501 `date`
     Result<UnixMillis> date_time();   // RFC 3501 `date-time`, quoted
 
   private:
+    Result<std::string> mailbox_name(std::string_view wire);
     Result<SearchKey> search_key(int depth);
     Result<SearchKey> search_key_named(const std::string& name, int depth);
+    Result<SearchKey> search_modseq();
     Result<SearchKey> search_conjunction(int depth, bool parenthesised);
     Result<std::string> search_text();
     Result<std::string> quoted();
@@ -59,6 +66,8 @@ class Parser {
 
     std::string_view text_;
     std::size_t at_ = 0;
+    bool utf8_;
+    bool utf8_only_ = false;
     bool ascii_only_ = false;      // CHARSET US-ASCII
     std::string search_charset_;   // any other but UTF-8
     std::size_t search_keys_ = 0;  // seen so far

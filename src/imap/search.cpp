@@ -13,6 +13,11 @@ Day day_of(UnixMillis when) {
     return when.value >= 0 ? when.value / day : -((-when.value + day - 1) / day);
 }
 
+// In whole seconds, by INTERNALDATE.
+std::int64_t age(const SearchKey& key, Candidate& candidate) {
+    return (key.moment.value - candidate.internal_date().value) / 1000;
+}
+
 template <class Predicate>
 bool any_key(const SearchKey& key, Predicate predicate) {
     return predicate(key) ||
@@ -54,6 +59,23 @@ bool matches(const SearchKey& key, Candidate& candidate) {
             auto day = candidate.sent_day();
             return day && *day >= key.day;
         }
+        case Kind::saved_before:
+            return day_of(candidate.saved_at()) < key.day;
+        case Kind::saved_on:
+            return day_of(candidate.saved_at()) == key.day;
+        case Kind::saved_since:
+            return day_of(candidate.saved_at()) >= key.day;
+        // RFC 5032 2: the edge belongs to both.
+        case Kind::older:
+            return age(key, candidate) >= static_cast<std::int64_t>(key.size);
+        case Kind::younger:
+            return age(key, candidate) <= static_cast<std::int64_t>(key.size);
+        case Kind::modseq:
+            return candidate.modseq().value >= key.size;
+        case Kind::email_id:
+            return candidate.email_id() == key.text;
+        case Kind::nothing:
+            return false;
         case Kind::larger:
             return candidate.size() > key.size;
         case Kind::smaller:
@@ -70,6 +92,27 @@ bool matches(const SearchKey& key, Candidate& candidate) {
             return false;
     }
     return false;
+}
+
+std::string Window::text() const {
+    std::string sign = from_end ? "-" : "";
+    return sign + std::to_string(first) + ':' + sign + std::to_string(last);
+}
+
+bool asks_modseq(const SearchKey& key) {
+    return any_key(key, [](const SearchKey& k) { return k.kind == Kind::modseq; });
+}
+bool asks_email_id(const SearchKey& key) {
+    return any_key(key, [](const SearchKey& k) { return k.kind == Kind::email_id; });
+}
+
+void prepare(SearchKey& key, UnixMillis now, std::string_view email_id_prefix) {
+    key.moment = now;
+    if (key.kind == Kind::email_id) {
+        if (!key.text.starts_with(email_id_prefix)) key.kind = Kind::nothing;
+        if (key.kind == Kind::email_id) key.text.erase(0, email_id_prefix.size());
+    }
+    for (auto& child : key.children) prepare(child, now, email_id_prefix);
 }
 
 bool needs_body(const SearchKey& key) {

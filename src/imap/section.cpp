@@ -10,6 +10,14 @@ namespace {
 
 using What = Section::What;
 
+mime::Range cut_range(mime::Range range, const std::optional<Partial>& partial) {
+    if (!partial) return range;
+    std::uint64_t offset = std::min(partial->offset, range.length);
+    return {range.offset + offset, std::min(partial->length, range.length - offset)};
+}
+
+}  // namespace
+
 // The part that `numbers` names (RFC 3501 6.4.5): each number picks a child of a multipart; a message that is
 // not a multipart has one part, 1, itself; a number below message/rfc822 counts in the message within.
 const mime::Part* find_part(const mime::Part& root, const std::vector<std::uint32_t>& numbers) {
@@ -30,14 +38,6 @@ const mime::Part* find_part(const mime::Part& root, const std::vector<std::uint3
     }
     return part;
 }
-
-mime::Range cut_range(mime::Range range, const std::optional<Partial>& partial) {
-    if (!partial) return range;
-    std::uint64_t offset = std::min(partial->offset, range.length);
-    return {range.offset + offset, std::min(partial->length, range.length - offset)};
-}
-
-}  // namespace
 
 std::optional<SectionPlan> locate(const mime::Part& root, const Section& section,
                                   std::uint64_t message_size) {

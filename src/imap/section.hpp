@@ -32,6 +32,8 @@ struct Section {
     What what = What::all;
     std::vector<std::string> names;  // as the client spelled them
     std::optional<Partial> partial;
+    bool binary =
+        false;  // transfer encoding undone (RFC 3516); only with `all`; the partial is of what comes out
     bool operator==(const Section&) const = default;
 };
 
@@ -42,6 +44,9 @@ struct SectionPlan {
     bool filtered = false;
     bool operator==(const SectionPlan&) const = default;
 };
+
+// The part that a section's numbers name, if there is one (RFC 9051 6.4.5.1).
+const mime::Part* find_part(const mime::Part& root, const std::vector<std::uint32_t>& numbers);
 
 // Nothing when the message has no such part (answered NIL). Linear in the depth of the tree.
 std::optional<SectionPlan> locate(const mime::Part& root, const Section& section, std::uint64_t message_size);

@@ -11,7 +11,10 @@ constexpr std::size_t most_keywords = 500;
 }  // namespace
 
 SelectedMailbox::SelectedMailbox(std::string name, bool read_only, Selected selected)
-    : name_(std::move(name)), read_only_(read_only), uids_(std::move(selected.uids)) {
+    : name_(std::move(name)),
+      read_only_(read_only),
+      uids_(std::move(selected.uids)),
+      highest_modseq_(selected.highest_modseq) {
     if (selected.first_recent.value && !uids_.empty() && selected.first_recent <= uids_.back())
         recent_.add(selected.first_recent.value, uids_.back().value);
     for (const auto& keyword : selected.keywords)
@@ -32,7 +35,18 @@ std::optional<SeqNum> SelectedMailbox::seq_of(Uid uid) const {
     return SeqNum(static_cast<std::uint32_t>(it - uids_.begin() + 1));
 }
 
+std::vector<Uid> SelectedMailbox::known_in(const UidSet& set) const {
+    std::vector<Uid> out;
+    auto at = uids_.begin();
+    for (const auto& run : set.list()) {
+        at = std::lower_bound(at, uids_.end(), Uid(run.first));
+        for (; at != uids_.end() && at->value <= run.last; ++at) out.push_back(*at);
+    }
+    return out;
+}
+
 UidSet SelectedMailbox::resolve_uids(const SequenceSet& set) const {
+    if (set.saved) return saved_;
     UidSet out;
     if (uids_.empty()) return out;
     std::uint32_t last = uids_.back().value;
@@ -51,7 +65,7 @@ UidSet SelectedMailbox::resolve_uids(const SequenceSet& set) const {
 }
 
 Result<UidSet> SelectedMailbox::resolve(const SequenceSet& set, bool uids) const {
-    if (uids) return resolve_uids(set);
+    if (uids || set.saved) return resolve_uids(set);
     UidSet out;
     std::vector<std::pair<std::uint32_t, std::uint32_t>> ranges;
     for (auto [from, to] : set.ranges) {
@@ -75,6 +89,7 @@ void SelectedMailbox::resolve(SearchKey& key) const {
         key.uids = resolve_uids(key.set);
     } else if (key.kind == SearchKey::Kind::sequence) {
         SequenceSet known;
+        known.saved = key.set.saved;
         for (auto [from, to] : key.set.ranges) {
             if (from == 0) from = exists();
             if (to == 0) to = exists();
@@ -86,7 +101,7 @@ void SelectedMailbox::resolve(SearchKey& key) const {
         return;
     }
     key.kind = SearchKey::Kind::uids;
-    key.set.ranges.clear();
+    key.set = {};
 }
 
 std::vector<SeqNum> SelectedMailbox::expunge(const std::vector<Uid>& uids) {

@@ -1,6 +1,7 @@
 // The selected mailbox as this session's client knows it: which UID each sequence number stands for.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +21,7 @@ class SelectedMailbox {
     const std::string& name() const { return name_; }
     bool read_only() const { return read_only_; }
     std::uint32_t exists() const { return static_cast<std::uint32_t>(uids_.size()); }
+    Uid last_uid() const { return uids_.empty() ? Uid{} : uids_.back(); }
     std::uint32_t recent() const;
     bool is_recent(Uid uid) const { return recent_.contains(uid.value); }
     const UidSet& recent_uids() const { return recent_; }
@@ -38,6 +40,13 @@ class SelectedMailbox {
     // Adds messages behind the last; those not above it are ignored. Returns whether any was added.
     bool arrive(const std::vector<Uid>& uids, Uid first_recent);
 
+    // All changes up to here have been told to the client. Never goes back.
+    ModSeq highest_modseq() const { return highest_modseq_; }
+    void told(ModSeq highest) { highest_modseq_ = std::max(highest_modseq_, highest); }
+    // What `$` stands for (RFC 5182).
+    void save(UidSet found) { saved_ = std::move(found); }
+    std::vector<Uid> known_in(const UidSet& set) const;  // messages of it that the client knows, ascending
+
     // All keywords seen here, sorted. learn() returns whether one was new.
     const std::vector<std::string>& keywords() const { return keywords_.keywords; }
     bool learn(const FlagSet& flags);
@@ -48,7 +57,8 @@ class SelectedMailbox {
     std::string name_;
     bool read_only_;
     std::vector<Uid> uids_;
-    UidSet recent_;
+    UidSet recent_, saved_;
+    ModSeq highest_modseq_;
     FlagSet keywords_;
 };
 

@@ -1,6 +1,5 @@
-// An IMAP4rev1 server session (RFC 3501; RFC 9051 where both agree) with LITERAL+ (7888), IDLE (2177),
-// UIDPLUS (4315), SPECIAL-USE (6154), SASL-IR (4959), UNSELECT (3691), NAMESPACE (2342), ID (2971) and
-// CHILDREN (3348).
+// An IMAP4rev1 server session (RFC 3501), IMAP4rev2 (RFC 9051) once a client enables it, with the extensions
+// that README.md lists.
 //
 // Sans-IO. Octets and replies come in, actions go out, to be done in their order. Invariants: every tagged
 // command gets exactly one tagged answer unless the connection ends; one request is under way at most; memory
@@ -32,7 +31,7 @@ struct Send {
     std::string octets;
 };
 struct SendObject {
-    ObjectRange range;  // exactly `length` octets must go out, or the connection must be cut
+    ObjectRange range;  // exactly `octets()` octets must go out, or the connection must be cut
 };
 struct Ask {
     Request request;

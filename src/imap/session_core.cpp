@@ -43,7 +43,7 @@ void SessionCore::send(std::string_view text) {
 void SessionCore::send_piece(const Piece& piece) {
     if (const auto* text = std::get_if<std::string>(&piece)) return send(*text);
     const auto& range = std::get<ObjectRange>(piece);
-    if (range.length) actions.push_back(SendObject{range});
+    if (range.octets()) actions.push_back(SendObject{range});
 }
 
 void SessionCore::ask(Request request) {
@@ -58,10 +58,23 @@ void SessionCore::want_line(std::string_view prompt) {
 
 void SessionCore::ok(std::string_view text, News news, std::string_view code) {
     bad_in_a_row_ = 0;
-    answer_ = tag_ + " OK " + with_code(code, text) + "\r\n";
+    answer_.text = text;
+    answer_.code = code;
     bool wanted = news == News::always || (news == News::if_changed && changed);
     if (selected && wanted) return poll(Polling::before_answer);
-    finish(std::exchange(answer_, {}));
+    finish_ok();
+}
+
+void SessionCore::ok_expunged(std::string_view text) {
+    answer_.highest = enabled.qresync;
+    ok(text, enabled.qresync ? News::always : News::if_changed);
+}
+
+void SessionCore::finish_ok() {
+    Answer answer = std::exchange(answer_, {});
+    if (answer.highest && selected)
+        answer.code = "HIGHESTMODSEQ " + std::to_string(selected->highest_modseq().value);
+    finish(tag_ + " OK " + with_code(answer.code, answer.text) + "\r\n");
 }
 
 void SessionCore::no(const Refusal& refusal) {
@@ -72,9 +85,9 @@ void SessionCore::no(const Refusal& refusal) {
     finish(tag_ + " NO " + with_code(temporary ? "UNAVAILABLE" : refusal.code, refusal.text) + "\r\n");
 }
 
-void SessionCore::bad(std::string_view text) {
+void SessionCore::bad(std::string_view text, std::string_view code) {
     count_bad();
-    finish(tag_ + " BAD " + write_text(text) + "\r\n");
+    finish(tag_ + " BAD " + with_code(code, text) + "\r\n");
 }
 
 void SessionCore::refuse(const Error& error) {
@@ -131,17 +144,20 @@ void SessionCore::bye(std::string_view text, std::string_view code) {
     close();
 }
 
-std::string SessionCore::capabilities() const {
-    std::string out = "IMAP4rev1 LITERAL+ SASL-IR ID";
-    if (authenticated) return out + " IDLE UIDPLUS SPECIAL-USE UNSELECT NAMESPACE CHILDREN";
-    if (options.starttls_available && !options.tls_active) out += " STARTTLS";
-    return out + (login_allowed() ? " AUTH=PLAIN AUTH=LOGIN" : " LOGINDISABLED");
-}
-
 void SessionCore::announce_expunged(const std::vector<Uid>& uids) {
     if (!selected) return;
     std::string out;
-    for (SeqNum number : selected->expunge(uids)) out += "* " + std::to_string(number.value) + " EXPUNGE\r\n";
+    if (enabled.qresync || enabled.uid_only) {
+        // RFC 7162 3.2.10: UIDs take the place of numbers. Only those that the client knew.
+        UidSet gone;
+        for (Uid uid : uids) gone.add(uid.value);
+        auto known = selected->known_in(gone);
+        if (!known.empty()) out = "* VANISHED " + write_uid_set(known) + "\r\n";
+        selected->expunge(uids);
+    } else {
+        for (SeqNum number : selected->expunge(uids))
+            out += "* " + std::to_string(number.value) + " EXPUNGE\r\n";
+    }
     if (!out.empty()) send(out);
 }
 
@@ -159,16 +175,33 @@ void SessionCore::announce(const Changes& changes) {
     announce_expunged(changes.expunged);
     std::vector<Uid> arrived;
     std::ranges::set_difference(changes.arrived, changes.expunged, std::back_inserter(arrived));
-    if (selected->arrive(arrived, changes.first_recent))
-        send("* " + std::to_string(selected->exists()) + " EXISTS\r\n* " +
-             std::to_string(selected->recent()) + " RECENT\r\n");
-    for (const auto& row : changes.flags) {
-        auto number = selected->seq_of(row.uid);
-        if (!number) continue;
-        announce_keywords(row.flags);
-        send("* " + std::to_string(number->value) + " FETCH (UID " + std::to_string(row.uid.value) +
-             " FLAGS " + write_flags(row.flags, selected->is_recent(row.uid)) + ")\r\n");
+    if (selected->arrive(arrived, changes.first_recent)) {
+        send("* " + std::to_string(selected->exists()) + " EXISTS\r\n");
+        if (!enabled.rev2) send("* " + std::to_string(selected->recent()) + " RECENT\r\n");
     }
+    for (const auto& row : changes.flags) send_flags_row(row, true);
+    selected->told(changes.highest);
+}
+
+std::string SessionCore::fetch_head(Uid uid, SeqNum number, bool with_uid) const {
+    std::string uid_text = std::to_string(uid.value);
+    if (enabled.uid_only) return "* " + uid_text + " UIDFETCH (";
+    return "* " + std::to_string(number.value) + " FETCH (" + (with_uid ? "UID " + uid_text + ' ' : "");
+}
+
+void SessionCore::send_flags_row(const FlagRow& row, bool with_uid, bool flags) {
+    auto number = selected->seq_of(row.uid);
+    if (!number) return;
+    announce_keywords(row.flags);
+    bool modseq = enabled.condstore && row.modseq.value;
+    if (!flags && !modseq) return;
+    std::string items = flags ? "FLAGS " + write_flags(row.flags, is_recent(row.uid)) : std::string();
+    if (modseq) items += (flags ? " MODSEQ (" : "MODSEQ (") + std::to_string(row.modseq.value) + ')';
+    send(fetch_head(row.uid, *number, with_uid) + items + ")\r\n");
+}
+
+std::string SessionCore::mailbox_text(std::string_view name) const {
+    return utf8_names() ? write_utf8_mailbox(name) : write_mailbox(name);
 }
 
 void SessionCore::run() {
@@ -194,7 +227,7 @@ void SessionCore::on_event(FrameEvent event) {
     } else if (auto* data = std::get_if<MessageData>(&event)) {
         actions.push_back(AppendData{std::move(data->octets)});
     } else if (auto* message_end = std::get_if<MessageEnd>(&event)) {
-        if (command_) command_->on_message_end(*this, message_end->clean);
+        if (command_) command_->on_message_end(*this, *message_end);
     } else if (auto* too_large = std::get_if<TooLarge>(&event)) {
         tag_ = too_large->tag;
         bad(too_large->why);
@@ -209,7 +242,8 @@ void SessionCore::dispatch(FramedCommand& framed) {
 }
 
 void SessionCore::on_command(const FramedCommand& framed) {
-    Parser parser(framed.text);
+    Parser parser(framed.text, utf8_names());
+    if (enabled.utf8 && !enabled.rev2) parser.forbid_charset();
     auto refused = [&](const Error& error) {
         if (framed.message) refuse_message(*framed.message);
         refuse(error);
@@ -225,6 +259,7 @@ void SessionCore::on_command(const FramedCommand& framed) {
     if (spec->allowed == Allowed::after_login && !authenticated) return syntax("log in first");
     if (spec->allowed == Allowed::selected && !selected) return syntax("select a mailbox first");
 
+    if (enabled.uid_only && spec->by_number) return bad("only UIDs are in use here", "UIDREQUIRED");
     CommandInput input{parser, spec->uid, framed.message};
     auto command = spec->parse(input);
     if (!command) return refused(command.error());
@@ -257,7 +292,7 @@ void SessionCore::on_poll_reply(Reply& reply) {
             command_->start(*this);
             break;
         case Polling::before_answer:
-            finish(std::exchange(answer_, {}));
+            finish_ok();
             break;
         case Polling::no:
         case Polling::idle:

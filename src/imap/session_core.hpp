@@ -17,6 +17,14 @@ namespace fwmail::imap {
 // RFC 9051 7.5.1: never for FETCH, STORE and SEARCH by sequence number.
 enum class News { never, if_changed, always };
 
+// What the client has asked for with ENABLE or a command that implies it. It stays until the connection ends.
+struct Enabled {
+    bool condstore = false, qresync = false;  // RFC 7162
+    bool utf8 = false;                        // UTF8=ACCEPT (RFC 9755)
+    bool rev2 = false;                        // IMAP4rev2 (RFC 9051)
+    bool uid_only = false;                    // RFC 9586
+};
+
 struct SessionCore {
     explicit SessionCore(ServerOptions o) : options(std::move(o)), framer(limits_before_login) {}
 
@@ -26,10 +34,14 @@ struct SessionCore {
     void ask(Request request);
     // Sends a continuation request; the next line goes to the command's on_line().
     void want_line(std::string_view prompt);
+    const std::string& tag() const { return tag_; }
     // Each of these ends the command. Texts are for people; `code` stands in brackets before.
     void ok(std::string_view text, News news = News::if_changed, std::string_view code = {});
     void no(const Refusal& refusal);
-    void bad(std::string_view text);
+    void bad(std::string_view text, std::string_view code = {});
+    // OK after something was expunged: under QRESYNC it tells HIGHESTMODSEQ, once all news have been told
+    // (RFC 7162 3.2.7 to 3.2.9).
+    void ok_expunged(std::string_view text);
     // Of a parse: BAD or NO, as its kind says.
     void refuse(const Error& error);
     // The reply is none that fits.
@@ -49,6 +61,13 @@ struct SessionCore {
     // `* FLAGS` anew when there is a keyword that the client has not been told.
     void announce_keywords(const FlagSet& flags);
     void send_flags_line();
+    // `* 3 FETCH (UID 30 `, or `* 30 UIDFETCH (` (RFC 9586 3).
+    std::string fetch_head(Uid uid, SeqNum number, bool with_uid) const;
+    // Flags of one message, with MODSEQ when that is enabled; `flags` false leaves only the MODSEQ.
+    void send_flags_row(const FlagRow& row, bool with_uid, bool flags = true);
+    bool is_recent(Uid uid) const { return !enabled.rev2 && selected->is_recent(uid); }
+    bool utf8_names() const { return enabled.utf8 || enabled.rev2; }
+    std::string mailbox_text(std::string_view name) const;
 
     // ---- for the session
     void run();
@@ -58,6 +77,7 @@ struct SessionCore {
     std::string user;
     bool authenticated = false;
     std::optional<SelectedMailbox> selected;
+    Enabled enabled;
     Framer framer;
     Actions actions;
     bool pending = false;  // a request is under way
@@ -74,14 +94,19 @@ struct SessionCore {
     void poll(Polling why);
     void on_poll_reply(Reply& reply);
     void announce(const Changes& changes);
+    void finish_ok();
     void finish(std::string line);
     void count_bad();
 
     std::unique_ptr<Command> command_;
     std::unique_ptr<Command> answered_;  // it may still be on the stack
     std::string tag_;
-    std::string answer_;  // tagged, waiting for a poll
-    std::string doom_;    // BYE after the tagged answer, when not empty
+    struct Answer {
+        std::string text, code;
+        bool highest = false;  // HIGHESTMODSEQ takes the code's place
+    };
+    Answer answer_;     // OK, perhaps waiting for a poll
+    std::string doom_;  // BYE after the tagged answer, when not empty
     Polling polling_ = Polling::no;
     int failed_logins_ = 0;
     int bad_in_a_row_ = 0;

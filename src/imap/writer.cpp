@@ -48,8 +48,19 @@ std::string write_mailbox(std::string_view utf8_name) {
     return write_astring(encode_mailbox_name(utf8_name));
 }
 
+std::string write_utf8_mailbox(std::string_view utf8_name) {
+    if (std::ranges::all_of(utf8_name, [](char c) { return static_cast<unsigned char>(c) < 0x80; }))
+        return write_astring(utf8_name);
+    std::string out = "\"";
+    for (char c : utf8_name) {
+        if (c == '"' || c == '\\') out += '\\';
+        out += c;
+    }
+    return out + '"';
+}
+
 std::string write_section(const Section& section) {
-    std::string out = "BODY[";
+    std::string out = section.binary ? "BINARY[" : "BODY[";
     for (std::uint32_t number : section.part) out += (out.ends_with('[') ? "" : ".") + std::to_string(number);
     auto add = [&](std::string_view word) { out += (out.ends_with('[') ? "" : ".") + std::string(word); };
     switch (section.what) {
@@ -111,6 +122,16 @@ std::string write_uid_set(const std::vector<Uid>& uids) {
         out += std::to_string(uids[i].value);
         if (end - i > 1) out += ':' + std::to_string(uids[end - 1].value);
         i = end;
+    }
+    return out;
+}
+
+std::string write_uid_set(const UidSet& uids) {
+    std::string out;
+    for (const auto& run : uids.list()) {
+        if (!out.empty()) out += ',';
+        out += std::to_string(run.first);
+        if (run.last != run.first) out += ':' + std::to_string(run.last);
     }
     return out;
 }

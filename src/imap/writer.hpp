@@ -22,6 +22,8 @@ std::string write_nstring(const std::optional<std::string>& text);
 std::string write_astring(std::string_view text);
 // A mailbox name in modified UTF-7, as astring.
 std::string write_mailbox(std::string_view utf8_name);
+// The same as UTF-8, for clients that have enabled that (RFC 9755 3, RFC 9051 5.1).
+std::string write_utf8_mailbox(std::string_view utf8_name);
 
 // These three are computed once, when a message is stored, and kept as text: what follows the item's name in
 // FETCH.
@@ -37,6 +39,7 @@ std::string write_internal_date(UnixMillis when);
 std::string write_flags(const FlagSet& flags, bool recent = false);
 // `4,7:9`: in the order given, ascending runs joined. Never empty input.
 std::string write_uid_set(const std::vector<Uid>& uids);
+std::string write_uid_set(const UidSet& uids);
 // Human-readable text of a status response: printable ASCII, one line, not empty, not beginning with '['.
 std::string write_text(std::string_view text);
 

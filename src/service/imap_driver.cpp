@@ -106,6 +106,9 @@ class ImapConnection {
 
     net::Task<Result<>> send_object(imap::ObjectRange range) {
         CO_TRY(co_await flush());
+        bool encoded = range.encoding != mime::TransferEncoding::identity;
+        mime::TransferDecoder decoder(range.encoding);
+        std::uint64_t skip = range.skip, left = range.octets();
         while (range.length) {
             std::uint64_t want = std::min<std::uint64_t>(range.length, store::chunk_size);
             auto job = [range, want](store::SystemStore& system) {
@@ -114,10 +117,22 @@ class ImapConnection {
             std::string octets = CO_TRY(co_await node_.read(store::system_file, job));
             if (octets.size() != want)
                 co_return fail(ErrorKind::internal, "a stored message is shorter than its size says");
-            CO_TRY(co_await stream_->write_all(octets, net::deadline_after(write_time)));
             range.offset += want;
             range.length -= want;
+            if (encoded) {
+                std::string out;
+                decoder.feed(octets, out);
+                if (!range.length) decoder.finish(out);
+                std::uint64_t skipped = std::min<std::uint64_t>(skip, out.size());
+                skip -= skipped;
+                octets = out.substr(skipped, left);
+            }
+            left -= std::min<std::uint64_t>(left, octets.size());
+            CO_TRY(co_await stream_->write_all(octets, net::deadline_after(write_time)));
+            if (!left) break;
         }
+        // A literal that was promised longer cannot be ended.
+        if (left) co_return fail(ErrorKind::internal, "a part decodes to less than was found before");
         co_return Result<>();
     }
 

@@ -4,50 +4,16 @@
 
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
-#include "mime/serialize.hpp"
-#include "service/message_texts.hpp"
+#include "service/imap_refusal.hpp"
+#include "service/object_ids.hpp"
 #include "service/releases.hpp"
 #include "service/search_candidate.hpp"
 
 namespace fwmail::service {
 namespace {
 
-constexpr std::size_t rows_plain = 1000;   // of a batch without bodies
-constexpr std::size_t rows_sections = 64;  // of one with
-constexpr std::uint64_t piece_inline = 64 * 1024;
-
-Error coded(ErrorKind kind, std::string_view code, std::string_view text) {
-    return {kind, "[" + std::string(code) + "] " + std::string(text)};
-}
-
 // Deeper parts of a name follow a '/'.
 bool is_inbox(std::string_view name) { return equal_ignoring_case(name, "INBOX"); }
-
-std::uint32_t columns_for(const imap::FetchItems& items) {
-    std::uint32_t columns = store::column_flags;
-    if (items.internal_date) columns |= store::column_date;
-    if (items.size || !items.sections.empty()) columns |= store::column_size;
-    if (items.envelope) columns |= store::column_envelope;
-    if (items.body) columns |= store::column_body;
-    if (items.bodystructure) columns |= store::column_bodystructure;
-    if (!items.sections.empty()) columns |= store::column_identity;
-    for (const auto& section : items.sections)
-        if (!section.part.empty() || section.what != imap::Section::What::all) columns |= store::column_parts;
-    return columns;
-}
-
-// What remains to be read of a filtered section: the header lies in the body store.
-imap::SectionData section_data(const store::Message& message, const mime::Part* root,
-                               const imap::Section& section) {
-    mime::Part whole;
-    if (!root) whole.body = {0, message.size};
-    auto plan = imap::locate(root ? *root : whole, section, message.size);
-    if (!plan) return std::nullopt;
-    std::vector<imap::Piece> pieces;
-    if (plan->range.length || plan->filtered)
-        pieces.emplace_back(imap::ObjectRange{message.object, plan->range.offset, plan->range.length});
-    return pieces;
-}
 
 }  // namespace
 
@@ -107,6 +73,14 @@ net::Task<Result<store::Mailbox>> MailboxService::find(std::string name) {
     co_return std::move(*mailbox);
 }
 
+// The mailbox that messages are to go to: the client may make it and try again (RFC 9051 7.1).
+net::Task<Result<store::Mailbox>> MailboxService::find_target(std::string name) {
+    auto mailbox = co_await find(name);
+    if (!mailbox && mailbox.error().text.starts_with("[NONEXISTENT]"))
+        co_return fail(coded(ErrorKind::refused, "TRYCREATE", "There is no mailbox of that name"));
+    co_return mailbox;
+}
+
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Select request) {
     selected_.reset();
     fetch_.reset();
@@ -129,6 +103,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Select request) {
     answer.first_recent = first_recent;
     answer.first_unseen = snapshot.first_unseen;
     answer.keywords = std::move(snapshot.keywords);
+    answer.mailbox_id = mailbox_id_text(node_, id);
     answer.read_only = read_only;
     if (!node_.is_core() && !request.read_only)
         answer.read_only_reason =
@@ -146,19 +121,23 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Unselect) {
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Create request) {
     CO_TRY(writable());
     UnixMillis now = node_.clock();
-    auto job = [name = request.name, now](store::AccountStore& account) -> Result<> {
+    auto job = [name = request.name, use = request.special_use,
+                now](store::AccountStore& account) -> Result<MailboxId> {
+        // RFC 6154 3: one mailbox a use.
+        auto in_use = [&](const store::Mailbox& mailbox) { return mailbox.special_use == use; };
+        if (!use.empty() && std::ranges::any_of(TRY(account.load_mailboxes()), in_use))
+            return fail(coded(ErrorKind::refused, "USEATTR", "There is a mailbox for that use already"));
         // RFC 3501 6.3.3: superior levels are made as well.
         for (std::size_t at = 0; (at = name.find(store::mailbox_delimiter, at + 1)) != std::string::npos;)
             if (std::string parent = name.substr(0, at); !TRY(account.find_mailbox(parent)))
                 TRY(account.create_mailbox(parent, "", now));
         if (TRY(account.find_mailbox(name)))
             return fail(coded(ErrorKind::refused, "ALREADYEXISTS", "A mailbox of that name exists already"));
-        TRY(account.create_mailbox(name, "", now));
-        return {};
+        return TRY(account.create_mailbox(name, use, now)).id;
     };
-    CO_TRY(co_await node_.write(*account_, std::move(job)));
+    MailboxId id = CO_TRY(co_await node_.write(*account_, std::move(job)));
     node_.hub.changed(*account_);
-    co_return imap::Done{};
+    co_return imap::Created{mailbox_id_text(node_, id)};
 }
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Delete request) {
@@ -211,168 +190,17 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Status request) {
     auto mailbox = CO_TRY(co_await find(request.mailbox));
     auto job = [id = mailbox.id](store::AccountStore& account) { return account.status(id); };
     auto status = CO_TRY(co_await node_.read(*account_, job));
-    co_return imap::StatusNumbers{
-        static_cast<std::uint32_t>(status.messages), static_cast<std::uint32_t>(status.recent),
-        static_cast<std::uint32_t>(status.unseen), status.mailbox.uidnext,
-        node_.is_core() ? status.mailbox.uidvalidity : status.mailbox.sealed_uidvalidity};
-}
-
-// --- APPEND
-
-net::Task<Result<MailboxService::R>> MailboxService::on(imap::AppendBegin request) {
-    append_.reset();
-    CO_TRY(writable());
-    auto mailbox = co_await find(request.mailbox);
-    if (!mailbox) {
-        if (mailbox.error().text.starts_with("[NONEXISTENT]"))
-            co_return fail(coded(ErrorKind::refused, "TRYCREATE", "There is no mailbox of that name"));
-        co_return std::unexpected(mailbox.error());
-    }
-    append_.emplace(AppendRun{std::move(*mailbox), std::move(request.flags),
-                              request.internal_date.value_or(node_.clock()), BodyWriter(node_)});
-    co_return imap::Done{};
-}
-
-net::Task<> MailboxService::append_data(std::string octets) {
-    if (append_) (void)co_await append_->writer.feed(std::move(octets));  // an error stays for AppendEnd
-}
-
-net::Task<Result<MailboxService::R>> MailboxService::on(imap::AppendEnd) {
-    if (!append_) co_return fail(ErrorKind::internal, "APPEND ends that did not begin");
-    AppendRun run = std::move(*append_);
-    append_.reset();
-    auto written = CO_TRY(co_await run.writer.finish());
-    UnixMillis now = node_.clock();
-    store::NewMessage message;
-    message.mailbox = run.mailbox.id;
-    message.hold = make_id<store::HoldIdTag>(now);
-    message.email_id = make_email_id(now);
-    message.object = written.object;
-    message.size = written.size;
-    message.date = run.date;
-    message.flags = run.flags;
-    message.texts = message_texts(written.root);
-    message.saved_at = now;
-    std::size_t size = written.content ? written.content->size() : 0;
-    auto keep = [account = *account_, message, now,
-                 content = std::move(written.content)](store::SystemStore& system) -> Result<> {
-        if (content) TRY(system.put_object(message.object, *content, now));
-        return system.add_reference(message.object, {account, message.hold});
-    };
-    CO_TRY(co_await node_.write(store::system_file, std::move(keep), size));
-    crash_point("append.between-files");
-    auto add = [message](store::AccountStore& account) { return account.append(message); };
-    Uid uid = CO_TRY(co_await node_.write(*account_, std::move(add)));
-    node_.hub.changed(*account_);
-    co_return imap::Appended{run.mailbox.uidvalidity, uid};
-}
-
-// --- FETCH
-
-net::Task<Result<MailboxService::R>> MailboxService::on(imap::Fetch request) {
-    if (!selected_) co_return fail(ErrorKind::internal, "FETCH without a mailbox");
-    if (selected_->read_only) request.set_seen = false;
-    fetch_.emplace(FetchRun{std::move(request), Uid{}});
-    co_return co_await next_batch();
-}
-
-net::Task<Result<MailboxService::R>> MailboxService::on(imap::FetchMore) {
-    if (!fetch_ || !selected_) co_return fail(ErrorKind::internal, "no FETCH is under way");
-    co_return co_await next_batch();
-}
-
-net::Task<Result<MailboxService::R>> MailboxService::next_batch() {
-    const imap::Fetch& request = fetch_->request;
-    std::size_t limit = request.items.sections.empty() ? rows_plain : rows_sections;
-    auto load = [id = selected_->mailbox, uids = request.uids, columns = columns_for(request.items), limit,
-                 after = fetch_->after](store::AccountStore& account) {
-        return account.load_messages(id, uids, columns, limit, after);
-    };
-    auto messages = CO_TRY(co_await node_.read(*account_, std::move(load)));
-    imap::FetchBatch batch;
-    batch.last = messages.size() < limit;
-    if (!messages.empty()) fetch_->after = messages.back().uid;
-    for (auto& message : messages) {
-        imap::FetchRow row;
-        row.uid = message.uid;
-        row.flags = std::move(message.flags);
-        row.modseq = message.modseq;
-        row.internal_date = message.date;
-        row.size = message.size;
-        std::optional<mime::Part> root;
-        if (!message.texts.parts.empty()) root = CO_TRY(mime::parse_part(message.texts.parts));
-        for (const auto& section : request.items.sections)
-            row.sections.push_back(section_data(message, root ? &*root : nullptr, section));
-        row.envelope = std::move(message.texts.envelope);
-        row.body = std::move(message.texts.body);
-        row.bodystructure = std::move(message.texts.bodystructure);
-        batch.rows.push_back(std::move(row));
-    }
-    if (request.set_seen) CO_TRY(co_await mark_seen(batch));
-    if (!request.items.sections.empty()) CO_TRY(co_await read_small_pieces(batch));
-    if (batch.last) fetch_.reset();
-    co_return batch;
-}
-
-net::Task<Result<>> MailboxService::mark_seen(imap::FetchBatch& batch) {
-    UidSet unseen;
-    for (const auto& row : batch.rows)
-        if (!row.flags.has(FlagSet::seen)) unseen.add(row.uid.value);
-    if (unseen.empty()) co_return Result<>();
-    FlagSet seen;
-    seen.system = FlagSet::seen;
-    auto job = [id = selected_->mailbox, unseen, seen](store::AccountStore& account) {
-        return account.store_flags(id, unseen, store::StoreMode::add, seen);
-    };
-    auto stored = CO_TRY(co_await node_.write(*account_, std::move(job)));
-    for (auto& changed : stored.rows) {
-        auto row = std::ranges::lower_bound(batch.rows, changed.uid, {}, &imap::FetchRow::uid);
-        if (row == batch.rows.end() || row->uid != changed.uid) continue;
-        row->flags = changed.flags;
-        row->modseq = changed.modseq;
-        row->seen_now = changed.changed;
-        note_own(changed.uid, changed.modseq);
-    }
-    node_.hub.changed(*account_);
-    co_return Result<>();
-}
-
-// One read for all small pieces of a batch; large ones are streamed by the driver. Filtered headers are
-// always read here.
-net::Task<Result<>> MailboxService::read_small_pieces(imap::FetchBatch& batch) {
-    struct Wanted {
-        std::size_t row, section;
-        imap::ObjectRange range;
-        bool filtered;
-    };
-    std::vector<Wanted> wanted;
-    const auto& sections = fetch_->request.items.sections;
-    for (std::size_t r = 0; r < batch.rows.size(); ++r)
-        for (std::size_t s = 0; s < sections.size(); ++s) {
-            auto& data = batch.rows[r].sections[s];
-            if (!data || data->empty()) continue;
-            auto range = std::get<imap::ObjectRange>(data->front());
-            bool filtered = sections[s].what == imap::Section::What::header_fields ||
-                            sections[s].what == imap::Section::What::header_fields_not;
-            if (filtered || range.length <= piece_inline) wanted.push_back({r, s, range, filtered});
-        }
-    if (wanted.empty()) co_return Result<>();
-    auto job = [wanted, sections](store::SystemStore& system) -> Result<std::vector<std::string>> {
-        std::vector<std::string> texts;
-        for (const auto& w : wanted) {
-            std::uint64_t length =
-                w.filtered ? std::min<std::uint64_t>(w.range.length, 4u << 20) : w.range.length;
-            auto octets =
-                length ? TRY(system.read_object(w.range.object, w.range.offset, length)) : std::string();
-            texts.push_back(w.filtered ? imap::section_of_header(octets, sections[w.section])
-                                       : std::move(octets));
-        }
-        return texts;
-    };
-    auto texts = CO_TRY(co_await node_.read(store::system_file, std::move(job)));
-    for (std::size_t i = 0; i < wanted.size(); ++i)
-        batch.rows[wanted[i].row].sections[wanted[i].section]->front() = std::move(texts[i]);
-    co_return Result<>();
+    imap::StatusNumbers numbers;
+    numbers.messages = static_cast<std::uint32_t>(status.messages);
+    numbers.recent = static_cast<std::uint32_t>(status.recent);
+    numbers.unseen = static_cast<std::uint32_t>(status.unseen);
+    numbers.uidnext = status.mailbox.uidnext;
+    numbers.uidvalidity = node_.is_core() ? status.mailbox.uidvalidity : status.mailbox.sealed_uidvalidity;
+    numbers.highest_modseq = status.mailbox.highest_modseq;
+    numbers.size = status.octets;
+    numbers.deleted = static_cast<std::uint32_t>(status.deleted);
+    numbers.mailbox_id = mailbox_id_text(node_, status.mailbox.id);
+    co_return numbers;
 }
 
 // --- STORE, COPY, EXPUNGE
@@ -382,26 +210,22 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Store request) {
     static_assert(static_cast<int>(imap::Store::Mode::remove) == static_cast<int>(store::StoreMode::remove));
     auto job = [id = selected_->mailbox, request](store::AccountStore& account) {
         return account.store_flags(id, request.uids, static_cast<store::StoreMode>(request.mode),
-                                   request.flags);
+                                   request.flags, request.unchanged_since);
     };
     auto stored = CO_TRY(co_await node_.write(*account_, std::move(job)));
     imap::Stored answer;
     for (auto& row : stored.rows) {
         note_own(row.uid, row.modseq);
-        answer.rows.push_back({row.uid, std::move(row.flags)});
+        answer.rows.push_back({row.uid, std::move(row.flags), row.modseq});
     }
+    answer.modified = std::move(stored.modified);
     node_.hub.changed(*account_);
     co_return answer;
 }
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Copy request) {
     CO_TRY(writable());
-    auto target = co_await find(request.mailbox);
-    if (!target) {
-        if (target.error().text.starts_with("[NONEXISTENT]"))
-            co_return fail(coded(ErrorKind::refused, "TRYCREATE", "There is no mailbox of that name"));
-        co_return std::unexpected(target.error());
-    }
+    auto target = CO_TRY(co_await find_target(request.mailbox));
     MailboxId from = selected_->mailbox;
     auto plan = [from, uids = request.uids](store::AccountStore& account) {
         return account.plan_copy(from, uids);
@@ -414,12 +238,12 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Copy request) {
     };
     CO_TRY(co_await node_.write(store::system_file, std::move(keep)));
     crash_point("copy.between-files");
-    auto copy = [from, items, to = target->id, now = node_.clock()](store::AccountStore& account) {
+    auto copy = [from, items, to = target.id, now = node_.clock()](store::AccountStore& account) {
         return account.copy(from, items, to, now);
     };
     auto pairs = CO_TRY(co_await node_.write(*account_, std::move(copy)));
     imap::Copied answer;
-    answer.uidvalidity = target->uidvalidity;
+    answer.uidvalidity = target.uidvalidity;
     for (const auto& pair : pairs) {
         answer.source.push_back(pair.from);
         answer.destination.push_back(pair.to);
@@ -451,13 +275,15 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Search request) {
             coded(ErrorKind::refused, "CANNOT",
                   "Subjects and bodies are sealed here: search at the core server or in the client"));
     imap::Found found;
-    bool headers = needs_headers(request.key);
+    imap::prepare(request.key, node_.clock(), email_id_prefix(node_));
+    bool headers = needs_headers(request.key), email_ids = imap::asks_email_id(request.key);
     constexpr std::size_t page = 500;
     UidSet all;
     all.add(1, 0xffffffff);
     for (Uid after;;) {
         std::uint32_t columns = store::column_flags | store::column_size | store::column_date;
         if (headers) columns |= store::column_identity | store::column_parts;
+        if (email_ids) columns |= store::column_identity;
         auto load = [id = selected_->mailbox, all, columns, after](store::AccountStore& account) {
             return account.load_messages(id, all, columns, page, after);
         };
@@ -466,17 +292,20 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Search request) {
         after = messages.back().uid;
         bool last = messages.size() < page;
         auto match = [key = request.key, messages = std::move(messages)](
-                         store::SystemStore& system) -> Result<std::vector<Uid>> {
-            std::vector<Uid> uids;
+                         store::SystemStore& system) -> Result<std::vector<std::pair<Uid, ModSeq>>> {
+            std::vector<std::pair<Uid, ModSeq>> hits;
             for (const auto& message : messages) {
                 StoredCandidate candidate(message, system);
-                if (imap::matches(key, candidate)) uids.push_back(message.uid);
+                if (imap::matches(key, candidate)) hits.emplace_back(message.uid, message.modseq);
                 TRY(candidate.result());
             }
-            return uids;
+            return hits;
         };
-        auto uids = CO_TRY(co_await node_.read(store::system_file, std::move(match)));
-        found.uids.insert(found.uids.end(), uids.begin(), uids.end());
+        auto hits = CO_TRY(co_await node_.read(store::system_file, std::move(match)));
+        for (auto [uid, modseq] : hits) {
+            found.uids.push_back(uid);
+            if (request.modseqs) found.modseqs.push_back(modseq);
+        }
         if (last) break;
     }
     co_return found;
@@ -490,12 +319,13 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Poll) {
     };
     auto changes = CO_TRY(co_await node_.read(*account_, job));
     selected_->told = changes.highest;
+    answer.highest = changes.highest;
     answer.arrived = changes.added;
     for (auto& row : changes.rows) {
         if (std::ranges::binary_search(changes.added, row.uid)) continue;
         auto own = own_changes_.find(row.uid);
         if (own != own_changes_.end() && own->second == row.modseq) continue;
-        answer.flags.push_back({row.uid, std::move(row.flags)});
+        answer.flags.push_back({row.uid, std::move(row.flags), row.modseq});
     }
     own_changes_.clear();
     for (const auto& interval : changes.expunged.list())

@@ -7,6 +7,7 @@
 #include "imap/backend.hpp"
 #include "service/body_writer.hpp"
 #include "service/node.hpp"
+#include "service/preview.hpp"
 
 namespace fwmail::service {
 
@@ -42,12 +43,25 @@ class MailboxService {
     net::Task<Result<R>> on(imap::FetchMore request);
     net::Task<Result<R>> on(imap::Store request);
     net::Task<Result<R>> on(imap::Copy request);
+    net::Task<Result<R>> on(imap::Move request);
     net::Task<Result<R>> on(imap::Expunge request);
     net::Task<Result<R>> on(imap::Search request);
     net::Task<Result<R>> on(imap::Poll request);
 
     net::Task<Result<R>> next_batch();
+    net::Task<Result<>> end_message();
+    net::Task<Result<>> decode_pieces(imap::FetchBatch& batch);
+    struct Decoded {
+        std::uint64_t octets = 0;
+        bool nul = false;
+        std::string text;  // what was asked for, when it is small
+    };
+    net::Task<Result<Decoded>> decode(imap::ObjectRange range, imap::Partial wanted);
+    net::Task<Result<>> measure(imap::FetchBatch& batch, std::vector<imap::SectionData> parts);
+    net::Task<Result<>> add_previews(imap::FetchBatch& batch, std::vector<PreviewSource> sources);
     net::Task<Result<store::Mailbox>> find(std::string name);
+    net::Task<Result<store::Mailbox>> find_target(std::string name);
+    net::Task<Result<UidSet>> narrow_to_changes(imap::Fetch& request);
     net::Task<Result<>> mark_seen(imap::FetchBatch& batch);
     net::Task<Result<>> read_small_pieces(imap::FetchBatch& batch);
     Result<> writable() const;
@@ -65,10 +79,18 @@ class MailboxService {
         Uid after;
     };
     struct AppendRun {
+        explicit AppendRun(store::Mailbox target) : mailbox(std::move(target)) {}
         store::Mailbox mailbox;
-        FlagSet flags;
+        FlagSet flags;  // these three: of the message under way
         UnixMillis date;
-        BodyWriter writer;
+        std::optional<BodyWriter> writer;
+        std::vector<store::NewMessage> messages;  // that have come whole
+        struct Content {
+            ObjectId object;
+            std::string octets;
+        };
+        std::vector<Content> contents;    // small bodies, still to be stored
+        std::size_t held = 0, texts = 0;  // octets of `contents`, and of the messages' texts
     };
 
     Node& node_;

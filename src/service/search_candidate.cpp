@@ -29,8 +29,16 @@ bool needs_headers(const imap::SearchKey& key) {
         case Kind::before:
         case Kind::on:
         case Kind::since:
+        case Kind::saved_before:
+        case Kind::saved_on:
+        case Kind::saved_since:
+        case Kind::older:
+        case Kind::younger:
         case Kind::larger:
         case Kind::smaller:
+        case Kind::modseq:
+        case Kind::email_id:
+        case Kind::nothing:
         case Kind::sequence:
         case Kind::uid_sequence:
         case Kind::recent:

@@ -27,6 +27,9 @@ class StoredCandidate final : public imap::Candidate {
     const FlagSet& flags() override { return message_.flags; }
     UnixMillis internal_date() override { return message_.date; }
     std::uint64_t size() override { return message_.size; }
+    ModSeq modseq() override { return message_.modseq; }
+    UnixMillis saved_at() override { return message_.saved_at; }
+    std::string email_id() override { return message_.email_id.hex(); }
     std::optional<imap::Day> sent_day() override;
     bool header_contains(std::string_view name, std::string_view folded_needle) override;
     bool contains_in_body(std::string_view folded_needle) override;

@@ -104,6 +104,20 @@ Result<Changes> AccountStore::changes_since(MailboxId mailbox, ModSeq since) {
     return c;
 }
 
+Result<ChangedUids> AccountStore::changed_uids(MailboxId mailbox, ModSeq since, ModSeq until) {
+    auto row = TRY(get_mailbox_row(*db_, mailbox));
+    ChangedUids out;
+    if (row.mailbox.highest_modseq <= since) return out;
+    auto q =
+        TRY(db_->query("SELECT uid FROM messages WHERE mailbox=? AND modseq>? ORDER BY uid", row.row, since));
+    while (TRY(q.next())) out.changed.add(q.natural32(0));
+    auto e =
+        TRY(db_->query("SELECT uid FROM expunged WHERE mailbox=? AND modseq>? AND modseq<=? ORDER BY uid",
+                       row.row, since, until));
+    while (TRY(e.next())) out.expunged.add(e.natural32(0));
+    return out;
+}
+
 Result<std::vector<Message>> AccountStore::load_messages(MailboxId mailbox, const UidSet& uids,
                                                          std::uint32_t columns, std::size_t limit,
                                                          Uid after) {

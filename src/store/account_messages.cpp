@@ -165,13 +165,21 @@ Result<void> AccountStore::forget_deliveries(const std::vector<DeliveryId>& ids)
 }
 
 Result<Uid> AccountStore::append(const NewMessage& message) {
-    TRY(check_keywords(message.flags));
-    return atomically(*db_, [&]() -> Result<Uid> {
-        auto target = TRY(get_mailbox_row(*db_, message.mailbox));
+    return TRY(append(std::vector{message})).front();
+}
+
+Result<std::vector<Uid>> AccountStore::append(const std::vector<NewMessage>& messages) {
+    for (const auto& m : messages) TRY(check_keywords(m.flags));
+    return atomically(*db_, [&]() -> Result<std::vector<Uid>> {
+        Targets targets(*db_);
         auto change = TRY(AccountChange::begin(*db_));
-        Uid uid = TRY(insert_new(*db_, change, target, message));
+        std::vector<Uid> uids;
+        for (const auto& m : messages) {
+            auto* target = TRY(targets.get(m.mailbox));
+            uids.push_back(TRY(insert_new(*db_, change, *target, m)));
+        }
         TRY(change.save());
-        return uid;
+        return uids;
     });
 }
 

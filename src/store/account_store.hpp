@@ -67,6 +67,7 @@ class AccountStore {
     // Once their spool rows are gone.
     Result<void> forget_deliveries(const std::vector<DeliveryId>& ids);
     Result<Uid> append(const NewMessage& message);
+    Result<std::vector<Uid>> append(const std::vector<NewMessage>& messages);  // all or none
     // Copying: plan_copy (reads, gives each copy a hold), SystemStore::add_references, copy. What is gone by
     // then is left out and its hold released.
     Result<std::vector<CopyItem>> plan_copy(MailboxId from, const UidSet& uids);
@@ -85,6 +86,8 @@ class AccountStore {
     Result<Snapshot> select_snapshot(MailboxId mailbox);
     Result<MailboxStatus> status(MailboxId mailbox);
     Result<Changes> changes_since(MailboxId mailbox, ModSeq since);
+    // Changed after `since`; expunged after it, but not after `until`. Reads only what changed.
+    Result<ChangedUids> changed_uids(MailboxId mailbox, ModSeq since, ModSeq until);
     // By UID, at most `limit`, above `after`. `columns`: MessageColumns. Page on with the last UID.
     Result<std::vector<Message>> load_messages(MailboxId mailbox, const UidSet& uids, std::uint32_t columns,
                                                std::size_t limit, Uid after = Uid{});

@@ -282,6 +282,12 @@ struct Changes {
     UidSet expunged;            // after `since`
 };
 
+// What a client that knows a mailbox up to some modseq has to hear (RFC 7162 3.2.5).
+struct ChangedUids {
+    UidSet changed;   // new ones among them
+    UidSet expunged;  // in a bounded stretch of modseqs
+};
+
 // One row of the account-wide change list, ordered by modseq. Every modseq belongs to one row only.
 struct ChangedMessage {
     MailboxId mailbox;

@@ -20,7 +20,7 @@ std::string drain(Framer& framer) {
         else if (auto* data = std::get_if<MessageData>(&*event))
             out += "data(" + data->octets + ")";
         else if (auto* end = std::get_if<MessageEnd>(&*event))
-            out += end->clean ? "end" : "unclean";
+            out += end->too_long ? "too long" : "end" + end->rest + (end->next ? " next" : "");
         else if (auto* large = std::get_if<TooLarge>(&*event))
             out += "large(" + large->tag + ")";
         else
@@ -72,10 +72,21 @@ TEST_CASE("an APPEND's message is handed out, not kept") {
     framer.feed("F NOOP\r\n");
     CHECK(drain(framer) == "command(F NOOP) ");
 
-    framer.feed("G APPEND x {3+}\r\nabc" + std::string(100, 'y') + "{2+}\r\nzz\r\nH NOOP\r\n");
+    // A further message's literal is held like the first one's.
+    framer.feed("G APPEND x {3+}\r\nabc () {2+}\r\nzz {2}\r\n");
     CHECK(drain(framer) == "command(G APPEND x |3) ");
     framer.accept_message();
-    CHECK(drain(framer) == "data(abc) unclean command(H NOOP) ");
+    CHECK(drain(framer) == "data(abc) end ()  next ");
+    framer.accept_message();
+    CHECK(drain(framer) == "data(zz) end  next ");
+    framer.refuse_message();
+    framer.feed("H NOOP\r\n");
+    CHECK(drain(framer) == "command(H NOOP) ");
+
+    framer.feed("I APPEND x {3+}\r\nabc" + std::string(9000, 'y') + "{2+}\r\nzz\r\nJ NOOP\r\n");
+    CHECK(drain(framer) == "command(I APPEND x |3) ");
+    framer.accept_message();
+    CHECK(drain(framer) == "data(abc) too long command(J NOOP) ");
 }
 
 TEST_CASE("what is too large is skipped") {

@@ -103,7 +103,7 @@ TEST_CASE("uid sets keep their order") {
     };
     CHECK(write_uid_set(uids({4, 7, 8, 9})) == "4,7:9");
     CHECK(write_uid_set(uids({9, 8, 1, 2})) == "9,8,1:2");
-    CHECK(write_uid_set({}) == "");
+    CHECK(write_uid_set(std::vector<Uid>{}) == "");
 }
 
 TEST_CASE("list patterns") {

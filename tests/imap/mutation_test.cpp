@@ -14,12 +14,13 @@ std::string answer(const std::string& request) {
     if (kind == "Select") return "selected uids=10,20,30 validity=7 next=31 recent=30";
     if (kind == "Status") return "status messages=1";
     if (kind == "AppendEnd") return "appended 7 31";
-    if (kind == "Fetch") return "batch+ uid=10 flags=\\Seen sec=@0+9|uid=20";
+    if (kind == "Fetch") return "batch+ vanished=5:7|uid=10 flags=\\Seen mod=9 sec=@0+9|uid=20";
     if (kind == "FetchMore") return "batch uid=30";
     if (kind == "Store") return "stored 10=\\Seen|99=";
-    if (kind == "Copy") return "copied 7 10 99";
+    if (kind == "Copy" || kind == "Move") return "copied 7 10 99";
+    if (kind == "Create") return "created F1";
     if (kind == "Expunge") return "expunged 20";
-    if (kind == "Search") return "found 10,30";
+    if (kind == "Search") return "found 10,30 8,9";
     if (kind == "Poll") return "changes arrived=40 flags=10=\\Seen gone=30";
     return "done";
 }
@@ -64,6 +65,12 @@ class Mutator {
                                                      "&",
                                                      "NOT NOT",
                                                      "UID ",
+                                                     "$",
+                                                     "RETURN (SAVE PARTIAL 1:2) ",
+                                                     " (CHANGEDSINCE 1 VANISHED)",
+                                                     "A ENABLE QRESYNC UIDONLY IMAP4rev2\r\n",
+                                                     " {3+}\r\nabc {2+}\r\n",
+                                                     "~",
                                                      "DONE\r\n",
                                                      "{18446744073709551616+}\r\n",
                                                      "A OR "};

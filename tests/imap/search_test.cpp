@@ -16,6 +16,9 @@ class Message : public Candidate {
     const FlagSet& flags() override { return flags_; }
     UnixMillis internal_date() override { return UnixMillis(8797 * 86'400'000ll + 5); }  // 1-Feb-1994
     std::uint64_t size() override { return 100; }
+    ModSeq modseq() override { return ModSeq(500); }
+    UnixMillis saved_at() override { return UnixMillis(8798 * 86'400'000ll + 5); }
+    std::string email_id() override { return "77"; }
     std::optional<Day> sent_day() override { return 8796; }
     bool header_contains(std::string_view name, std::string_view needle) override {
         if (name == "from") return mime::contains(mime::fold("Jörg <joerg@example.org>"), needle);

@@ -331,3 +331,36 @@ TEST_CASE("a mailbox name holds no control characters, of C1 neither") {
     CHECK_FALSE(a.store->create_mailbox("a\xc2\x80", "", t0));
     CHECK_FALSE(a.store->create_mailbox("a\x01", "", t0));
 }
+
+TEST_CASE("what has changed since: only that, and expunges up to a bound") {
+    Account a;
+    for (int i = 0; i < 6; ++i) a.add();
+    auto since = must(a.store->status(a.inbox.id)).mailbox.highest_modseq;
+    CHECK(must(a.store->changed_uids(a.inbox.id, since, since)).changed.empty());
+    must(a.store->store_flags(a.inbox.id, uids({5}), StoreMode::add, flags("\\Seen")));
+    must(a.store->expunge_any(a.inbox.id, uids({2, 3})));
+    auto until = must(a.store->status(a.inbox.id)).mailbox.highest_modseq;
+    a.add();
+    must(a.store->expunge_any(a.inbox.id, uids({6})));
+    auto changes = must(a.store->changed_uids(a.inbox.id, since, until));
+    CHECK(changes.changed == uids({5, 7}));
+    CHECK(changes.expunged == uids({2, 3}));
+    auto later = must(a.store->status(a.inbox.id)).mailbox.highest_modseq;
+    CHECK(must(a.store->changed_uids(a.inbox.id, since, later)).expunged == uids({2, 3, 6}));
+    CHECK(must(a.store->changed_uids(a.inbox.id, until, later)).changed == uids({7}));
+    // A message that moved is gone from the one and new in the other.
+    auto other = must(a.store->create_mailbox("Other", "", t0));
+    must(a.store->move(a.inbox.id, uids({1}), other.id, t0));
+    CHECK(must(a.store->changed_uids(a.inbox.id, later, ModSeq{later.value + 1000})).expunged == uids({1}));
+    CHECK(must(a.store->changed_uids(other.id, other.highest_modseq, later)).changed == uids({1}));
+}
+
+TEST_CASE("several messages are appended, or none") {
+    Account a;
+    a.add();
+    CHECK(must(a.store->append(std::vector{a.message(a.inbox.id), a.message(a.inbox.id, "\\Seen")})) ==
+          uid_list({2, 3}));
+    auto stray = a.message(id_of<MailboxId>(99));
+    CHECK(error_of(a.store->append(std::vector{a.message(a.inbox.id), stray})) == ErrorKind::refused);
+    CHECK(a.all(a.inbox.id) == uid_list({1, 2, 3}));
+}

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstring>
 #include <deque>
 #include <filesystem>
 #include <fstream>
@@ -41,7 +42,7 @@ struct Transcript {
             else if (kind == "E")
                 t.inputs.push_back({'E', rest});
             else if (kind == "S" || kind == "D")
-                t.expected.push_back(line);
+                t.expected.push_back(with_capabilities(line));
             else if (kind == "X")
                 t.expected.push_back(line), request = rest;
             else if (kind == "R")
@@ -63,6 +64,27 @@ struct Transcript {
     }
 
   private:
+    // `<caps-before>` and `<caps>`: what is offered before and after login; capability.txt has them in full.
+    static std::string with_capabilities(std::string line) {
+        static const auto [before, after] = [] {
+            ServerOptions options;
+            options.tls_active = true;
+            options.append_limit = 1000;
+            ServerSession session(options);
+            auto list = [](const Actions& actions) {
+                std::string text = std::get<Send>(actions.at(0)).octets;
+                std::size_t start = text.find("IMAP4rev1");
+                return text.substr(start, std::min(text.find(" AUTH="), text.find(']')) - start);
+            };
+            std::string first = list(session.start());
+            session.on_bytes("- LOGIN u p\r\n");
+            return std::pair(first, list(session.on_reply(Done{})));
+        }();
+        for (auto [name, value] : {std::pair("<caps-before>", &before), std::pair("<caps>", &after)})
+            if (std::size_t at = line.find(name); at != std::string::npos)
+                line.replace(at, std::strlen(name), *value);
+        return line;
+    }
     static std::string octets(std::string line) {
         bool bare = line.ends_with("\\c");
         if (bare) line.resize(line.size() - 2);

@@ -107,6 +107,22 @@ inline std::string write(const SearchKey& key) {
             return "sent-on " + std::to_string(key.day);
         case Kind::sent_since:
             return "sent-since " + std::to_string(key.day);
+        case Kind::saved_before:
+            return "saved-before " + std::to_string(key.day);
+        case Kind::saved_on:
+            return "saved-on " + std::to_string(key.day);
+        case Kind::saved_since:
+            return "saved-since " + std::to_string(key.day);
+        case Kind::older:
+            return "older " + std::to_string(key.size);
+        case Kind::younger:
+            return "younger " + std::to_string(key.size);
+        case Kind::modseq:
+            return "modseq " + std::to_string(key.size);
+        case Kind::email_id:
+            return "email-id " + key.text;
+        case Kind::nothing:
+            return "nothing";
         case Kind::larger:
             return "larger " + std::to_string(key.size);
         case Kind::smaller:
@@ -138,6 +154,9 @@ inline std::string write(const FetchItems& items) {
     add(items.envelope, "envelope");
     add(items.body, "body");
     add(items.bodystructure, "bodystructure");
+    add(items.email_id, "email-id");
+    add(items.saved_at, "saved-at");
+    add(items.preview, "preview");
     for (const auto& section : items.sections) {
         out += ' ' + write_section(section);
         if (section.partial) {
@@ -145,6 +164,7 @@ inline std::string write(const FetchItems& items) {
             out += '+' + std::to_string(section.partial->length) + '>';
         }
     }
+    for (const auto& section : items.binary_sizes) out += " size-of-" + write_section(section);
     return out;
 }
 
@@ -157,7 +177,9 @@ struct RequestWriter {
         return "Select " + r.mailbox + (r.read_only ? " read-only" : "");
     }
     std::string operator()(const Unselect&) const { return "Unselect"; }
-    std::string operator()(const Create& r) const { return "Create " + r.name; }
+    std::string operator()(const Create& r) const {
+        return "Create " + r.name + (r.special_use.empty() ? "" : " as " + r.special_use);
+    }
     std::string operator()(const Delete& r) const { return "Delete " + r.name; }
     std::string operator()(const Rename& r) const { return "Rename " + r.from + " -> " + r.to; }
     std::string operator()(const Subscribe& r) const {
@@ -166,27 +188,34 @@ struct RequestWriter {
     std::string operator()(const Status& r) const {
         return "Status " + r.mailbox + (r.messages ? " messages" : "") + (r.recent ? " recent" : "") +
                (r.uidnext ? " uidnext" : "") + (r.uidvalidity ? " uidvalidity" : "") +
-               (r.unseen ? " unseen" : "");
+               (r.unseen ? " unseen" : "") + (r.highest_modseq ? " modseq" : "") + (r.size ? " size" : "") +
+               (r.deleted ? " deleted" : "") + (r.mailbox_id ? " id" : "");
     }
     std::string operator()(const AppendBegin& r) const {
-        return "AppendBegin " + r.mailbox + " (" + r.flags.text() + ") " +
+        return (r.more ? "AppendMore " : "AppendBegin ") + r.mailbox + " (" + r.flags.text() + ") " +
                (r.internal_date ? std::to_string(r.internal_date->value) : "now") + ' ' +
                std::to_string(r.size);
     }
     std::string operator()(const AppendEnd&) const { return "AppendEnd"; }
     std::string operator()(const Fetch& r) const {
-        return "Fetch " + write(r.uids) + write(r.items) + (r.set_seen ? " seen" : "");
+        return "Fetch " + write(r.uids) + write(r.items) + (r.set_seen ? " seen" : "") +
+               (r.changed_since ? " since=" + std::to_string(r.changed_since->value) : "") +
+               (r.vanished ? " vanished" : "");
     }
     std::string operator()(const FetchMore&) const { return "FetchMore"; }
     std::string operator()(const Store& r) const {
         const char* mode = r.mode == Store::Mode::set ? "=" : r.mode == Store::Mode::add ? "+" : "-";
-        return "Store " + write(r.uids) + ' ' + mode + '(' + r.flags.text() + ')';
+        return "Store " + write(r.uids) + ' ' + mode + '(' + r.flags.text() + ')' +
+               (r.unchanged_since ? " since=" + std::to_string(r.unchanged_since->value) : "");
     }
+    std::string operator()(const Move& r) const { return "Move " + write(r.uids) + " -> " + r.mailbox; }
     std::string operator()(const Copy& r) const { return "Copy " + write(r.uids) + " -> " + r.mailbox; }
     std::string operator()(const Expunge& r) const {
         return "Expunge" + (r.uids ? ' ' + write(*r.uids) : "");
     }
-    std::string operator()(const Search& r) const { return "Search " + write(r.key); }
+    std::string operator()(const Search& r) const {
+        return "Search " + write(r.key) + (r.modseqs ? " modseqs" : "");
+    }
     std::string operator()(const Poll&) const { return "Poll"; }
 };
 inline std::string write(const Request& request) { return std::visit(RequestWriter{}, request); }
@@ -210,12 +239,20 @@ inline FlagSet read_flags(const std::string& text) {
     return flags;
 }
 
-// `3=\Seen,$x|4=`
+inline UidSet read_uid_set(const std::string& text) {
+    UidSet set;
+    for (Uid uid : read_uids(text)) set.add(uid.value);
+    return set;
+}
+
+// `3=\Seen,$x|4=|5#77=\Seen`: what follows # is the modseq
 inline std::vector<FlagRow> read_flag_rows(const std::string& text) {
     std::vector<FlagRow> rows;
     for (const auto& item : split(text, '|')) {
         std::size_t equals = item.find('=');
-        rows.push_back({Uid(static_cast<unsigned>(std::stoul(item))), read_flags(item.substr(equals + 1))});
+        std::size_t hash = item.find('#');
+        rows.push_back({Uid(static_cast<unsigned>(std::stoul(item))), read_flags(item.substr(equals + 1)),
+                        ModSeq(hash < equals ? std::stoull(item.substr(hash + 1)) : 0)});
     }
     return rows;
 }
@@ -234,7 +271,8 @@ inline std::uint32_t number(Fields& fields, const char* name) {
     return fields.contains(name) ? static_cast<std::uint32_t>(std::stoul(fields[name])) : 0;
 }
 
-// One section: NIL, or pieces joined by `~`, each escaped text or @offset+length of an object.
+// One section: NIL, or pieces joined by `~`, each escaped text or @offset+length of an object, with
+// ! behind it where a NUL is among the octets.
 inline SectionData read_section(const std::string& text) {
     if (text == "NIL") return std::nullopt;
     std::vector<Piece> pieces;
@@ -244,8 +282,9 @@ inline SectionData read_section(const std::string& text) {
             continue;
         }
         std::size_t plus = piece.find('+');
-        pieces.emplace_back(
-            ObjectRange{{}, std::stoull(piece.substr(1)), std::stoull(piece.substr(plus + 1))});
+        ObjectRange range{{}, std::stoull(piece.substr(1)), std::stoull(piece.substr(plus + 1))};
+        range.nul = piece.ends_with('!');
+        pieces.emplace_back(range);
     }
     return pieces;
 }
@@ -270,6 +309,16 @@ inline FetchRow read_row(const std::string& text) {
             row.envelope = value;
         else if (name == "body")
             row.body = value;
+        else if (name == "mod")
+            row.modseq = ModSeq(std::stoull(value));
+        else if (name == "id")
+            row.email_id = value;
+        else if (name == "saved")
+            row.saved_at = UnixMillis(std::stoll(value));
+        else if (name == "preview")
+            row.preview = unescape(value);
+        else if (name == "octets")
+            row.binary_sizes.push_back(std::stoull(value));
         else if (name == "bs")
             row.bodystructure = value;
         else if (name == "sec")
@@ -288,6 +337,8 @@ inline Selected read_selected(const std::string& text) {
     s.uidnext = Uid(number(f, "next"));
     s.first_recent = Uid(number(f, "recent"));
     s.first_unseen = Uid(number(f, "unseen"));
+    s.highest_modseq = ModSeq(number(f, "mod"));
+    s.mailbox_id = f["id"];
     s.keywords = split(f["keywords"], ',');
     s.read_only = f.contains("ro");
     if (s.read_only) s.read_only_reason = f["ro"];
@@ -330,27 +381,50 @@ inline Reply read_reply(const std::string& line) {
     if (kind == "selected") return read_selected(rest);
     Fields f = kind == "status" || kind == "changes" ? read_fields(rest) : Fields{};
     if (kind == "status")
-        return StatusNumbers{number(f, "messages"), number(f, "recent"), number(f, "unseen"),
-                             Uid(number(f, "next")), UidValidity(number(f, "validity"))};
+        return StatusNumbers{number(f, "messages"),
+                             number(f, "recent"),
+                             number(f, "unseen"),
+                             Uid(number(f, "next")),
+                             UidValidity(number(f, "validity")),
+                             ModSeq(number(f, "mod")),
+                             number(f, "size"),
+                             number(f, "deleted"),
+                             f["id"]};
     if (kind == "changes")
         return Changes{read_uids(f["arrived"]), Uid(number(f, "recent")), read_flag_rows(f["flags"]),
-                       read_uids(f["gone"])};
+                       read_uids(f["gone"]), ModSeq(number(f, "high"))};
+    if (kind == "created") return Created{rest};
     auto words = split(rest, ' ');
     if (kind == "appended")
-        return Appended{UidValidity(static_cast<unsigned>(std::stoul(words.at(0)))),
-                        Uid(static_cast<unsigned>(std::stoul(words.at(1))))};
+        return Appended{UidValidity(static_cast<unsigned>(std::stoul(words.at(0)))), read_uids(words.at(1))};
+    if (kind == "copied" && words.size() == 1)  // nothing
+        return Copied{UidValidity(static_cast<unsigned>(std::stoul(words[0]))), {}, {}};
     if (kind == "copied")
         return Copied{UidValidity(static_cast<unsigned>(std::stoul(words.at(0)))), read_uids(words.at(1)),
                       read_uids(words.at(2))};
     if (kind == "batch" || kind == "batch+") {
         FetchBatch batch;
         batch.last = kind == "batch";
-        for (const auto& row : split(rest, '|')) batch.rows.push_back(read_row(row));
+        for (const auto& row : split(rest, '|')) {
+            if (row.starts_with("vanished="))
+                batch.vanished = read_uid_set(trim(row.substr(9)));
+            else
+                batch.rows.push_back(read_row(row));
+        }
         return batch;
     }
-    if (kind == "stored") return Stored{read_flag_rows(rest)};
+    if (kind == "stored") {
+        std::size_t at = rest.find("modified=");
+        if (at == std::string::npos) return Stored{read_flag_rows(rest), {}};
+        return Stored{read_flag_rows(rest.substr(0, at)), read_uid_set(rest.substr(at + 9))};
+    }
     if (kind == "expunged") return Expunged{read_uids(rest)};
-    if (kind == "found") return Found{read_uids(rest)};
+    if (kind == "found") {
+        Found found{read_uids(words.empty() ? "" : words[0]), {}};
+        if (words.size() > 1)
+            for (const auto& modseq : split(words[1], ',')) found.modseqs.emplace_back(std::stoull(modseq));
+        return found;
+    }
     throw std::runtime_error("unknown reply: " + line);
 }
 

@@ -20,7 +20,7 @@ class Command {
     // To what start() or the last on_reply() asked. Refusals too.
     virtual void on_reply(SessionCore& core, Reply& reply);
     virtual void on_line(SessionCore& core, std::string& line);
-    virtual void on_message_end(SessionCore& core, bool clean);
+    virtual void on_message_end(SessionCore& core, const MessageEnd& end);
     virtual bool idling() const { return false; }
 };
 
@@ -39,6 +39,7 @@ struct CommandSpec {
     Allowed allowed;
     CommandResult (*parse)(CommandInput&);
     bool uid = false;
+    bool by_number = false;  // its messages are named by sequence number
 };
 // Nothing for an unknown name (upper case).
 const CommandSpec* find_command(std::string_view name);
@@ -52,6 +53,7 @@ CommandResult parse_close(CommandInput&);
 CommandResult parse_copy(CommandInput&);
 CommandResult parse_create(CommandInput&);
 CommandResult parse_delete(CommandInput&);
+CommandResult parse_enable(CommandInput&);
 CommandResult parse_examine(CommandInput&);
 CommandResult parse_expunge(CommandInput&);
 CommandResult parse_fetch(CommandInput&);
@@ -61,6 +63,7 @@ CommandResult parse_list(CommandInput&);
 CommandResult parse_login(CommandInput&);
 CommandResult parse_logout(CommandInput&);
 CommandResult parse_lsub(CommandInput&);
+CommandResult parse_move(CommandInput&);
 CommandResult parse_namespace(CommandInput&);
 CommandResult parse_noop(CommandInput&);
 CommandResult parse_rename(CommandInput&);

@@ -20,7 +20,7 @@ class ExpungeCommand : public Command {
         const auto* expunged = std::get_if<Expunged>(&reply);
         if (!expunged) return core.unexpected(reply);
         core.announce_expunged(expunged->uids);
-        core.ok("EXPUNGE completed");
+        core.ok_expunged("EXPUNGE completed");
     }
 
   private:

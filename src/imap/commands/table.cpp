@@ -13,30 +13,33 @@ constexpr CommandSpec table[] = {
     {"CAPABILITY", Allowed::any, parse_capability},
     {"CHECK", Allowed::selected, parse_check},
     {"CLOSE", Allowed::selected, parse_close},
-    {"COPY", Allowed::selected, parse_copy},
+    {"COPY", Allowed::selected, parse_copy, false, true},
     {"CREATE", Allowed::after_login, parse_create},
     {"DELETE", Allowed::after_login, parse_delete},
+    {"ENABLE", Allowed::after_login, parse_enable},
     {"EXAMINE", Allowed::after_login, parse_examine},
     {"EXPUNGE", Allowed::selected, parse_expunge},
-    {"FETCH", Allowed::selected, parse_fetch},
+    {"FETCH", Allowed::selected, parse_fetch, false, true},
     {"ID", Allowed::any, parse_id},
     {"IDLE", Allowed::after_login, parse_idle},
     {"LIST", Allowed::after_login, parse_list},
     {"LOGIN", Allowed::before_login, parse_login},
     {"LOGOUT", Allowed::any, parse_logout},
     {"LSUB", Allowed::after_login, parse_lsub},
+    {"MOVE", Allowed::selected, parse_move, false, true},
     {"NAMESPACE", Allowed::after_login, parse_namespace},
     {"NOOP", Allowed::any, parse_noop},
     {"RENAME", Allowed::after_login, parse_rename},
-    {"SEARCH", Allowed::selected, parse_search},
+    {"SEARCH", Allowed::selected, parse_search, false, true},
     {"SELECT", Allowed::after_login, parse_select},
     {"STARTTLS", Allowed::before_login, parse_starttls},
     {"STATUS", Allowed::after_login, parse_status},
-    {"STORE", Allowed::selected, parse_store},
+    {"STORE", Allowed::selected, parse_store, false, true},
     {"SUBSCRIBE", Allowed::after_login, parse_subscribe},
     {"UID COPY", Allowed::selected, parse_copy, true},
     {"UID EXPUNGE", Allowed::selected, parse_expunge, true},
     {"UID FETCH", Allowed::selected, parse_fetch, true},
+    {"UID MOVE", Allowed::selected, parse_move, true},
     {"UID SEARCH", Allowed::selected, parse_search, true},
     {"UID STORE", Allowed::selected, parse_store, true},
     {"UNSELECT", Allowed::selected, parse_unselect},
@@ -52,6 +55,6 @@ const CommandSpec* find_command(std::string_view name) {
 
 void Command::on_reply(SessionCore& core, Reply& reply) { core.unexpected(reply); }
 void Command::on_line(SessionCore& core, std::string&) { core.bad("unexpected line"); }
-void Command::on_message_end(SessionCore& core, bool) { core.bad("unexpected message"); }
+void Command::on_message_end(SessionCore& core, const MessageEnd&) { core.bad("unexpected message"); }
 
 }  // namespace fwmail::imap

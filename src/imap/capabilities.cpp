@@ -1,0 +1,30 @@
+// What the server says that it can. src/imap/README.md tells each by its RFC; tests/lint/imap_table_test.py
+// holds the two against each other.
+#include "imap/session_core.hpp"
+
+namespace fwmail::imap {
+namespace {
+
+constexpr std::string_view offered_always[] = {"IMAP4rev1", "IMAP4rev2", "LITERAL+",
+                                               "SASL-IR",   "ID",        "ENABLE"};
+constexpr std::string_view offered_after_login[] = {
+    "IDLE",        "UIDPLUS",     "SPECIAL-USE", "UNSELECT",  "NAMESPACE", "CHILDREN",
+    "MOVE",        "ESEARCH",     "SEARCHRES",   "CONDSTORE", "QRESYNC",   "LIST-EXTENDED",
+    "LIST-STATUS", "STATUS=SIZE", "OBJECTID",    "SAVEDATE",  "WITHIN",    "CREATE-SPECIAL-USE",
+    "MULTIAPPEND", "BINARY",      "UTF8=ACCEPT", "PREVIEW",   "PARTIAL",   "UIDONLY",
+};
+
+}  // namespace
+
+std::string SessionCore::capabilities() const {
+    std::string out;
+    for (auto name : offered_always) out += (out.empty() ? "" : " ") + std::string(name);
+    if (authenticated) {
+        for (auto name : offered_after_login) out += ' ' + std::string(name);
+        return out + " APPENDLIMIT=" + std::to_string(options.append_limit);
+    }
+    if (options.starttls_available && !options.tls_active) out += " STARTTLS";
+    return out + (login_allowed() ? " AUTH=PLAIN AUTH=LOGIN" : " LOGINDISABLED");
+}
+
+}  // namespace fwmail::imap

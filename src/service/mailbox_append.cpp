@@ -1,0 +1,97 @@
+// APPEND of one message or several: all are kept, or none (RFC 9051 6.3.12, RFC 3502).
+#include <utility>
+
+#include "base/co_try.hpp"
+#include "base/hooks.hpp"
+#include "service/imap_refusal.hpp"
+#include "service/mailbox_service.hpp"
+#include "service/message_texts.hpp"
+
+namespace fwmail::service {
+namespace {
+
+constexpr std::size_t most_held = 4u << 20;    // octets of bodies in memory before they go to the store
+constexpr std::size_t most_texts = 16u << 20;  // octets of envelopes and structures of one APPEND
+
+std::size_t size_of(const store::MessageTexts& texts) {
+    return texts.envelope.size() + texts.body.size() + texts.bodystructure.size() + texts.parts.size();
+}
+
+}  // namespace
+
+net::Task<Result<MailboxService::R>> MailboxService::on(imap::AppendBegin request) {
+    bool more = request.more && append_;
+    if (!more) append_.reset();
+    CO_TRY(writable());
+    if (!more) {
+        auto mailbox = CO_TRY(co_await find_target(request.mailbox));
+        append_.emplace(std::move(mailbox));
+    } else if (auto ended = co_await end_message(); !ended) {
+        append_.reset();
+        co_return std::unexpected(ended.error());
+    }
+    append_->flags = std::move(request.flags);
+    append_->date = request.internal_date.value_or(node_.clock());
+    append_->writer.emplace(node_);
+    co_return imap::Done{};
+}
+
+net::Task<> MailboxService::append_data(std::string octets) {
+    if (append_) (void)co_await append_->writer->feed(std::move(octets));  // an error stays for AppendEnd
+}
+
+// The message under way joins those that came before it.
+net::Task<Result<>> MailboxService::end_message() {
+    AppendRun& run = *append_;
+    auto written = CO_TRY(co_await run.writer->finish());
+    UnixMillis now = node_.clock();
+    store::NewMessage message;
+    message.mailbox = run.mailbox.id;
+    message.hold = make_id<store::HoldIdTag>(now);
+    message.email_id = make_email_id(now);
+    message.object = written.object;
+    message.size = written.size;
+    message.date = run.date;
+    message.flags = run.flags;
+    message.texts = message_texts(written.root);
+    message.saved_at = now;
+    run.texts += size_of(message.texts);
+    if (run.texts > most_texts) co_return fail(coded(ErrorKind::refused, "LIMIT", "Too much in one APPEND"));
+    run.messages.push_back(std::move(message));
+    if (!written.content) co_return Result<>();
+    run.held += written.content->size();
+    run.contents.push_back({written.object, std::move(*written.content)});
+    if (run.held <= most_held) co_return Result<>();
+    // Unreferenced until the end, as large bodies are.
+    auto keep = [contents = std::exchange(run.contents, {}), now](store::SystemStore& system) -> Result<> {
+        for (const auto& content : contents) TRY(system.put_object(content.object, content.octets, now));
+        return {};
+    };
+    co_return co_await node_.write(store::system_file, std::move(keep), std::exchange(run.held, 0));
+}
+
+net::Task<Result<MailboxService::R>> MailboxService::on(imap::AppendEnd) {
+    if (!append_) co_return fail(ErrorKind::internal, "APPEND ends that did not begin");
+    auto ended = co_await end_message();
+    AppendRun run = std::move(*append_);
+    append_.reset();
+    CO_TRY(std::move(ended));
+    UnixMillis now = node_.clock();
+    std::vector<store::Reference> references;
+    for (const auto& message : run.messages) references.push_back({message.object, message.hold});
+    auto keep = [account = *account_, references = std::move(references), now,
+                 contents = std::move(run.contents)](store::SystemStore& system) -> Result<> {
+        for (const auto& content : contents) TRY(system.put_object(content.object, content.octets, now));
+        return system.add_references(account, references);
+    };
+    CO_TRY(co_await node_.write(store::system_file, std::move(keep), run.held));
+    crash_point("append.between-files");
+    auto add = [messages = std::move(run.messages)](store::AccountStore& account) {
+        return account.append(messages);
+    };
+    auto uids = CO_TRY(co_await node_.write(*account_, std::move(add)));
+    node_.hub.changed(*account_);
+    co_return imap::Appended{run.mailbox.uidvalidity, std::move(uids)};
+}
+
+}  // namespace fwmail::service

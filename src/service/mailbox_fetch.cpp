@@ -1,0 +1,191 @@
+// FETCH: rows from the store in batches, and of bodies only what is asked for (RFC 9051 6.4.5).
+#include <algorithm>
+
+#include "base/co_try.hpp"
+#include "mime/serialize.hpp"
+#include "service/imap_refusal.hpp"
+#include "service/mailbox_service.hpp"
+#include "service/object_ids.hpp"
+#include "service/preview.hpp"
+
+namespace fwmail::service {
+namespace {
+
+constexpr std::size_t rows_plain = 1000;   // of a batch without bodies
+constexpr std::size_t rows_sections = 64;  // of one with
+constexpr std::size_t rows_decoded = 4;    // of one whose parts are run through first
+constexpr std::uint64_t piece_inline = 64 * 1024;
+
+bool reads_bodies(const imap::FetchItems& items) {
+    return !items.sections.empty() || !items.binary_sizes.empty() || items.preview;
+}
+
+std::size_t rows_of_batch(const imap::FetchItems& items) {
+    bool decoded = !items.binary_sizes.empty() ||
+                   std::ranges::any_of(items.sections, [](const auto& section) { return section.binary; });
+    return decoded ? rows_decoded : reads_bodies(items) ? rows_sections : rows_plain;
+}
+
+std::uint32_t columns_for(const imap::FetchItems& items) {
+    std::uint32_t columns = store::column_flags;
+    bool bodies = reads_bodies(items);
+    if (items.internal_date || items.saved_at) columns |= store::column_date;
+    if (items.size || bodies) columns |= store::column_size;
+    if (items.envelope) columns |= store::column_envelope;
+    if (items.body) columns |= store::column_body;
+    if (items.bodystructure) columns |= store::column_bodystructure;
+    if (bodies || items.email_id) columns |= store::column_identity;
+    if (items.preview || !items.binary_sizes.empty()) columns |= store::column_parts;
+    for (const auto& section : items.sections)
+        if (!section.part.empty() || section.what != imap::Section::What::all) columns |= store::column_parts;
+    return columns;
+}
+
+// A section's octets as they lie in the body store. Of a filtered one that is the whole header, of a binary
+// one (RFC 3516) the whole part, still encoded.
+Result<imap::SectionData> section_data(const store::Message& message, const mime::Part* root,
+                                       const imap::Section& section) {
+    mime::Part whole;
+    if (!root) whole.body = {0, message.size};
+    imap::Section wanted = section;
+    if (section.binary) wanted.partial.reset();
+    auto plan = imap::locate(root ? *root : whole, wanted, message.size);
+    if (!plan) return std::nullopt;
+    std::vector<imap::Piece> pieces;
+    imap::ObjectRange range{message.object, plan->range.offset, plan->range.length};
+    if (section.binary && root && !section.part.empty()) {
+        const auto* part = imap::find_part(*root, section.part);
+        range.encoding = mime::transfer_encoding(part->encoding);
+        bool known = range.encoding != mime::TransferEncoding::identity || part->encoding == "7bit" ||
+                     part->encoding == "8bit" || part->encoding == "binary";
+        if (!known)
+            return fail(
+                coded(ErrorKind::refused, "UNKNOWN-CTE", "The part has an unknown transfer encoding"));
+    }
+    if (plan->range.length || plan->filtered) pieces.emplace_back(range);
+    return pieces;
+}
+
+}  // namespace
+
+net::Task<Result<MailboxService::R>> MailboxService::on(imap::Fetch request) {
+    if (!selected_) co_return fail(ErrorKind::internal, "FETCH without a mailbox");
+    if (selected_->read_only) request.set_seen = false;
+    UidSet vanished;
+    if (request.changed_since) vanished = CO_TRY(co_await narrow_to_changes(request));
+    fetch_.emplace(FetchRun{std::move(request), Uid{}});
+    auto reply = CO_TRY(co_await next_batch());
+    if (auto* batch = std::get_if<imap::FetchBatch>(&reply)) batch->vanished = std::move(vanished);
+    co_return reply;
+}
+
+net::Task<Result<MailboxService::R>> MailboxService::on(imap::FetchMore) {
+    if (!fetch_ || !selected_) co_return fail(ErrorKind::internal, "no FETCH is under way");
+    co_return co_await next_batch();
+}
+
+net::Task<Result<MailboxService::R>> MailboxService::next_batch() {
+    const imap::Fetch& request = fetch_->request;
+    std::size_t limit = rows_of_batch(request.items);
+    auto load = [id = selected_->mailbox, uids = request.uids, columns = columns_for(request.items), limit,
+                 after = fetch_->after](store::AccountStore& account) {
+        return account.load_messages(id, uids, columns, limit, after);
+    };
+    auto messages = CO_TRY(co_await node_.read(*account_, std::move(load)));
+    imap::FetchBatch batch;
+    std::vector<imap::SectionData> sizes;  // whose sizes are asked for, row by row
+    std::vector<PreviewSource> previews;
+    batch.last = messages.size() < limit;
+    if (!messages.empty()) fetch_->after = messages.back().uid;
+    for (auto& message : messages) {
+        imap::FetchRow row;
+        row.uid = message.uid;
+        row.flags = std::move(message.flags);
+        row.modseq = message.modseq;
+        row.internal_date = message.date;
+        row.size = message.size;
+        row.saved_at = message.saved_at;
+        if (request.items.email_id) row.email_id = email_id_text(node_, message.email_id);
+        std::optional<mime::Part> root;
+        if (!message.texts.parts.empty()) root = CO_TRY(mime::parse_part(message.texts.parts));
+        for (const auto& section : request.items.sections)
+            row.sections.push_back(CO_TRY(section_data(message, root ? &*root : nullptr, section)));
+        for (const auto& section : request.items.binary_sizes)
+            sizes.push_back(CO_TRY(section_data(message, root ? &*root : nullptr, section)));
+        if (request.items.preview) previews.push_back(preview_source(message.object, root));
+        row.envelope = std::move(message.texts.envelope);
+        row.body = std::move(message.texts.body);
+        row.bodystructure = std::move(message.texts.bodystructure);
+        batch.rows.push_back(std::move(row));
+    }
+    if (request.set_seen) CO_TRY(co_await mark_seen(batch));
+    if (!request.items.sections.empty()) CO_TRY(co_await decode_pieces(batch));
+    if (!request.items.sections.empty()) CO_TRY(co_await read_small_pieces(batch));
+    if (!sizes.empty()) CO_TRY(co_await measure(batch, std::move(sizes)));
+    if (!previews.empty()) CO_TRY(co_await add_previews(batch, std::move(previews)));
+    if (batch.last) fetch_.reset();
+    co_return batch;
+}
+
+net::Task<Result<>> MailboxService::mark_seen(imap::FetchBatch& batch) {
+    UidSet unseen;
+    for (const auto& row : batch.rows)
+        if (!row.flags.has(FlagSet::seen)) unseen.add(row.uid.value);
+    if (unseen.empty()) co_return Result<>();
+    FlagSet seen;
+    seen.system = FlagSet::seen;
+    auto job = [id = selected_->mailbox, unseen, seen](store::AccountStore& account) {
+        return account.store_flags(id, unseen, store::StoreMode::add, seen);
+    };
+    auto stored = CO_TRY(co_await node_.write(*account_, std::move(job)));
+    for (auto& changed : stored.rows) {
+        auto row = std::ranges::lower_bound(batch.rows, changed.uid, {}, &imap::FetchRow::uid);
+        if (row == batch.rows.end() || row->uid != changed.uid) continue;
+        row->flags = changed.flags;
+        row->modseq = changed.modseq;
+        row->seen_now = changed.changed;
+        note_own(changed.uid, changed.modseq);
+    }
+    node_.hub.changed(*account_);
+    co_return Result<>();
+}
+
+// One read for all small pieces of a batch; large ones are streamed by the driver. Filtered headers are
+// always read here.
+net::Task<Result<>> MailboxService::read_small_pieces(imap::FetchBatch& batch) {
+    struct Wanted {
+        std::size_t row, section;
+        imap::ObjectRange range;
+        bool filtered;
+    };
+    std::vector<Wanted> wanted;
+    const auto& sections = fetch_->request.items.sections;
+    for (std::size_t r = 0; r < batch.rows.size(); ++r)
+        for (std::size_t s = 0; s < sections.size(); ++s) {
+            auto& data = batch.rows[r].sections[s];
+            if (!data || data->empty() || sections[s].binary) continue;
+            auto range = std::get<imap::ObjectRange>(data->front());
+            bool filtered = sections[s].what == imap::Section::What::header_fields ||
+                            sections[s].what == imap::Section::What::header_fields_not;
+            if (filtered || range.length <= piece_inline) wanted.push_back({r, s, range, filtered});
+        }
+    if (wanted.empty()) co_return Result<>();
+    auto job = [wanted, sections](store::SystemStore& system) -> Result<std::vector<std::string>> {
+        std::vector<std::string> texts;
+        for (const auto& w : wanted) {
+            std::uint64_t length =
+                w.filtered ? std::min<std::uint64_t>(w.range.length, 4u << 20) : w.range.length;
+            auto octets =
+                length ? TRY(system.read_object(w.range.object, w.range.offset, length)) : std::string();
+            texts.push_back(w.filtered ? imap::section_of_header(octets, sections[w.section])
+                                       : std::move(octets));
+        }
+        return texts;
+    };
+    auto texts = CO_TRY(co_await node_.read(store::system_file, std::move(job)));
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+        batch.rows[wanted[i].row].sections[wanted[i].section]->front() = std::move(texts[i]);
+    co_return Result<>();
+}
+
+}  // namespace fwmail::service

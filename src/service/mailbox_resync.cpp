@@ -1,0 +1,58 @@
+// What has changed since a client last looked (RFC 7162), and MOVE (RFC 6851).
+#include <algorithm>
+
+#include "base/co_try.hpp"
+#include "service/mailbox_service.hpp"
+
+namespace fwmail::service {
+namespace {
+
+UidSet intersection(const UidSet& a, const UidSet& b) {
+    UidSet out;
+    auto i = a.list().begin(), j = b.list().begin();
+    while (i != a.list().end() && j != b.list().end()) {
+        auto first = std::max(i->first, j->first), last = std::min(i->last, j->last);
+        if (first <= last) out.add(first, last);
+        if (i->last < j->last)
+            ++i;
+        else
+            ++j;
+    }
+    return out;
+}
+
+}  // namespace
+
+// Leaves of request.uids what has changed since, and returns which of them have vanished. An expunge that
+// this session has not been told of is not among them: it would shift numbers that the client still counts
+// by.
+net::Task<Result<UidSet>> MailboxService::narrow_to_changes(imap::Fetch& request) {
+    auto job = [id = selected_->mailbox, since = *request.changed_since, until = selected_->told](
+                   store::AccountStore& account) { return account.changed_uids(id, since, until); };
+    auto changes = CO_TRY(co_await node_.read(*account_, job));
+    UidSet vanished;
+    if (request.vanished) vanished = intersection(changes.expunged, request.uids);
+    request.uids = intersection(changes.changed, request.uids);
+    co_return vanished;
+}
+
+net::Task<Result<MailboxService::R>> MailboxService::on(imap::Move request) {
+    CO_TRY(writable());
+    auto target = CO_TRY(co_await find_target(request.mailbox));
+    // One transaction: never in both mailboxes, never in none (RFC 6851 3.3). Bodies keep their holds.
+    auto job = [from = selected_->mailbox, to = target.id, uids = std::move(request.uids),
+                now = node_.clock()](store::AccountStore& account) {
+        return account.move(from, uids, to, now);
+    };
+    auto pairs = CO_TRY(co_await node_.write(*account_, std::move(job)));
+    imap::Copied answer;
+    answer.uidvalidity = target.uidvalidity;
+    for (const auto& pair : pairs) {
+        answer.source.push_back(pair.from);
+        answer.destination.push_back(pair.to);
+    }
+    node_.hub.changed(*account_);
+    co_return answer;
+}
+
+}  // namespace fwmail::service

@@ -1,0 +1,286 @@
+"""What clients that keep a copy ask for: CONDSTORE, QRESYNC, MOVE, ESEARCH, against core, remote and Dovecot."""
+
+import os
+import re
+import time
+import unittest
+
+from fwmail import DOMAIN, Node, NodeTest, Pair, letter, ok
+from peers import Dovecot
+from raw_imap import RawImap, numbers
+from wire import smtp_send, wait_until
+
+ANN = f"ann@{DOMAIN}"
+
+
+def fetched(answer):
+    """{UID: (flags, modseq)} of the FETCH lines."""
+    rows = {}
+    for line in answer.lines:
+        if " FETCH (" in line:
+            uid, flags, modseq = (re.search(pattern, line) for pattern in
+                                  (r"UID (\d+)", r"FLAGS \(([^)]*)\)", r"MODSEQ \((\d+)\)"))
+            rows[int(uid.group(1))] = (frozenset(flags.group(1).split()) - {"\\Recent"} if flags else None,
+                                       int(modseq.group(1)) if modseq else None)
+    return rows
+
+
+def vanished(answer, earlier=True):
+    sets = answer.all(r"VANISHED \(EARLIER\) (\S+)" if earlier else r"VANISHED (\d\S*)")
+    return sorted(uid for (text,) in sets for uid in numbers(text))
+
+
+def highest(answer):
+    return int(answer.one(r"OK \[HIGHESTMODSEQ (\d+)\].*"))
+
+
+def code(answer):
+    match = re.search(r"\[([A-Z]+)", answer.tagged)
+    return (answer.tagged.split(" ")[0], match.group(1) if match else None)
+
+
+class Core(NodeTest):
+    """A core alone."""
+
+    def setUp(self):
+        self.core = Node("core", os.path.join(self.new_folder(), "core"))
+        self.core.add_user("ann")
+        self.core.start()
+        self.addCleanup(self.core.kill9)
+
+    def raw(self, enable=""):
+        client = RawImap(self.core.imap_port, "ann", self.core.password("ann"), enable)
+        self.addCleanup(client.close)
+        return client
+
+    def fill(self, count, client=None):
+        client = client or self.raw()
+        for number in range(count):
+            client.append("INBOX", letter(f"number {number}")[1])
+
+    def end_in_order(self):
+        self.core.stop()
+        self.core.check()
+
+    def test_move_by_imaplib(self):
+        self.fill(3)
+        with self.core.imap("ann", "INBOX", readonly=False) as client:
+            ok(client.xatom("CREATE", "Else"))
+            self.assertEqual(ok(client.uid("MOVE", "2:3", "Else")), [None])
+            self.assertEqual(client.response("EXPUNGE")[1], [b"2", b"2"])
+            self.assertEqual(ok(client.uid("SEARCH", "ALL")), [b"1"])
+        self.assertEqual(len(self.core.state("ann", "Else")), 2)
+        with self.core.imap("ann", "INBOX", readonly=False) as client:
+            self.assertEqual(client.uid("MOVE", "1", "Nowhere")[0], "NO")
+        self.end_in_order()
+
+    def test_conditional_store_lets_only_one_win(self):
+        self.fill(3)
+        one, two = self.raw("CONDSTORE"), self.raw("CONDSTORE")
+        since = highest(one.must("SELECT INBOX"))
+        self.assertEqual(highest(two.must("SELECT INBOX")), since)
+        self.assertTrue(one.must(f"UID STORE 2 (UNCHANGEDSINCE {since}) +FLAGS (\\Flagged)").ok)
+        answer = two.must(f"UID STORE 1:3 (UNCHANGEDSINCE {since}) +FLAGS.SILENT (\\Deleted)")
+        self.assertIn("[MODIFIED 2]", answer.tagged)
+        rows = fetched(self.raw().must("EXAMINE INBOX") and two.must("UID FETCH 1:* (FLAGS MODSEQ)"))
+        self.assertEqual({uid: flags for uid, (flags, _) in rows.items()},
+                         {1: {"\\Deleted"}, 2: {"\\Flagged"}, 3: {"\\Deleted"}})
+        self.assertEqual(len({modseq for _, modseq in rows.values()}), 3)
+
+    def test_a_saved_result_and_pipelined_use_of_it(self):
+        self.fill(6)
+        client = self.raw()
+        client.must("SELECT INBOX")
+        tags = [client.start(command) for command in
+                ("SEARCH RETURN (SAVE) 2,4", "STORE $ +FLAGS.SILENT (\\Flagged)", "UID SEARCH RETURN (COUNT) FLAGGED",
+                 "MOVE $ Trash", "SEARCH RETURN (ALL COUNT) UNFLAGGED")]
+        answers = [client.finish(tag) for tag in tags]
+        self.assertTrue(all(answer.ok for answer in answers), answers)
+        self.assertTrue(answers[2].lines[0].endswith("UID COUNT 2"))
+        self.assertTrue(answers[4].lines[0].endswith("ALL 1:4 COUNT 4"))
+        self.assertEqual(len(self.core.state("ann", "Trash")), 2)
+
+    def test_resync_reads_only_what_changed_and_select_stays_fast(self):
+        client = self.raw("QRESYNC")
+        message = letter()[1]
+        one = f"{{{len(message)}+}}\r\n".encode() + message + b"\r\n"
+        for start in range(0, 600, 200):
+            client.send(b"".join(b"m%d APPEND INBOX " % n + one for n in range(start, start + 200)))
+            for number in range(start, start + 200):
+                client.finish(f"m{number}")
+        selected = client.must("SELECT INBOX")
+        since, validity = highest(selected), selected.one(r"OK \[UIDVALIDITY (\d+)\].*")
+        other = self.raw()
+        other.must("SELECT INBOX")
+        other.must("UID STORE 590 +FLAGS (\\Deleted)")
+        other.must("UID EXPUNGE 590")
+        other.must("UID STORE 7 +FLAGS (\\Answered)")
+        answer = client.must(f"SELECT INBOX (QRESYNC ({validity} {since}))")
+        self.assertEqual((vanished(answer), set(fetched(answer))), ([590], {7}))
+        self.end_in_order()
+
+
+class Differential(NodeTest):
+    """The same dialogue with Dovecot and with core: what each tells must be the same, but for the modseqs."""
+
+    def setUp(self):
+        folder = self.new_folder()
+        self.core = Node("core", os.path.join(folder, "core"))
+        self.core.add_user("ann")
+        self.addCleanup(self.core.kill9)
+        self.core.start()
+        self.dovecot = Dovecot(os.path.join(folder, "d"), users={"ann": "secret"},
+                               settings="mail_max_userip_connections = 100\n")
+        self.dovecot.start()
+        self.addCleanup(self.dovecot.kill9)
+        self.letters = [letter(f"number {number}")[1] for number in range(12)]
+
+    def servers(self):
+        return {"core": (self.core.imap_port, self.core.password("ann")), "dovecot": (self.dovecot.imap_port, "secret")}
+
+    def both(self, dialogue):
+        results = {}
+        for name, (port, password) in self.servers().items():
+            clients = []
+
+            def connect(enable=""):
+                clients.append(RawImap(port, "ann", password, enable))
+                return clients[-1]
+
+            try:
+                results[name] = dialogue(connect)
+            finally:
+                for client in clients:
+                    client.close()
+        self.maxDiff = None
+        self.assertEqual(results["core"], results["dovecot"])
+        return results["core"]
+
+    def test_resync_at_select(self):
+        def dialogue(connect):
+            seen = []
+            first = connect("QRESYNC")
+            for message in self.letters:
+                first.append("INBOX", message)
+            selected = first.must("SELECT INBOX")
+            since, validity = highest(selected), selected.one(r"OK \[UIDVALIDITY (\d+)\].*")
+            first.must("UNSELECT")
+            other = connect()
+            other.must("SELECT INBOX")
+            other.must("UID STORE 2,3,9,12 +FLAGS (\\Deleted)")
+            other.must("EXPUNGE")
+            other.must("UID STORE 5 +FLAGS (\\Flagged)")
+            other.must("UID STORE 6 FLAGS (\\Seen)")
+            other.append("INBOX", self.letters[0])
+            other.must("UNSELECT")
+
+            def look(parameters):
+                answer = first.must(f"SELECT INBOX (QRESYNC ({validity} {parameters}))")
+                rows = {uid: flags for uid, (flags, modseq) in fetched(answer).items()}
+                self.assertTrue(all(modseq > since for _, modseq in fetched(answer).values()))
+                seen.append((vanished(answer), rows, code(answer), answer.one(r"(\d+) EXISTS")))
+                return answer
+
+            answer = look(f"{since}")
+            look(f"{since} 1:6")
+            look(f"{since} 1:6 (1:3 1:3)")
+            look(f"{highest(answer)}")
+            first.must("UNSELECT")
+            stranger = first.must(f"SELECT INBOX (QRESYNC (1 {since}))")
+            seen.append((vanished(stranger), fetched(stranger)))
+            return seen
+
+        seen = self.both(dialogue)
+        self.assertEqual(seen[0][:2], ([2, 3, 9, 12], {5: {"\\Flagged"}, 6: {"\\Seen"}, 13: set()}))
+
+    def test_changes_while_selected(self):
+        def dialogue(connect):
+            seen = []
+            first, other = connect("QRESYNC"), connect()
+            for message in self.letters:
+                first.append("INBOX", message)
+            start = highest(first.must("SELECT INBOX"))
+            other.must("SELECT INBOX")
+            other.must("UID STORE 1,4 +FLAGS (\\Deleted)")
+            other.must("UID EXPUNGE 4")
+            other.must("UID STORE 8 +FLAGS (\\Answered)")
+            time.sleep(0.2)
+            answer = first.must("NOOP")
+            rows = fetched(answer)
+            seen.append((vanished(answer, earlier=False), {uid: flags for uid, (flags, _) in rows.items()}))
+            self.assertTrue(all(modseq and modseq > start for _, modseq in rows.values()))
+            answer = first.must(f"UID FETCH 1:* (FLAGS) (CHANGEDSINCE {start} VANISHED)")
+            seen.append((vanished(answer), {uid: flags for uid, (flags, _) in fetched(answer).items()}))
+            answer = first.must(f"UID FETCH 1:7 (FLAGS) (CHANGEDSINCE {start})")
+            seen.append((vanished(answer), {uid: flags for uid, (flags, _) in fetched(answer).items()}))
+            answer = first.must(f"UID SEARCH RETURN (ALL) MODSEQ {start + 1}")
+            seen.append(re.sub(r"\d+$", "N", re.sub(r'TAG "[^"]*"', "TAG", answer.lines[0])))
+            answer = first.must(f"UID STORE 1:3,8 (UNCHANGEDSINCE {start}) +FLAGS.SILENT ($Work)")
+            seen.append((sorted(numbers(re.search(r"\[MODIFIED (\S+)\]", answer.tagged).group(1))),
+                         sorted(uid for uid, (_, modseq) in fetched(answer).items() if modseq and uid in (2, 3))))
+            answer = first.must("EXPUNGE")
+            seen.append((vanished(answer, earlier=False), code(answer)))
+            answer = first.must("UID MOVE 2:3 Else") if first.must("CREATE Else").ok else None
+            seen.append((vanished(answer, earlier=False), code(answer)))
+            answer = first.must("STATUS INBOX (MESSAGES HIGHESTMODSEQ)")
+            seen.append(re.sub(r"HIGHESTMODSEQ \d+", "HIGHESTMODSEQ N", answer.lines[0]))
+            return seen
+
+        seen = self.both(dialogue)
+        self.assertEqual(seen[0], ([4], {1: {"\\Deleted"}, 8: {"\\Answered"}}))
+
+    def test_search_results(self):
+        commands = ["SEARCH RETURN (MIN MAX COUNT ALL) 3:7", "UID SEARCH RETURN () FLAGGED", "SEARCH RETURN (SAVE) 2,4",
+                    "FETCH $ (UID)", "UID SEARCH $ ALL", "SEARCH RETURN (SAVE MIN) 5:9", "UID SEARCH UID $",
+                    "SEARCH RETURN (COUNT) KEYWORD nothing", "SEARCH RETURN (MIN) KEYWORD nothing",
+                    "UID SEARCH OLDER 1", "UID SEARCH YOUNGER 100000"]
+
+        def dialogue(connect):
+            client = connect()
+            for message in self.letters:
+                client.append("INBOX", message)
+            client.must("SELECT INBOX")
+            client.must("UID STORE 3,5 +FLAGS (\\Flagged)")
+            time.sleep(1.1)
+            out = []
+            for command in commands:
+                answer = client.do(command)
+                out.append((command, [set(re.sub(r'\(TAG "[^"]*"\) ?', "", line).replace("ALL ", "ALL=").
+                                          replace("MIN ", "MIN=").replace("MAX ", "MAX=").replace("COUNT ", "COUNT=").
+                                          split()) for line in answer.lines if "SEARCH" in line or "FETCH" in line], answer.ok))
+            return out
+
+        self.both(dialogue)
+
+
+class Remote(NodeTest):
+    """The outside copy keeps modseqs of its own."""
+
+    def test_resync_at_the_remote(self):
+        with Pair(os.path.join(self.new_folder(), "pair")) as pair:
+            for number in range(4):
+                smtp_send(pair.core.smtp_port, "bob@elsewhere.test", ANN, letter(f"number {number}")[1])
+            pair.wait_for_same_state(count=4)
+            outside = RawImap(pair.remote.imap_port, "ann", pair.remote.password("ann"), "QRESYNC")
+            self.addCleanup(outside.close)
+            selected = outside.must("SELECT INBOX")
+            since, validity = highest(selected), selected.one(r"OK \[UIDVALIDITY (\d+)\].*")
+            with RawImap(pair.core.imap_port, "ann", pair.core.password("ann")) as inside:
+                inside.must("SELECT INBOX")
+                inside.must("UID STORE 2 +FLAGS (\\Deleted)")
+                inside.must("EXPUNGE")
+                inside.must("UID STORE 3 +FLAGS (\\Flagged)")
+            smtp_send(pair.core.smtp_port, "bob@elsewhere.test", ANN, letter("another")[1])
+            pair.wait_for_same_state(count=4)
+            wait_until(lambda: pair.remote.state("ann").get(3, (0, ()))[1] == {b"\\Flagged"}, 60, "the flag is outside")
+            answer = outside.must(f"SELECT INBOX (QRESYNC ({validity} {since}))")
+            self.assertEqual(vanished(answer), [2])
+            self.assertEqual({uid: flags for uid, (flags, _) in fetched(answer).items()},
+                             {3: {"\\Flagged"}, 5: frozenset()})
+            self.assertEqual(code(outside.do("UID MOVE 3 Trash"))[0], "NO")
+            pair.stop()
+            pair.check()
+
+
+if __name__ == "__main__":
+    unittest.main()
