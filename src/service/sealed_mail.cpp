@@ -417,7 +417,7 @@ Result<> Restorer::take_root(std::string_view root) {
     constexpr std::string_view moved = "; moved=", crlf = "; end=crlf", lf = "; end=lf";
     if (!restore.starts_with("fields=")) return foreign();
     auto [next, error] = std::from_chars(restore.data() + 7, restore.data() + restore.size(), kept);
-    if (error != std::errc() || kept + 2 > fields->size()) return foreign();
+    if (error != std::errc() || kept > fields->size() - 2) return foreign();
     restore.remove_prefix(static_cast<std::size_t>(next - restore.data()));
     if (restore.starts_with(crlf))
         end_ = "\r\n", restore.remove_prefix(crlf.size());
@@ -430,7 +430,7 @@ Result<> Restorer::take_root(std::string_view root) {
     while (!restore.empty()) {
         std::size_t position = 0;
         auto [after, trouble] = std::from_chars(restore.data(), restore.data() + restore.size(), position);
-        if (trouble != std::errc() || position > 5000) return foreign();
+        if (trouble != std::errc() || position > 5000 || moved_.size() > 5000) return foreign();
         moved_.push_back(position);
         restore.remove_prefix(static_cast<std::size_t>(after - restore.data()));
         if (restore.starts_with(",")) restore.remove_prefix(1);

@@ -271,6 +271,22 @@ TEST_CASE("decrypted octets that are cut or damaged restore nothing silently") {
     }
 }
 
+TEST_CASE("a count of kept fields that no header holds is refused") {
+    std::string inner = inner_of(unpack(sealed(corpus().at("multipart_mixed")).packed).served);
+    auto at = inner.find("fields=") + 7;
+    auto end = inner.find(';', at);
+    REQUIRE(end < inner.size());
+    // Anybody can seal to a public key: near the end of its type a count wraps around when something is
+    // added.
+    for (const char* count :
+         {"18446744073709551615", "18446744073709551614", "18446744073709551613", "5000"}) {
+        std::string hostile = inner;
+        hostile.replace(at, end - at, count);
+        CAPTURE(count);
+        CHECK_FALSE(restore(hostile));
+    }
+}
+
 // --- memory
 
 namespace {
