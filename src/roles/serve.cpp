@@ -104,6 +104,13 @@ class Server {
         node_.log.info(role_name(node_.role), "stopped");
     }
 
+    // What has to go before the runtime. Everything else has to stay until the runtime has destroyed the
+    // sessions that were cut: they refer to it.
+    void close() {
+        listeners_.clear();
+        control_.reset();
+    }
+
   private:
     Result<> load_tls() {
         auto certificate = config_.path("tls.certificate"), key = config_.path("tls.key");
@@ -269,6 +276,29 @@ class Server {
     std::shared_ptr<net::ControlServer> control_;
 };
 
+// `system` is the store as it was opened for the start.
+Result<> run_server(NodeRole role, const config::Config& config, Log& log, Secret master_key,
+                    Identity identity, std::unique_ptr<store::SystemStore> system) {
+    store::ExecutorOptions options;
+    options.data_dir = config.path("data-dir");
+    options.threads = static_cast<unsigned>(config.count("limits.store-threads"));
+    std::unique_ptr<Server> server;  // outlives the runtime, which destroys the sessions that were cut
+    net::Runtime runtime(log, static_cast<unsigned>(config.count("threads")));
+    auto executor = TRY(store::Executor::open(std::move(options)));
+    server = std::make_unique<Server>(role, config, log, std::move(master_key), std::move(identity), runtime,
+                                      *executor);
+    auto started = server->start(*system);
+    system.reset();
+    if (started) server->run();
+    executor.reset();  // its threads complete into the runtime
+    server->close();
+    TRY(std::move(started));
+    // A session that was cut may have taken a reference to a body and no row: the next start looks for it.
+    if (runtime.live() > 0) return {};
+    auto after = TRY(store::SystemStore::open(config.path("data-dir")));
+    return after->set_setting("stopped-cleanly", "yes");
+}
+
 Result<> serve(NodeRole role, const Arguments& arguments) {
     auto config = TRY(
         config::Config::load(role == NodeRole::core ? config::role_core : config::role_remote, arguments));
@@ -290,22 +320,12 @@ Result<> serve(NodeRole role, const Arguments& arguments) {
         return fail(ErrorKind::usage, "this data-dir belongs to a " + std::string(role_name(identity.role)));
 
     // What a crash left half done between two files is put right before anybody works.
-    if (TRY(system->setting("stopped-cleanly")) != "yes")
+    if (TRY(system->setting("stopped-cleanly")) != "yes") {
+        log.info("recovery", "the last stop was not a clean one: looking for what it left half done");
         TRY(reconcile_references(*system, data_dir, system_clock()(), log));
+    }
     TRY(system->set_setting("stopped-cleanly", "no"));
-
-    store::ExecutorOptions options;
-    options.data_dir = data_dir;
-    options.threads = static_cast<unsigned>(config.count("limits.store-threads"));
-    net::Runtime runtime(log, static_cast<unsigned>(config.count("threads")));
-    auto executor = TRY(store::Executor::open(std::move(options)));
-    Server server(role, config, log, std::move(master_key), std::move(identity), runtime, *executor);
-    TRY(server.start(*system));
-    system.reset();
-    server.run();
-    executor.reset();  // its threads complete into the runtime
-    auto after = TRY(store::SystemStore::open(data_dir));
-    return after->set_setting("stopped-cleanly", "yes");
+    return run_server(role, config, log, std::move(master_key), std::move(identity), std::move(system));
 }
 
 int run(NodeRole role, const Arguments& arguments) {
