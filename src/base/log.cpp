@@ -5,6 +5,8 @@
 
 #include <cstdio>
 
+#include "base/utf8.hpp"
+
 namespace fwmail {
 
 void Log::write(LogLevel level, std::string_view area, std::string_view text) {
@@ -21,13 +23,20 @@ void Log::write(LogLevel level, std::string_view area, std::string_view text) {
     std::string line = head;
     line += area;
     line += ": ";
-    for (char c : text) {
-        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) {
+    while (!text.empty()) {
+        // C1 control characters too: some terminals obey them. What is no UTF-8 goes octet by octet.
+        char32_t code = 0;
+        std::string_view before = text;
+        bool good = take_utf8(text, code) && code >= 0x20 && (code < 0x7f || code >= 0xa0);
+        std::size_t size = good || text.size() < before.size() ? before.size() - text.size() : 1;
+        text = before.substr(size);
+        for (char c : before.substr(0, size)) {
             char escaped[8];
             std::snprintf(escaped, sizeof escaped, "\\x%02x", static_cast<unsigned char>(c));
-            line += escaped;
-        } else {
-            line += c;
+            if (good)
+                line += c;
+            else
+                line += escaped;
         }
     }
     line += '\n';
