@@ -46,7 +46,11 @@ Task<Result<StreamPtr>> connect(const Resolver& resolver, HostPort to, Deadline 
     std::size_t left = addresses->size();
     for (const auto& address : *addresses) {
         auto now = std::chrono::steady_clock::now();
-        if (now >= deadline) break;
+        if (now >= deadline) {
+            if (left == addresses->size())
+                last.text = "no time was left to connect to " + to.text() + ": its name took all of it";
+            break;
+        }
         Deadline part = deadline == no_deadline ? now + std::chrono::seconds(30)
                                                 : now + (deadline - now) / static_cast<long>(left);
         --left;

@@ -18,6 +18,7 @@
 #include <mutex>
 #include <vector>
 
+#include "base/secret.hpp"
 #include "net/socket_stream.hpp"
 
 namespace asio = boost::asio;
@@ -89,7 +90,9 @@ Task<Result<>> send_line(Stream* stream, std::string line) {
     if (line.empty() || line.find('\n') != std::string::npos)
         co_return fail(ErrorKind::internal, "a control reply has to be one line");
     line += '\n';
-    co_return co_await stream->write_all(line, deadline_after(write_time));
+    auto written = co_await stream->write_all(line, deadline_after(write_time));
+    wipe(line);  // it may hold a key
+    co_return written;
 }
 
 // A connection's entry in the server's list.
@@ -136,12 +139,16 @@ Task<> accept_loop(std::shared_ptr<ServerImpl> impl, stream_protocol::acceptor a
         ~Lent() { impl.acceptor = nullptr; }
     } lent{*impl};
     impl->acceptor = &acceptor;
+    Deadline quiet_until{};
     while (!impl->stopped) {
         auto [error, socket] = co_await acceptor.async_accept(impl->runtime.next_executor(),
                                                               asio::as_tuple(asio::use_awaitable));
         if (impl->stopped) break;
         if (error) {
-            impl->runtime.log().warning("control", "cannot accept: " + error.message());
+            if (std::chrono::steady_clock::now() >= quiet_until) {
+                impl->runtime.log().warning("control", "cannot accept: " + error.message());
+                quiet_until = deadline_after(std::chrono::seconds(30));
+            }
             co_await sleep_for(std::chrono::milliseconds(100));
             continue;
         }
