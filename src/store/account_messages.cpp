@@ -183,14 +183,11 @@ Result<std::vector<Uid>> AccountStore::append(const std::vector<NewMessage>& mes
     });
 }
 
-Result<std::vector<CopyItem>> AccountStore::plan_copy(MailboxId from, const UidSet& uids) {
+Result<std::vector<CopyItem>> AccountStore::plan_copy(MailboxId from, const UidSet& uids, UnixMillis now) {
     auto mailbox = TRY(get_mailbox_row(*db_, from));
     std::vector<CopyItem> items;
-    for (const auto& row : TRY(load_rows(*db_, mailbox.row, uids))) {
-        HoldId hold;
-        fill_random(hold.bytes);
-        items.push_back({row.uid, row.object, hold});
-    }
+    for (const auto& row : TRY(load_rows(*db_, mailbox.row, uids)))
+        items.push_back({row.uid, row.object, make_id<HoldIdTag>(now)});
     return items;
 }
 

@@ -73,12 +73,31 @@ Result<void> remember_gone(Database& db, std::int64_t mailbox, Uid uid, UnixMill
         mailbox, uid, now, BodyState::gone);
 }
 
+// Unless another message waits for the same body.
+Result<void> drop_unwanted_pieces(Database& db, EmailId email) {
+    return db.run(
+        "DELETE FROM pieces WHERE email=?1 AND NOT EXISTS "
+        "(SELECT 1 FROM pending WHERE email=?1 AND state IN (0,2))",
+        email);
+}
+
+// Likewise, when the rows up to this UID go.
+Result<void> drop_pieces_up_to(Database& db, std::int64_t mailbox, Uid uid) {
+    return db.run(
+        "DELETE FROM pieces WHERE email IN (SELECT email FROM pending WHERE mailbox=?1 AND uid<=?2) AND NOT "
+        "EXISTS (SELECT 1 FROM pending p WHERE p.email=pieces.email AND p.state IN (0,2) AND (p.mailbox<>?1 "
+        "OR "
+        "p.uid>?2))",
+        mailbox, uid);
+}
+
 // Every UID up to this one is gone.
 Result<void> all_gone_up_to(Database& db, std::int64_t mailbox, Uid uid, UnixMillis now) {
     TRY(db.run(
-        "INSERT OR IGNORE INTO released SELECT object,hold FROM pending WHERE mailbox=? AND uid<=? AND "
-        "object<>zeroblob(16)",
+        "INSERT OR IGNORE INTO released(object,hold) SELECT object,hold FROM pending WHERE mailbox=? AND "
+        "uid<=? AND object<>zeroblob(16)",
         mailbox, uid));
+    TRY(drop_pieces_up_to(db, mailbox, uid));
     TRY(db.run("DELETE FROM pending WHERE mailbox=? AND uid<=?", mailbox, uid));
     return db.run(
         "INSERT INTO pending VALUES(?,?,0,zeroblob(16),0,x'',0,0,'',?,?,zeroblob(16),zeroblob(16),'','','',"
@@ -186,6 +205,7 @@ Result<void> AccountStore::set_pending_gone(MailboxId mailbox, const UidSet& uid
                     "UPDATE pending SET state=3,object=zeroblob(16),hold=zeroblob(16),envelope='',body='',"
                     "bodystructure='',parts=x'' WHERE mailbox=? AND uid=?",
                     row.row, uid));
+                if (old) TRY(drop_unwanted_pieces(*db_, old->email_id));
             }
         }
         return {};
@@ -233,10 +253,11 @@ Result<std::vector<Uid>> AccountStore::advance_visible(MailboxId mailbox, UnixMi
 }
 
 Result<void> drop_pending(Database& db, std::int64_t mailbox) {
-    TRY(
-        db.run("INSERT OR IGNORE INTO released SELECT object,hold FROM pending WHERE mailbox=? AND "
-               "object<>zeroblob(16)",
-               mailbox));
+    TRY(db.run(
+        "INSERT OR IGNORE INTO released(object,hold) SELECT object,hold FROM pending WHERE mailbox=? AND "
+        "object<>zeroblob(16)",
+        mailbox));
+    TRY(drop_pieces_up_to(db, mailbox, Uid{0xffffffff}));
     return db.run("DELETE FROM pending WHERE mailbox=?", mailbox);
 }
 
@@ -281,6 +302,16 @@ Result<std::string> AccountStore::read_chunk(EmailId id, std::uint64_t offset) {
 
 Result<void> AccountStore::delete_chunks(EmailId id) {
     return db_->run("DELETE FROM pieces WHERE email=?", id);
+}
+
+Result<void> AccountStore::sweep_pieces(UnixMillis now, UnixMillis before) {
+    constexpr std::string_view waits =
+        "EXISTS (SELECT 1 FROM pending p WHERE p.email=pieces.email AND p.state IN (0,2))";
+    return atomically(*db_, [&]() -> Result<void> {
+        TRY(db_->run("UPDATE pieces SET stray=NULL WHERE stray IS NOT NULL AND " + std::string(waits)));
+        TRY(db_->run("UPDATE pieces SET stray=? WHERE stray IS NULL AND NOT " + std::string(waits), now));
+        return db_->run("DELETE FROM pieces WHERE stray<?", before);
+    });
 }
 
 }  // namespace fwmail::store

@@ -59,14 +59,27 @@ Result<void> AccountStore::set_value(std::string_view name, std::string_view val
 
 Result<void> journal_release(Database& db, ObjectId object, HoldId hold) {
     if (object.is_zero()) return {};
-    return db.run("INSERT OR IGNORE INTO released VALUES(?,?)", object, hold);
+    return db.run("INSERT OR IGNORE INTO released(object,hold) VALUES(?,?)", object, hold);
 }
 
-Result<std::vector<Reference>> AccountStore::load_pending_releases(std::size_t limit) {
-    auto q = TRY(db_->query("SELECT object,hold FROM released LIMIT ?", limit));
+Result<std::vector<Reference>> AccountStore::load_pending_releases(std::size_t limit,
+                                                                   std::optional<UnixMillis> before) {
+    auto q =
+        TRY(before ? db_->query("SELECT object,hold FROM released WHERE since<=? LIMIT ?", *before, limit)
+                   : db_->query("SELECT object,hold FROM released LIMIT ?", limit));
     std::vector<Reference> references;
     while (TRY(q.next())) references.push_back({q.id<ObjectId>(0), q.id<HoldId>(1)});
     return references;
+}
+
+Result<ReleasesWaiting> AccountStore::releases_waiting() {
+    auto q = TRY(db_->query("SELECT count(*),count(*)-count(since) FROM released"));
+    TRY(q.next());
+    return ReleasesWaiting{q.natural(0), q.natural(1)};
+}
+
+Result<void> AccountStore::date_releases(UnixMillis now) {
+    return db_->run("UPDATE released SET since=? WHERE since IS NULL", now);
 }
 
 Result<void> AccountStore::forget_releases(const std::vector<Reference>& references) {

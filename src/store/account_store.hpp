@@ -70,7 +70,7 @@ class AccountStore {
     Result<std::vector<Uid>> append(const std::vector<NewMessage>& messages);  // all or none
     // Copying: plan_copy (reads, gives each copy a hold), SystemStore::add_references, copy. What is gone by
     // then is left out and its hold released.
-    Result<std::vector<CopyItem>> plan_copy(MailboxId from, const UidSet& uids);
+    Result<std::vector<CopyItem>> plan_copy(MailboxId from, const UidSet& uids, UnixMillis now);
     Result<std::vector<UidPair>> copy(MailboxId from, const std::vector<CopyItem>& items, MailboxId to,
                                       UnixMillis now);
     // The row moves with its hold; `to` may be `from`, which renumbers. The old UIDs are expunged.
@@ -98,7 +98,11 @@ class AccountStore {
     Result<void> record_seal(const SealRecord& record);
 
     // ---- references
-    Result<std::vector<Reference>> load_pending_releases(std::size_t limit);
+    // `before`: those only that date_releases had seen by then.
+    Result<std::vector<Reference>> load_pending_releases(std::size_t limit,
+                                                         std::optional<UnixMillis> before = std::nullopt);
+    Result<ReleasesWaiting> releases_waiting();
+    Result<void> date_releases(UnixMillis now);
     Result<void> forget_releases(const std::vector<Reference>& references);
     Result<AccountReferences> load_references();
 
@@ -154,6 +158,9 @@ class AccountStore {
     // What is known from `offset` on, up to the end of the piece that holds it; empty: that octet is missing.
     Result<std::string> read_chunk(EmailId id, std::uint64_t offset);
     Result<void> delete_chunks(EmailId id);
+    // Deletes pieces that no message has waited for since `before`, as found by earlier calls. A piece may
+    // come long before its message.
+    Result<void> sweep_pieces(UnixMillis now, UnixMillis before);
 
     // ---- consistency
     // One sentence a problem; empty: all is well. `object_exists` is asked for each body that a row names.

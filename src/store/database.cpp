@@ -66,11 +66,12 @@ std::unexpected<Error> Database::error(int code) {
 Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& path, Access access,
                                                  const Schema& schema) {
     if (access == Access::read_write) {
-        // SQLite would make it by the umask; its -wal and -shm files take over this mode.
-        int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-        if (fd < 0)
+        // SQLite would make it by the umask; its -wal and -shm files take over this mode. One that is there
+        // is not touched: closing any descriptor of it drops the process's locks (fcntl(2)).
+        int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+        if (fd < 0 && errno != EEXIST)
             return fail(ErrorKind::internal, "opening " + path.string() + " failed: " + strerror(errno));
-        ::close(fd);
+        if (fd >= 0) ::close(fd);
     }
     sqlite3* handle = nullptr;
     int flags =
@@ -97,9 +98,16 @@ Result<void> Database::configure(Access access) {
         execute("PRAGMA temp_store=MEMORY; PRAGMA foreign_keys=ON; PRAGMA mmap_size=67108864; "
                 "PRAGMA cache_size=-4096; PRAGMA trusted_schema=OFF"));
     if (access == Access::read_only) return {};
-    return execute(
-        "PRAGMA page_size=4096; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA "
-        "journal_size_limit=67108864");
+    TRY(execute("PRAGMA page_size=4096"));
+    {
+        // Where it cannot be had the old mode is the answer, and no error (sqlite.org/wal.html).
+        auto q = TRY(query("PRAGMA journal_mode=WAL"));
+        if (!TRY(q.next()) || q.view(0) != "wal")
+            return fail(ErrorKind::usage, path_.string() +
+                                              ": this file system cannot share memory between "
+                                              "connections (SQLite's WAL mode): put data-dir on a local one");
+    }
+    return execute("PRAGMA synchronous=FULL; PRAGMA journal_size_limit=67108864");
 }
 
 Result<void> Database::migrate(Access access, const Schema& schema) {

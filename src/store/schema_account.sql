@@ -94,6 +94,7 @@ CREATE TABLE applied_deliveries (
 CREATE TABLE released (
     object BLOB NOT NULL,               -- ObjectId: its reference in system.db is to be given back
     hold   BLOB NOT NULL,               -- HoldId
+    since  INTEGER,                     -- when it was first seen here; NULL: not yet
     PRIMARY KEY (hold, object)
 ) WITHOUT ROWID;
 
@@ -176,6 +177,7 @@ CREATE TABLE pieces (
     total INTEGER NOT NULL,             -- size of the whole object
     length INTEGER NOT NULL,            -- of data: coverage is found without reading it
     data  BLOB NOT NULL,
+    stray INTEGER,                      -- when it was first seen that no message waits for it; NULL: not seen
     UNIQUE (email, start)
 );
 )sql"

@@ -196,19 +196,33 @@ Result<void> SystemStore::release_references(AccountId account, const std::vecto
     });
 }
 
-Result<std::size_t> SystemStore::collect_garbage(UnixMillis older_than, std::size_t limit) {
+Result<std::vector<ObjectId>> SystemStore::find_garbage(const GarbageAge& age, std::size_t limit) {
+    auto q = TRY(
+        db_->query("SELECT object FROM objects o WHERE (created<?1 OR (created<?2 AND complete=0)) AND NOT "
+                   "EXISTS (SELECT 1 FROM object_refs r WHERE r.object=o.object) LIMIT ?3",
+                   age.older_than, age.unfinished_before, limit));
+    std::vector<ObjectId> garbage;
+    while (TRY(q.next())) garbage.push_back(q.id<ObjectId>(0));
+    return garbage;
+}
+
+Result<std::size_t> SystemStore::delete_garbage(const std::vector<ObjectId>& found, const GarbageAge& age) {
     return atomically(*db_, [&]() -> Result<std::size_t> {
-        std::vector<ObjectId> garbage;
-        {
-            auto q =
-                TRY(db_->query("SELECT object FROM objects o WHERE created<? AND NOT EXISTS "
-                               "(SELECT 1 FROM object_refs r WHERE r.object=o.object) LIMIT ?",
-                               older_than, limit));
-            while (TRY(q.next())) garbage.push_back(q.id<ObjectId>(0));
+        std::size_t count = 0;
+        for (const auto& id : found) {
+            auto info = TRY(find_object(id));
+            if (!info || info->references > 0) continue;
+            if (info->created >= age.older_than && (info->complete || info->created >= age.unfinished_before))
+                continue;
+            TRY(delete_unless_held(*db_, id));
+            ++count;
         }
-        for (const auto& id : garbage) TRY(delete_unless_held(*db_, id));
-        return garbage.size();
+        return count;
     });
+}
+
+Result<void> SystemStore::drop_object(ObjectId id) {
+    return atomically(*db_, [&] { return delete_unless_held(*db_, id); });
 }
 
 Result<std::size_t> SystemStore::reconcile_references(AccountId account, const std::vector<Reference>& known,

@@ -7,7 +7,10 @@ namespace fwmail::store {
 Result<Spooled> SystemStore::spool_message(const SpoolRequest& request) {
     return atomically(*db_, [&]() -> Result<Spooled> {
         if (!request.digest.empty()) {
-            if (TRY(seen_within(request.digest, request.repeat_since))) return Spooled::repeated;
+            if (TRY(seen_within(request.digest, request.repeat_since))) {
+                TRY(drop_object(request.object));  // this attempt's own
+                return Spooled::repeated;
+            }
             TRY(db_->run(
                 "INSERT INTO digests VALUES(?,?) ON CONFLICT(digest) DO UPDATE SET seen=excluded.seen",
                 Blob{request.digest}, request.now));
@@ -52,22 +55,6 @@ Result<std::vector<SpoolRow>> SystemStore::load_spool(AccountId account, std::si
 Result<void> SystemStore::delete_spool(const std::vector<DeliveryId>& ids) {
     return atomically(*db_, [&]() -> Result<void> {
         for (const auto& id : ids) TRY(db_->run("DELETE FROM spool WHERE delivery=?", id));
-        return {};
-    });
-}
-
-Result<void> SystemStore::drop_spool(const std::vector<DeliveryId>& ids) {
-    return atomically(*db_, [&]() -> Result<void> {
-        for (const auto& id : ids) {
-            std::optional<std::pair<ObjectId, AccountId>> found;
-            {
-                auto q = TRY(db_->query("SELECT object,account FROM spool WHERE delivery=?", id));
-                if (TRY(q.next())) found.emplace(q.id<ObjectId>(0), q.id<AccountId>(1));
-            }
-            if (!found) continue;
-            TRY(db_->run("DELETE FROM spool WHERE delivery=?", id));
-            TRY(release_reference(found->first, {found->second, id}));
-        }
         return {};
     });
 }

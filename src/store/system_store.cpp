@@ -34,6 +34,10 @@ Result<std::unique_ptr<SystemStore>> SystemStore::open(const std::filesystem::pa
     return std::unique_ptr<SystemStore>(new SystemStore(std::move(db)));
 }
 
+Result<void> SystemStore::together(const std::function<Result<void>()>& work) {
+    return atomically(*db_, [&] { return work(); });
+}
+
 Result<std::optional<std::string>> SystemStore::setting(std::string_view name) {
     auto q = TRY(db_->query("SELECT value FROM settings WHERE name=?", name));
     if (!TRY(q.next())) return std::nullopt;
@@ -71,13 +75,6 @@ Result<std::optional<User>> SystemStore::find_user(std::string_view name) {
 
 Result<std::optional<User>> SystemStore::find_user(AccountId account) {
     return one_user(TRY(db_->query("SELECT account,name,created,state FROM users WHERE account=?", account)));
-}
-
-Result<std::optional<User>> SystemStore::find_user_by_address(std::string_view address) {
-    return one_user(
-        TRY(db_->query("SELECT u.account,u.name,u.created,u.state FROM addresses a "
-                       "JOIN users u ON u.account=a.account WHERE a.address=?",
-                       address)));
 }
 
 Result<std::vector<User>> SystemStore::load_users() {

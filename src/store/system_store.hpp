@@ -5,6 +5,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string_view>
 
@@ -24,6 +25,9 @@ class SystemStore {
                                                      Access access = Access::read_write);
     ~SystemStore();
 
+    // What `work` does to this file is committed as one; its error undoes it.
+    Result<void> together(const std::function<Result<void>()>& work);
+
     // ---- settings
     Result<std::optional<std::string>> setting(std::string_view name);
     Result<void> set_setting(std::string_view name, std::string_view value);
@@ -34,7 +38,6 @@ class SystemStore {
     Result<void> set_user_state(AccountId account, UserState state);
     Result<std::optional<User>> find_user(std::string_view name);
     Result<std::optional<User>> find_user(AccountId account);
-    Result<std::optional<User>> find_user_by_address(std::string_view address);
     Result<std::vector<User>> load_users();
     Result<void> add_address(AccountId account, std::string_view address);
     Result<void> remove_address(std::string_view address);
@@ -83,8 +86,13 @@ class SystemStore {
     Result<void> add_references(AccountId account, const std::vector<Reference>& references);
     Result<void> release_reference(ObjectId id, const Holder& holder);
     Result<void> release_references(AccountId account, const std::vector<Reference>& references);
-    // Deletes up to `limit` objects without holder that are older than this; returns how many.
-    Result<std::size_t> collect_garbage(UnixMillis older_than, std::size_t limit = 1000);
+    // Objects without holder that are older than this, at most `limit`. It may read the whole table: not for
+    // the writer.
+    Result<std::vector<ObjectId>> find_garbage(const GarbageAge& age, std::size_t limit = 1000);
+    // Those of them that are garbage still; returns how many.
+    Result<std::size_t> delete_garbage(const std::vector<ObjectId>& found, const GarbageAge& age);
+    // What an attempt that has ended has written, complete or not; nothing happens when it is held.
+    Result<void> drop_object(ObjectId id);
     // Lets go of this account's references that are neither in `known` nor in the spool: what a crash between
     // the two files left behind. Only while nobody works in the account. Returns how many.
     // `since`: of holds made from then on only, so that an account file out of an old backup costs no newer
@@ -94,13 +102,12 @@ class SystemStore {
 
     // ---- spool. The commit of spool_message is what makes a 250 true.
     // Stores the body (if given), a row a delivery with its reference, and the digest. With a digest that was
-    // seen nothing is stored. A delivery id that is there already is left alone.
+    // seen nothing is stored, and a body that was put under `object` for this is deleted. A delivery id that
+    // is there already is left alone.
     Result<Spooled> spool_message(const SpoolRequest& request);
     Result<std::vector<SpoolRow>> load_spool(AccountId account, std::size_t limit);  // oldest first
     // After AccountStore::deliver has taken them up: the reference has passed to the message row.
     Result<void> delete_spool(const std::vector<DeliveryId>& ids);
-    // Gives them up: the reference goes as well.
-    Result<void> drop_spool(const std::vector<DeliveryId>& ids);
     Result<std::vector<AccountId>> accounts_with_spool();
     Result<bool> seen_within(std::string_view digest, UnixMillis since);
     Result<void> prune_digests(UnixMillis before);

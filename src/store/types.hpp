@@ -99,6 +99,16 @@ struct AccountReferences {
     std::vector<Reference>
         releasing;  // journalled for release: system.db may have let go of them already, or not
 };
+// What find_garbage takes: objects older than the one, unfinished ones older than the other.
+struct GarbageAge {
+    UnixMillis older_than, unfinished_before;
+};
+
+// Bodies that an account has let go of: all, and those that date_releases has not seen.
+struct ReleasesWaiting {
+    std::uint64_t all = 0, undated = 0;
+};
+
 struct ObjectInfo {
     std::uint64_t size = 0;
     bool complete = false;
@@ -183,7 +193,7 @@ struct Mailbox {
 // Whether the remote may have the message.
 enum class SealState { none, sealed, withheld };
 struct Seal {
-    std::string seed;  // the caller's, 32 octets; empty: none
+    std::string seed;  // the caller's, 33 octets; empty: none
     std::uint64_t size = 0;
     std::string sha256;  // of the sealed octets, 32 octets; empty: none
     SealState state = SealState::none;

@@ -178,8 +178,11 @@ TEST_CASE("copies share the body under a hold of their own") {
     for (int i = 0; i < 3; ++i) a.add("\\Seen kw");
     must(a.store->record_seal(
         {a.inbox.id, Uid{1}, {std::string(32, 's'), 500, std::string(32, 'h'), SealState::sealed, ""}}));
-    auto plan = must(a.store->plan_copy(a.inbox.id, range(1, 3)));
+    auto plan = must(a.store->plan_copy(a.inbox.id, range(1, 3), at(77)));
     REQUIRE(plan.size() == 3);
+    // Holds begin with the time at which they were made: reconcile_references goes by it.
+    for (const auto& item : plan)
+        CHECK(item.hold.hex().substr(0, 12) == make_id<HoldIdTag>(at(77)).hex().substr(0, 12));
     must(a.store->expunge_any(a.inbox.id, uids({2})));
     must(a.store->forget_releases(must(a.store->load_pending_releases(9))));
     CHECK(must(a.store->copy(a.inbox.id, plan, target.id, at(5))) ==

@@ -129,7 +129,13 @@ TEST_CASE("garbage is collected, and references that a crash left behind") {
     must(store->put_object(young, "young", at(100)));
     must(store->begin_object(begun, t0));
     must(store->append_chunk(begun, 0, "never finished"));
-    CHECK(must(store->collect_garbage(at(50))) == 2);
+    store::GarbageAge age{at(50), at(-1)};
+    auto found = must(store->find_garbage(age));
+    CHECK(found.size() == 2);
+    // Held meanwhile.
+    must(store->add_reference(loose, {account, id_of<HoldId>(7)}));
+    CHECK(must(store->delete_garbage(found, age)) == 1);
+    must(store->release_reference(loose, {account, id_of<HoldId>(7)}));
     CHECK(must(store->find_object(kept)));
     CHECK(must(store->find_object(young)));
     CHECK(!must(store->find_object(begun)));

@@ -238,6 +238,59 @@ TEST_CASE("an own message that takes a pending number supersedes it") {
     CHECK(must(a.store->load_references()).releasing.size() == 4);
 }
 
+TEST_CASE("pieces go with the message that waited for them, unless another one does") {
+    Account a;
+    auto other = must(a.store->create_mailbox("Other", "", t0));
+    auto first = pending(a, 1, 0), second = pending(a, 2, 1);
+    auto copy = second;
+    copy.mailbox = other.id;
+    copy.uid = Uid{1};
+    copy.prev_uid = Uid{};
+    for (const auto& message : {first, second, copy}) {
+        must(a.store->insert_pending(message));
+        must(a.store->insert_chunk(message.email_id, 0, 10, "abc"));
+    }
+    auto known = [&](EmailId id) { return must(a.store->chunk_coverage(id)).total > 0; };
+    must(a.store->set_pending_gone(a.inbox.id, range(1, 2), t0));
+    CHECK(!known(first.email_id));
+    CHECK(known(second.email_id));
+    must(a.store->delete_mailbox(other.id));
+    CHECK(!known(second.email_id));
+}
+
+TEST_CASE("pieces that no message ever waits for go after their time") {
+    Account a;
+    auto message = pending(a, 1, 0);
+    auto stray = id_of<EmailId>(99);
+    for (auto id : {message.email_id, stray}) must(a.store->insert_chunk(id, 0, 10, "abc"));
+    auto known = [&](EmailId id) { return must(a.store->chunk_coverage(id)).total > 0; };
+    must(a.store->sweep_pieces(at(0), at(-100)));
+    must(a.store->insert_pending(message));  // after its piece
+    must(a.store->sweep_pieces(at(50), at(-50)));
+    CHECK(known(stray));
+    must(a.store->sweep_pieces(at(101), at(1)));
+    CHECK(!known(stray));
+    CHECK(known(message.email_id));
+}
+
+TEST_CASE("what is let go is dated when it is first looked at") {
+    Account a;
+    a.add();
+    a.add();
+    must(a.store->expunge_any(a.inbox.id, uids({1})));
+    CHECK(must(a.store->releases_waiting()).undated == 1);
+    must(a.store->date_releases(at(10)));
+    must(a.store->expunge_any(a.inbox.id, uids({2})));
+    must(a.store->date_releases(at(20)));
+    auto waiting = must(a.store->releases_waiting());
+    CHECK(waiting.all == 2);
+    CHECK(waiting.undated == 0);
+    CHECK(must(a.store->load_pending_releases(9, at(9))).empty());
+    CHECK(must(a.store->load_pending_releases(9, at(10))) ==
+          std::vector<Reference>{{id_of<ObjectId>(1), id_of<HoldId>(1)}});
+    CHECK(must(a.store->load_pending_releases(9, at(20))).size() == 2);
+}
+
 TEST_CASE("pieces come in any order and are read in theirs") {
     Account a;
     auto id = id_of<EmailId>(1);

@@ -75,10 +75,9 @@ TEST_CASE("users, addresses, credentials and keys") {
     CHECK(!must(store->find_user("bob")));
     must(store->add_user({bob, "bob", t0}));
     CHECK(must(store->find_user("Alice"))->id == alice);
-    CHECK(must(store->find_user_by_address("A@EXAMPLE.ORG"))->name == "alice");
     CHECK(must(store->load_addresses(alice)).size() == 2);
     must(store->remove_address("a@example.org"));
-    CHECK(!must(store->find_user_by_address("a@example.org")));
+    CHECK(must(store->load_addresses(alice)).size() == 1);
     CHECK(!store->add_address(id_of<AccountId>(9), "x@example.org"));
     must(store->set_user_state(alice, UserState::removed));
     CHECK(must(store->find_user(alice))->state == UserState::removed);
