@@ -63,6 +63,11 @@ Actions ServerSession::on_shutdown() {
     return take(*core_);
 }
 
+Actions ServerSession::on_login_void() {
+    core_->bye("This login is not valid any more");
+    return take(*core_);
+}
+
 bool ServerSession::wants_input() const {
     return !core_->closed && (!core_->pending || core_->framer.buffered() < most_kept);
 }

@@ -69,7 +69,8 @@ class ServerSession {
     Actions on_mailbox_changed();   // the selected mailbox has changed: Poll will find something
     Actions on_tls_started();
     Actions on_deadline();
-    Actions on_shutdown();  // BYE, Close
+    Actions on_shutdown();    // BYE, Close
+    Actions on_login_void();  // likewise: the user or the password is not known any more
 
     // False: leave octets in the socket for now. Look again after every call.
     bool wants_input() const;

@@ -35,6 +35,8 @@ class ImapConnection {
             auto wake = co_await stream_->wait_readable(changed_, from + deadline.after);
             if (node_.stopping) {
                 result = co_await perform(session_.on_shutdown());
+            } else if (!service_.login_stands()) {
+                result = co_await perform(session_.on_login_void());
             } else if (wake == net::Wake::notified) {
                 result = co_await perform(session_.on_mailbox_changed());
             } else if (wake == net::Wake::deadline) {
@@ -43,6 +45,9 @@ class ImapConnection {
                 result = co_await read_and_perform();
             }
         }
+        co_await service_.append_abort();
+        if (!result && result.error().kind == ErrorKind::internal)
+            node_.log.error("imap", result.error().text);
         if (result) (void)co_await stream_->shutdown(net::deadline_after(std::chrono::seconds(5)));
     }
 
@@ -90,7 +95,7 @@ class ImapConnection {
             } else if (auto* data = std::get_if<imap::AppendData>(&action)) {
                 co_await service_.append_data(std::move(data->octets));
             } else if (std::holds_alternative<imap::AppendAbort>(action)) {
-                service_.append_abort();
+                co_await service_.append_abort();
             } else if (std::holds_alternative<imap::StartTls>(action)) {
                 CO_TRY(co_await flush());
                 CO_TRY(co_await stream_->start_tls_server(node_.tls,

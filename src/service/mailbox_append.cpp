@@ -6,6 +6,7 @@
 #include "service/imap_refusal.hpp"
 #include "service/mailbox_service.hpp"
 #include "service/message_texts.hpp"
+#include "service/releases.hpp"
 
 namespace fwmail::service {
 namespace {
@@ -17,17 +18,23 @@ std::size_t size_of(const store::MessageTexts& texts) {
     return texts.envelope.size() + texts.body.size() + texts.bodystructure.size() + texts.parts.size();
 }
 
+std::vector<store::Reference> references_of(const std::vector<store::NewMessage>& messages) {
+    std::vector<store::Reference> references;
+    for (const auto& message : messages) references.push_back({message.object, message.hold});
+    return references;
+}
+
 }  // namespace
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::AppendBegin request) {
     bool more = request.more && append_;
-    if (!more) append_.reset();
+    if (!more) co_await append_abort();
     CO_TRY(writable());
     if (!more) {
         auto mailbox = CO_TRY(co_await find_target(request.mailbox));
         append_.emplace(std::move(mailbox));
     } else if (auto ended = co_await end_message(); !ended) {
-        append_.reset();
+        co_await append_abort();
         co_return std::unexpected(ended.error());
     }
     append_->flags = std::move(request.flags);
@@ -38,6 +45,25 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::AppendBegin reques
 
 net::Task<> MailboxService::append_data(std::string octets) {
     if (append_) (void)co_await append_->writer->feed(std::move(octets));  // an error stays for AppendEnd
+}
+
+// What lies on the disk goes.
+net::Task<> MailboxService::append_abort() {
+    if (!append_) co_return;
+    AppendRun run = std::move(*append_);
+    append_.reset();
+    if (run.writer) co_await run.writer->discard();
+    co_await discard_bodies(references_of(run.messages));
+}
+
+// Of messages that were not kept; upkeep does it, in time, where this fails.
+net::Task<> MailboxService::discard_bodies(std::vector<store::Reference> bodies) {
+    if (bodies.empty()) co_return;
+    auto job = [bodies = std::move(bodies)](store::SystemStore& system) -> Result<> {
+        for (const auto& body : bodies) TRY(system.drop_object(body.object));
+        return {};
+    };
+    (void)co_await node_.write(store::system_file, std::move(job));
 }
 
 // The message under way joins those that came before it.
@@ -72,26 +98,34 @@ net::Task<Result<>> MailboxService::end_message() {
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::AppendEnd) {
     if (!append_) co_return fail(ErrorKind::internal, "APPEND ends that did not begin");
-    auto ended = co_await end_message();
+    if (auto ended = co_await end_message(); !ended) {
+        co_await append_abort();
+        co_return std::unexpected(ended.error());
+    }
     AppendRun run = std::move(*append_);
     append_.reset();
-    CO_TRY(std::move(ended));
     UnixMillis now = node_.clock();
-    std::vector<store::Reference> references;
-    for (const auto& message : run.messages) references.push_back({message.object, message.hold});
-    auto keep = [account = *account_, references = std::move(references), now,
+    auto references = references_of(run.messages);
+    auto keep = [account = *account_, references, now,
                  contents = std::move(run.contents)](store::SystemStore& system) -> Result<> {
         for (const auto& content : contents) TRY(system.put_object(content.object, content.octets, now));
         return system.add_references(account, references);
     };
-    CO_TRY(co_await node_.write(store::system_file, std::move(keep), run.held));
+    if (auto kept = co_await node_.write(store::system_file, std::move(keep), run.held); !kept) {
+        co_await discard_bodies(std::move(references));
+        co_return std::unexpected(kept.error());
+    }
     crash_point("append.between-files");
     auto add = [messages = std::move(run.messages)](store::AccountStore& account) {
         return account.append(messages);
     };
-    auto uids = CO_TRY(co_await node_.write(*account_, std::move(add)));
+    auto uids = co_await node_.write(*account_, std::move(add));
+    if (!uids) {
+        co_await give_back(node_, *account_, std::move(references), uids.error());
+        co_return std::unexpected(uids.error());
+    }
     node_.hub.changed(*account_);
-    co_return imap::Appended{run.mailbox.uidvalidity, std::move(uids)};
+    co_return imap::Appended{run.mailbox.uidvalidity, std::move(*uids)};
 }
 
 }  // namespace fwmail::service

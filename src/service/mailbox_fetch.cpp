@@ -15,6 +15,8 @@ constexpr std::size_t rows_plain = 1000;   // of a batch without bodies
 constexpr std::size_t rows_sections = 64;  // of one with
 constexpr std::size_t rows_decoded = 4;    // of one whose parts are run through first
 constexpr std::uint64_t piece_inline = 64 * 1024;
+constexpr std::uint64_t batch_octets = 8u << 20;  // read for one batch, at row ends
+constexpr std::uint64_t row_octets = 32u << 20;   // read for one message
 
 bool reads_bodies(const imap::FetchItems& items) {
     return !items.sections.empty() || !items.binary_sizes.empty() || items.preview;
@@ -118,9 +120,12 @@ net::Task<Result<MailboxService::R>> MailboxService::next_batch() {
         row.bodystructure = std::move(message.texts.bodystructure);
         batch.rows.push_back(std::move(row));
     }
-    if (request.set_seen) CO_TRY(co_await mark_seen(batch));
     if (!request.items.sections.empty()) CO_TRY(co_await decode_pieces(batch));
     if (!request.items.sections.empty()) CO_TRY(co_await read_small_pieces(batch));
+    // It may have shortened the batch.
+    sizes.resize(std::min(sizes.size(), batch.rows.size() * request.items.binary_sizes.size()));
+    previews.resize(std::min(previews.size(), batch.rows.size()));
+    if (request.set_seen) CO_TRY(co_await mark_seen(batch));
     if (!sizes.empty()) CO_TRY(co_await measure(batch, std::move(sizes)));
     if (!previews.empty()) CO_TRY(co_await add_previews(batch, std::move(previews)));
     if (batch.last) fetch_.reset();
@@ -151,7 +156,7 @@ net::Task<Result<>> MailboxService::mark_seen(imap::FetchBatch& batch) {
 }
 
 // One read for all small pieces of a batch; large ones are streamed by the driver. Filtered headers are
-// always read here.
+// always read here. When enough octets have come together the batch ends there.
 net::Task<Result<>> MailboxService::read_small_pieces(imap::FetchBatch& batch) {
     struct Wanted {
         std::size_t row, section;
@@ -172,18 +177,29 @@ net::Task<Result<>> MailboxService::read_small_pieces(imap::FetchBatch& batch) {
     if (wanted.empty()) co_return Result<>();
     auto job = [wanted, sections](store::SystemStore& system) -> Result<std::vector<std::string>> {
         std::vector<std::string> texts;
+        std::uint64_t together = 0;
         for (const auto& w : wanted) {
+            if (together >= batch_octets && w.row != wanted[texts.size() - 1].row) break;
+            if (together >= row_octets)
+                return fail(coded(ErrorKind::refused, "LIMIT",
+                                  "These sections of one message are too large to be fetched at once"));
             std::uint64_t length =
                 w.filtered ? std::min<std::uint64_t>(w.range.length, 4u << 20) : w.range.length;
             auto octets =
                 length ? TRY(system.read_object(w.range.object, w.range.offset, length)) : std::string();
             texts.push_back(w.filtered ? imap::section_of_header(octets, sections[w.section])
                                        : std::move(octets));
+            together += texts.back().size();
         }
         return texts;
     };
     auto texts = CO_TRY(co_await node_.read(store::system_file, std::move(job)));
-    for (std::size_t i = 0; i < wanted.size(); ++i)
+    if (texts.size() < wanted.size()) {
+        batch.rows.resize(wanted[texts.size()].row);
+        batch.last = false;
+        fetch_->after = batch.rows.back().uid;
+    }
+    for (std::size_t i = 0; i < texts.size(); ++i)
         batch.rows[wanted[i].row].sections[wanted[i].section]->front() = std::move(texts[i]);
     co_return Result<>();
 }

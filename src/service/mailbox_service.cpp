@@ -4,6 +4,7 @@
 
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
+#include "crypto/scram.hpp"
 #include "service/imap_refusal.hpp"
 #include "service/object_ids.hpp"
 #include "service/releases.hpp"
@@ -12,7 +13,6 @@
 namespace fwmail::service {
 namespace {
 
-// Deeper parts of a name follow a '/'.
 bool is_inbox(std::string_view name) { return equal_ignoring_case(name, "INBOX"); }
 
 }  // namespace
@@ -36,13 +36,12 @@ Result<> MailboxService::writable() const {
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Authenticate request) {
     auto user = node_.directory.find_login(request.user);
-    bool good = false;
-    if (user) {
-        auto job = [user, password = std::move(request.password)](store::SystemStore&) -> Result<bool> {
-            return password_matches(*user, password);
-        };
-        good = CO_TRY(co_await node_.read(store::system_file, std::move(job)));
-    }
+    auto job = [user, password = std::move(request.password)](store::SystemStore&) -> Result<bool> {
+        if (user) return password_matches(*user, password);
+        (void)crypto::make_verifier(password);  // takes as long: time must not tell who has an account
+        return false;
+    };
+    bool good = CO_TRY(co_await node_.read(store::system_file, std::move(job)));
     if (!good) {
         node_.log.warning("imap", "login failed for " + request.user.substr(0, 200) + " from " + peer_);
         co_await net::sleep_for(std::chrono::seconds(1));
@@ -50,9 +49,19 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Authenticate reque
             coded(ErrorKind::refused, "AUTHENTICATIONFAILED", "The user name or the password is wrong"));
     }
     account_ = user->user.id;
+    for (const auto& credential : user->credentials) verifiers_.push_back(credential.verifier);
     subscription_ = node_.hub.subscribe(*account_, changed_);
     if (node_.is_core()) node_.link_wake.notify();
     co_return imap::Done{};
+}
+
+bool MailboxService::login_stands() const {
+    if (!account_) return true;
+    auto user = node_.directory.find(*account_);
+    return user && std::ranges::all_of(verifiers_, [&](const std::string& verifier) {
+               return std::ranges::find(user->credentials, verifier, &store::Credential::verifier) !=
+                      user->credentials.end();
+           });
 }
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::ListMailboxes) {
@@ -227,8 +236,8 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Copy request) {
     CO_TRY(writable());
     auto target = CO_TRY(co_await find_target(request.mailbox));
     MailboxId from = selected_->mailbox;
-    auto plan = [from, uids = request.uids](store::AccountStore& account) {
-        return account.plan_copy(from, uids);
+    auto plan = [from, uids = request.uids, now = node_.clock()](store::AccountStore& account) {
+        return account.plan_copy(from, uids, now);
     };
     auto items = CO_TRY(co_await node_.read(*account_, std::move(plan)));
     std::vector<store::Reference> references;
@@ -241,10 +250,14 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Copy request) {
     auto copy = [from, items, to = target.id, now = node_.clock()](store::AccountStore& account) {
         return account.copy(from, items, to, now);
     };
-    auto pairs = CO_TRY(co_await node_.write(*account_, std::move(copy)));
+    auto copied = co_await node_.write(*account_, std::move(copy));
+    if (!copied) {
+        co_await give_back(node_, *account_, std::move(references), copied.error());
+        co_return std::unexpected(copied.error());
+    }
     imap::Copied answer;
     answer.uidvalidity = target.uidvalidity;
-    for (const auto& pair : pairs) {
+    for (const auto& pair : *copied) {
         answer.source.push_back(pair.from);
         answer.destination.push_back(pair.to);
     }
@@ -318,7 +331,6 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Poll) {
         return account.changes_since(id, told);
     };
     auto changes = CO_TRY(co_await node_.read(*account_, job));
-    selected_->told = changes.highest;
     answer.highest = changes.highest;
     answer.arrived = changes.added;
     for (auto& row : changes.rows) {
@@ -327,7 +339,6 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Poll) {
         if (own != own_changes_.end() && own->second == row.modseq) continue;
         answer.flags.push_back({row.uid, std::move(row.flags), row.modseq});
     }
-    own_changes_.clear();
     for (const auto& interval : changes.expunged.list())
         for (std::uint64_t uid = interval.first; uid <= interval.last; ++uid)
             answer.expunged.push_back(Uid{static_cast<std::uint32_t>(uid)});
@@ -340,6 +351,9 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Poll) {
             answer.first_recent = CO_TRY(co_await node_.write(*account_, claim));
         }
     }
+    // Last: after an error all of this is still to be told.
+    selected_->told = changes.highest;
+    own_changes_.clear();
     co_return answer;
 }
 

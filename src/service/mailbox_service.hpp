@@ -20,8 +20,10 @@ class MailboxService {
     net::Task<imap::Reply> execute(imap::Request request);
     // Octets of the message that AppendBegin announced.
     net::Task<> append_data(std::string octets);
-    void append_abort() { append_.reset(); }
-    bool logged_in() const { return account_.has_value(); }
+    net::Task<> append_abort();
+    // False: the user is gone, or a password is not good any more that was at the login. Which one it came in
+    // with is not remembered: a client whose own is still good logs in again.
+    bool login_stands() const;
 
   private:
     template <class T>
@@ -48,6 +50,7 @@ class MailboxService {
     net::Task<Result<R>> on(imap::Search request);
     net::Task<Result<R>> on(imap::Poll request);
 
+    net::Task<> discard_bodies(std::vector<store::Reference> bodies);
     net::Task<Result<R>> next_batch();
     net::Task<Result<>> end_message();
     net::Task<Result<>> decode_pieces(imap::FetchBatch& batch);
@@ -98,6 +101,7 @@ class MailboxService {
     net::Notifier changed_;
     ChangeHub::Subscription subscription_;
     std::optional<AccountId> account_;
+    std::vector<std::string> verifiers_;  // of the user's passwords, at the login
     std::optional<Selection> selected_;
     std::optional<FetchRun> fetch_;
     std::optional<AppendRun> append_;
