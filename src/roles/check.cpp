@@ -43,8 +43,8 @@ Result<bool> check(const Arguments& arguments) {
     for (const auto& problem : problems) std::printf("%s\n", problem.c_str());
     if (auto count = count_of(answer, "held_by_nothing"); count != "0")
         std::printf(
-            "%s bodies are kept that no message names: a crash came between, or a user's file is older than "
-            "system.db; the next start lets go of them\n",
+            "%s bodies are kept that no message names: a crash came between, and the next start lets go of "
+            "them; or a user's file is older than system.db, and they stay\n",
             count.c_str());
     if (problems.empty())
         std::printf("no problems: %s users, %s messages, %s bodies\n", count_of(answer, "users").c_str(),

@@ -5,12 +5,15 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <limits>
 
 #include "net/control.hpp"
 #include "service/admin.hpp"
+#include "service/releases.hpp"
 #include "store/lock.hpp"
 
 namespace fwmail::roles {
@@ -23,11 +26,32 @@ Result<json::object> ask_offline(const config::Config& config, const json::objec
         return fail(ErrorKind::usage, data_dir.string() + " has not been set up: run fwmail init");
     auto lock = TRY(store::Lock::take(data_dir));
     auto master_key = TRY(service::load_master_key(data_dir));
-    auto system = TRY(store::SystemStore::open(data_dir));
+    auto system = TRY(service::open_stopped(data_dir, system_clock()()));
     auto identity = TRY(service::load_identity(*system, master_key));
     service::AdminContext context{*system, config, master_key, identity, system_clock(),
                                   {},      false,  false,      {}};
-    return service::execute_admin(context, request);
+    if (service::only_reads(request)) return service::execute_admin(context, request);
+    json::object answer;
+    TRY(system->together([&]() -> Result<> {
+        answer = TRY(service::execute_admin(context, request));
+        return {};
+    }));
+    return answer;
+}
+
+// Either role: what matters here is where the data-dir is.
+Result<config::Config> load_either(const std::string& file) {
+    auto core = config::Config::load(config::role_core, {"--config", file});
+    if (core) return core;
+    auto remote = config::Config::load(config::role_remote, {"--config", file});
+    if (remote) return remote;
+    // In order for neither. Each role stumbles over the options of the other one, so the role that came
+    // further, by the line in "FILE:LINE: ...", is the one that is meant.
+    auto line = [&](const std::string& text) {
+        return text.starts_with(file + ":") ? std::strtoul(text.c_str() + file.size() + 1, nullptr, 10)
+                                            : std::numeric_limits<unsigned long>::max();
+    };
+    return line(remote.error().text) > line(core.error().text) ? remote : core;
 }
 
 Result<std::string> read_line_quietly(const std::string& prompt) {
@@ -81,25 +105,21 @@ Result<Words> parse_words(const Arguments& arguments, const std::set<std::string
 
 Result<json::object> ask_node(const std::string& config_file, const json::object& request) {
     if (config_file.empty()) return fail(ErrorKind::usage, "say which node is meant: --config FILE");
-    // Either role: what matters here is where the data-dir is.
-    auto config = config::Config::load(config::role_core, {"--config", config_file});
-    if (!config) {
-        auto other = config::Config::load(config::role_remote, {"--config", config_file});
-        if (other) config = std::move(other);
-    }
-    if (!config) return std::unexpected(config.error());
-    std::string answer;
-    auto asked = net::control_request(config->path("data-dir") / "control", json::serialize(request),
-                                      [&](std::string_view line) {
-                                          answer = line;
-                                          return true;
-                                      });
+    auto config = TRY(load_either(config_file));
+    std::string answer, question = json::serialize(request);
+    auto asked =
+        net::control_request(config.path("data-dir") / "control", question, [&](std::string_view line) {
+            answer = line;
+            return true;
+        });
+    wipe(question);
     if (!asked) {
         if (asked.error().kind != ErrorKind::refused) return std::unexpected(asked.error());
-        return ask_offline(*config, request);
+        return ask_offline(config, request);
     }
     boost::system::error_code error;
     auto value = json::parse(answer, error);
+    wipe(answer);
     if (error || !value.is_object())
         return fail(ErrorKind::internal, "the running node gave no answer: its log says why");
     if (auto text = service::text_of(value.as_object(), "error"); !text.empty())

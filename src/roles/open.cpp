@@ -23,7 +23,8 @@ Result<std::string> read_all(const std::string& path) {
     return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
-Result<crypto::SecretKey> read_key(const std::string& path, const std::string& passphrase_file) {
+Result<crypto::SecretKey> read_key(const std::string& path, const std::string& passphrase_file,
+                                   bool message_on_input) {
     if (path.empty())
         return fail(ErrorKind::usage,
                     "say which key opens it: --key-file FILE, from fwmail key export --secret");
@@ -31,6 +32,10 @@ Result<crypto::SecretKey> read_key(const std::string& path, const std::string& p
     if (crypto::looks_armored(octets)) octets = TRY(crypto::dearmor(octets)).octets;
     auto key = crypto::parse_secret_key(octets, std::nullopt);
     if (!key && key.error().kind == ErrorKind::refused) {
+        if (message_on_input && passphrase_file.empty())
+            return fail(ErrorKind::usage,
+                        "the key has a passphrase, and standard input is the message: give the passphrase "
+                        "with --passphrase-file, or name the message's file");
         auto passphrase = TRY(read_secret(passphrase_file, "Passphrase of the key", false));
         key = crypto::parse_secret_key(octets, passphrase);
     }
@@ -39,7 +44,11 @@ Result<crypto::SecretKey> read_key(const std::string& path, const std::string& p
 }
 
 Result<> write_out(const std::string& path, std::string_view octets) {
-    FILE* file = path.empty() ? stdout : std::fopen(path.c_str(), "wb");
+    FILE* file = stdout;
+    if (!path.empty()) {  // it is mail that was sealed: for the user alone
+        int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        file = fd < 0 ? nullptr : ::fdopen(fd, "wb");
+    }
     if (!file) return fail(ErrorKind::usage, "cannot write " + path);
     bool good = std::fwrite(octets.data(), 1, octets.size(), file) == octets.size();
     good = (file == stdout ? std::fflush(file) : std::fclose(file)) == 0 && good;
@@ -51,8 +60,9 @@ Result<> write_out(const std::string& path, std::string_view octets) {
 Result<> open_message(const Arguments& arguments) {
     auto words = TRY(parse_words(arguments, {"key-file", "passphrase-file", "output"}, {"inner"}));
     if (words.positional.size() > 1) return fail(ErrorKind::usage, "one message at a time");
-    auto key = TRY(read_key(words.option("key-file"), words.option("passphrase-file")));
-    std::string served = TRY(read_all(words.positional.empty() ? "" : words.positional[0]));
+    std::string source = words.positional.empty() ? "-" : words.positional[0];
+    auto key = TRY(read_key(words.option("key-file"), words.option("passphrase-file"), source == "-"));
+    std::string served = TRY(read_all(source));
     std::string packets = TRY(service::sealed_packets(served));
     auto opened = TRY(crypto::open(packets, {&key, 1}));
     if (words.has("inner")) return write_out(words.option("output"), opened.plain);

@@ -1,5 +1,7 @@
 #include "service/admin.hpp"
 
+#include <string.h>
+
 #include <algorithm>
 
 #include "base/random.hpp"
@@ -15,10 +17,13 @@ namespace fwmail::service {
 namespace json = boost::json;
 namespace {
 
-Result<store::User> need_user(AdminContext& context, const json::object& request) {
+enum class Removed { refused, too };
+
+Result<store::User> need_user(AdminContext& context, const json::object& request,
+                              Removed removed = Removed::refused) {
     std::string name = text_of(request, "name");
     auto user = TRY(context.system.find_user(name));
-    if (!user)
+    if (!user || (user->state == store::UserState::removed && removed == Removed::refused))
         return fail(ErrorKind::refused, "there is no user " + name + " here: fwmail user list shows them");
     return std::move(*user);
 }
@@ -85,8 +90,11 @@ Result<json::object> user_add(AdminContext& context, const json::object& request
     user.name = text_of(request, "name");
     if (!is_user_name(user.name))
         return fail(ErrorKind::usage, "a user name has 1 to 64 letters, digits, '.', '-', '_' or '+'");
-    if (TRY(context.system.find_user(user.name)))
-        return fail(ErrorKind::refused, "there is a user " + user.name + " already");
+    if (auto other = TRY(context.system.find_user(user.name)))
+        return fail(ErrorKind::refused,
+                    other->state == store::UserState::removed
+                        ? "the user " + other->name + " was removed, and the name is kept: choose another one"
+                        : "there is a user " + user.name + " already");
     user.created = context.clock();
     user.id = make_account_id(user.created);
     std::vector<std::string> addresses;
@@ -174,8 +182,6 @@ Result<json::object> user_passwd(AdminContext& context, const json::object& requ
 Result<json::object> user_remove(AdminContext& context, const json::object& request) {
     TRY(core_only(context, "users"));
     auto user = TRY(need_user(context, request));
-    if (user.state == store::UserState::removed)
-        return fail(ErrorKind::refused, "there is no user " + user.name);
     TRY(context.system.set_user_state(user.id, store::UserState::removed));
     for (const auto& address : TRY(context.system.load_addresses(user.id)))
         TRY(context.system.remove_address(address));
@@ -205,7 +211,7 @@ Result<json::object> admin_user(AdminContext& context, std::string_view command,
 Result<json::object> admin_key(AdminContext& context, std::string_view command, const json::object& request) {
     if (command != "export") return fail(ErrorKind::usage, "no such command");
     TRY(core_only(context, "keys"));
-    auto user = TRY(need_user(context, request));
+    auto user = TRY(need_user(context, request, Removed::too));  // old mail is still to be opened
     auto keys = TRY(context.system.load_keys(user.id));
     auto key = std::ranges::find_if(keys, [](const auto& k) { return !k.retired; });
     if (key == keys.end()) return fail(ErrorKind::refused, "this user has no key");
@@ -222,6 +228,18 @@ Result<json::object> admin_key(AdminContext& context, std::string_view command, 
         passphrase = Secret(std::move(text));
     auto out = TRY(crypto::write_secret_key(whole, passphrase));
     return json::object{{"key", crypto::armor(crypto::ArmorType::private_key, out.view())}};
+}
+
+bool only_reads(const json::object& request) {
+    std::string command = text_of(request, "command");
+    return command == "status" || command == "check" || command == "user.list" || command == "link.list" ||
+           command == "key.export";
+}
+
+void wipe_secrets(json::object& message) {
+    for (const char* name : {"password", "passphrase", "key"})
+        if (auto* value = message.if_contains(name); value && value->is_string())
+            explicit_bzero(value->get_string().data(), value->get_string().size());
 }
 
 Result<json::object> execute_admin(AdminContext& context, const json::object& request) {

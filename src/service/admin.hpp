@@ -25,6 +25,10 @@ struct AdminContext {
 };
 
 Result<boost::json::object> execute_admin(AdminContext& context, const boost::json::object& request);
+// Such a request changes nothing, so a read connection will do. Others belong into one transaction.
+bool only_reads(const boost::json::object& request);
+// Overwrites passwords and keys in a request or an answer that has been used.
+void wipe_secrets(boost::json::object& message);
 
 // The parts, by area; `command` is without its prefix.
 Result<boost::json::object> admin_user(AdminContext& context, std::string_view command,

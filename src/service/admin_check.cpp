@@ -84,7 +84,7 @@ Result<> check_strange_files(Check& check) {
 }
 
 // A body that is held and that no message names takes room and harms nobody: a crash came between the two
-// files, and the next start lets go of it. It is told apart, and not if the account could not be asked.
+// files, or one of them is out of a backup. It is told apart, and not if the account could not be asked.
 Result<> check_system(Check& check) {
     constexpr std::string_view stray = " is held by nothing in account ";
     for (const auto& problem : TRY(check.context.system.check(check.references))) {

@@ -1,0 +1,75 @@
+// Users by command: who is gone, and what commands may run beside the writer.
+#include <catch2/catch.hpp>
+
+#include "service/admin.hpp"
+#include "store/support.hpp"
+
+namespace fwmail::service {
+namespace {
+
+using namespace store::test;
+namespace json = boost::json;
+
+struct Offline {
+    TempDir dir;
+    config::Config config = must(config::Config::parse(
+        config::role_core, "data-dir = " + dir.path.string() + "\ndomain = example.test\n",
+        dir.path / "core.conf"));
+    Secret master_key{std::string(32, 'k')};
+    Identity identity;
+    std::unique_ptr<store::SystemStore> system = must(store::SystemStore::open(dir.path));
+
+    Offline() { identity.role = NodeRole::core; }
+    Result<json::object> run(store::SystemStore& store, const json::object& request) {
+        AdminContext context{store, config, master_key, identity, system_clock(), {}, false, false, {}};
+        return execute_admin(context, request);
+    }
+    Result<json::object> run(const json::object& request) { return run(*system, request); }
+};
+
+}  // namespace
+
+TEST_CASE("a removed user takes no commands, and the name stays taken in words that say so") {
+    Offline node;
+    must(node.run({{"command", "user.add"}, {"name", "ann"}}));
+    must(node.run({{"command", "user.remove"}, {"name", "ann"}}));
+    CHECK(error_of(node.run({{"command", "user.remove"}, {"name", "ann"}})) == ErrorKind::refused);
+    CHECK(error_of(node.run({{"command", "user.passwd"}, {"name", "ann"}, {"outside", true}})) ==
+          ErrorKind::refused);
+    auto again = node.run({{"command", "user.add"}, {"name", "ann"}});
+    REQUIRE_FALSE(again);
+    CHECK(again.error().text.find("was removed") != std::string::npos);
+    // What was sealed to the key is still to be opened.
+    CHECK(node.run({{"command", "key.export"}, {"name", "ann"}, {"secret", true}}));
+}
+
+TEST_CASE("what only reads works on a read connection; nothing else is said to") {
+    Offline node;
+    must(node.run({{"command", "user.add"}, {"name", "ann"}}));
+    auto reader = must(store::SystemStore::open(node.dir.path, store::Access::read_only));
+    for (const json::object& request :
+         {json::object{{"command", "status"}}, json::object{{"command", "check"}},
+          json::object{{"command", "user.list"}}, json::object{{"command", "link.list"}},
+          json::object{{"command", "key.export"}, {"name", "ann"}, {"secret", true}}}) {
+        CAPTURE(request.at("command"));
+        CHECK(only_reads(request));
+        CHECK(node.run(*reader, request));
+    }
+    for (const char* command :
+         {"user.add", "user.passwd", "user.remove", "link.invite", "link.accept", "link.remove"})
+        CHECK_FALSE(only_reads({{"command", command}}));
+}
+
+TEST_CASE("what a command does is undone as one") {
+    Offline node;
+    auto undone = node.system->together([&]() -> Result<> {
+        TRY(node.run({{"command", "user.add"}, {"name", "ann"}}));
+        return fail(ErrorKind::temporary, "the disk is full");
+    });
+    CHECK(!undone);
+    CHECK(must(node.system->load_users()).empty());
+    CHECK(must(node.system->find_user("ann")) == std::nullopt);
+    must(node.run({{"command", "user.add"}, {"name", "ann"}}));
+}
+
+}  // namespace fwmail::service
