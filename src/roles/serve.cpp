@@ -1,5 +1,6 @@
 // fwmail core, fwmail remote: composes a node from its parts and runs it.
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <boost/json.hpp>
@@ -104,6 +105,8 @@ class Server {
         node_.log.info(role_name(node_.role), "stopped");
     }
 
+    bool references_in_doubt() const { return node_.references_in_doubt; }
+
     // What has to go before the runtime. Everything else has to stay until the runtime has destroyed the
     // sessions that were cut: they refer to it.
     void close() {
@@ -156,28 +159,66 @@ class Server {
     }
 
     net::Task<> recover() {
-        auto result = co_await intake_.recover();
-        if (result && !node_.is_core()) result = co_await replica_.recover();
-        if (!result) node_.log.error("recovery", result.error().text);
+        net::Notifier wake(co_await boost::asio::this_coro::executor);
+        auto stop = node_.hub.subscribe(AccountId{}, wake);
+        while (!node_.stopping) {
+            auto result = co_await intake_.recover();
+            if (result && !node_.is_core()) result = co_await replica_.recover();
+            if (result) co_return;
+            node_.log.error("recovery", result.error().text + "; it is tried again in a minute");
+            (void)co_await wake.wait(net::deadline_after(std::chrono::minutes(1)));
+        }
     }
 
-    // Small work at long intervals: bodies that nobody holds, digests that have aged.
+    // Bodies that nobody holds. Unfinished ones from before the start nobody writes any more.
+    net::Task<Result<>> collect_garbage(UnixMillis started) {
+        constexpr std::int64_t day = 86'400'000;
+        UnixMillis now = node_.clock();
+        store::GarbageAge age{UnixMillis{now.value - 30 * day},
+                              UnixMillis{std::max(started.value, now.value - day)}};
+        auto find = [age](store::SystemStore& system) { return system.find_garbage(age); };
+        auto found = CO_TRY(co_await node_.read(store::system_file, find));
+        auto job = [age, now, found = std::move(found)](store::SystemStore& system) -> Result<> {
+            TRY(system.prune_digests(UnixMillis{now.value - 8 * day}));
+            TRY(system.delete_garbage(found, age));
+            return {};
+        };
+        co_return co_await node_.write(store::system_file, std::move(job));
+    }
+
+    // At the remote: pieces of bodies whose message never came.
+    net::Task<> sweep_pieces() {
+        constexpr std::int64_t month = 30 * std::int64_t{86'400'000};
+        auto users = node_.directory.snapshot();
+        for (const auto& [account, user] : *users) {
+            if (node_.stopping) co_return;
+            auto job = [now = node_.clock()](store::AccountStore& store) {
+                return store.sweep_pieces(now, UnixMillis{now.value - month});
+            };
+            auto swept = co_await node_.write(account, job);
+            if (!swept) node_.log.error("upkeep", swept.error().text);
+        }
+    }
+
+    // Small work at long intervals.
     net::Task<> upkeep() {
         net::Notifier wake(co_await boost::asio::this_coro::executor);
         auto stop = node_.hub.subscribe(AccountId{}, wake);
         auto load = [](store::SystemStore& system) { return system.load_users(); };
         if (auto users = co_await node_.read(store::system_file, load))
-            for (const auto& user : *users) co_await drain_releases(node_, user.id);
-        while (!node_.stopping) {
-            auto job = [now = node_.clock()](store::SystemStore& system) -> Result<> {
-                constexpr std::int64_t day = 86'400'000;
-                TRY(system.prune_digests(UnixMillis{now.value - 8 * day}));
-                TRY(system.collect_garbage(UnixMillis{now.value - 30 * day}));
-                return {};
-            };
-            auto done = co_await node_.write(store::system_file, job);
-            if (!done) node_.log.error("upkeep", done.error().text);
-            (void)co_await wake.wait(net::deadline_after(std::chrono::hours(1)));
+            for (const auto& user : *users)
+                co_await drain_releases(node_, user.id, std::chrono::milliseconds(0));
+        UnixMillis started = node_.clock();
+        constexpr int hour = 12, day = 24 * hour;  // in rounds
+        for (int round = 0; !node_.stopping; ++round) {
+            auto releasing = node_.hub.take_releasing();
+            for (auto account : releasing) co_await drain_releases(node_, account);
+            if (round % hour == 0) {
+                auto done = co_await collect_garbage(started);
+                if (!done) node_.log.error("upkeep", done.error().text);
+            }
+            if (round % day == 0 && !node_.is_core()) co_await sweep_pieces();
+            (void)co_await wake.wait(net::deadline_after(std::chrono::minutes(5)));
         }
     }
 
@@ -210,7 +251,10 @@ class Server {
 
     void reload() {
         auto tls = node_.tls->reload();
-        if (!tls) node_.log.error("tls", tls.error().text);
+        if (tls)
+            node_.log.info("reload", "the certificate is read anew");
+        else
+            node_.log.error("tls", tls.error().text);
         auto job = [this](store::SystemStore& system) -> Result<> {
             TRY(node_.directory.reload(system));
             return links_.reload(system);
@@ -219,7 +263,7 @@ class Server {
             if (!result)
                 node_.log.error("reload", result.error().text);
             else
-                node_.log.info("reload", "certificates and users are read anew");
+                node_.log.info("reload", "users and links are read anew");
         });
     }
 
@@ -235,14 +279,22 @@ class Server {
             bool users, links;
             std::set<AccountId> accounts;
         };
-        auto job = [this, request = request.as_object()](store::SystemStore& system) -> Result<Outcome> {
+        wipe(text);
+        auto shared = std::make_shared<json::object>(std::move(request.as_object()));
+        auto job = [this, shared](store::SystemStore& system) -> Result<Outcome> {
             AdminContext context{
                 system, config_, node_.master_key, identity_, node_.clock, listening(), false, false, {}};
-            auto done = TRY(execute_admin(context, request));
+            auto done = TRY(execute_admin(context, *shared));
             return Outcome{std::move(done), context.users_changed, context.links_changed,
                            context.accounts_changed};
         };
-        auto outcome = co_await node_.write(store::system_file, std::move(job));
+        Result<Outcome> outcome = fail(ErrorKind::internal, "");
+        // A status of many accounts must not hold up the writer.
+        if (only_reads(*shared))
+            outcome = co_await node_.read(store::system_file, std::move(job));
+        else
+            outcome = co_await node_.write(store::system_file, std::move(job));
+        wipe_secrets(*shared);
         if (!outcome) {
             json::object failed{{"error", outcome.error().text},
                                 {"kind", outcome.error().kind == ErrorKind::usage ? "usage" : "failed"}};
@@ -257,7 +309,9 @@ class Server {
         auto refreshed = co_await node_.read(store::system_file, std::move(refresh));
         if (!refreshed) node_.log.error("control", refreshed.error().text);
         for (auto account : outcome->accounts) node_.hub.changed(account);
-        (void)co_await reply(json::serialize(outcome->answer));
+        std::string line = json::serialize(outcome->answer);
+        wipe_secrets(outcome->answer);
+        (void)co_await reply(std::move(line));
     }
 
     const config::Config& config_;
@@ -294,12 +348,20 @@ Result<> run_server(NodeRole role, const config::Config& config, Log& log, Secre
     server->close();
     TRY(std::move(started));
     // A session that was cut may have taken a reference to a body and no row: the next start looks for it.
-    if (runtime.live() > 0) return {};
-    auto after = TRY(store::SystemStore::open(config.path("data-dir")));
-    return after->set_setting("stopped-cleanly", "yes");
+    if (runtime.live() > 0 || server->references_in_doubt()) return {};
+    return note_clean_stop(*TRY(store::SystemStore::open(config.path("data-dir"))));
+}
+
+// The usual 1024 are few for a thousand connections and the files of some hundred accounts.
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 Result<> serve(NodeRole role, const Arguments& arguments) {
+    raise_descriptor_limit();
     auto config = TRY(
         config::Config::load(role == NodeRole::core ? config::role_core : config::role_remote, arguments));
     int log_fd = 2;
@@ -314,17 +376,13 @@ Result<> serve(NodeRole role, const Arguments& arguments) {
                                           std::string(role_name(role)));
     auto lock = TRY(store::Lock::take(data_dir));
     auto master_key = TRY(load_master_key(data_dir));
-    auto system = TRY(store::SystemStore::open(data_dir));
+    auto system = TRY(open_stopped(data_dir, system_clock()()));
     auto identity = TRY(load_identity(*system, master_key));
     if (identity.role != role)
         return fail(ErrorKind::usage, "this data-dir belongs to a " + std::string(role_name(identity.role)));
 
     // What a crash left half done between two files is put right before anybody works.
-    if (TRY(system->setting("stopped-cleanly")) != "yes") {
-        log.info("recovery", "the last stop was not a clean one: looking for what it left half done");
-        TRY(reconcile_references(*system, data_dir, system_clock()(), log));
-    }
-    TRY(system->set_setting("stopped-cleanly", "no"));
+    TRY(begin_run(*system, data_dir, system_clock()(), log));
     return run_server(role, config, log, std::move(master_key), std::move(identity), std::move(system));
 }
 

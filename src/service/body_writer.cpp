@@ -47,4 +47,10 @@ net::Task<Result<BodyWriter::Written>> BodyWriter::finish() {
     co_return written;
 }
 
+net::Task<> BodyWriter::discard() {
+    if (chunks_ == 0) co_return;
+    auto job = [object = object_](store::SystemStore& system) { return system.drop_object(object); };
+    (void)co_await node_.write(store::system_file, job);  // else upkeep does it, in a day
+}
+
 }  // namespace fwmail::service

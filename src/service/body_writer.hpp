@@ -26,7 +26,8 @@ class BodyWriter {
     // Ends the message. The writer is then spent.
     net::Task<Result<Written>> finish();
 
-    std::uint64_t size() const { return size_; }
+    // Instead of finish(), or after it when nothing came to hold the body: what lies on the disk goes.
+    net::Task<> discard();
 
   private:
     net::Task<Result<>> flush_chunk(std::string chunk);

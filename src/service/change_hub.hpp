@@ -65,6 +65,16 @@ class ChangeHub {
         return std::exchange(outboxes_, {});
     }
 
+    // Bodies that the account has let go of are to be given back in a while.
+    void wait_for_releases(AccountId account) {
+        std::lock_guard lock(mutex_);
+        releasing_.insert(account);
+    }
+    std::set<AccountId> take_releasing() {
+        std::lock_guard lock(mutex_);
+        return std::exchange(releasing_, {});
+    }
+
     // Wakes every subscriber of the account zero: sessions, so that they see that the node stops.
     void stop_all() { changed(AccountId{}); }
 
@@ -89,7 +99,7 @@ class ChangeHub {
 
     std::mutex mutex_;
     std::map<AccountId, std::map<std::uint64_t, net::Notifier>> listeners_;
-    std::set<AccountId> dirty_, outboxes_;
+    std::set<AccountId> dirty_, outboxes_, releasing_;
     std::optional<net::Notifier> poller_;
     std::uint64_t last_id_ = 0;
 };

@@ -116,6 +116,13 @@ net::Task<> MailReceiver::chunk(std::string octets) {
     (void)co_await mail.body->feed(mail.stripper.add(octets));
 }
 
+net::Task<> MailReceiver::abort() {
+    if (!transaction_) co_return;
+    Transaction mail = std::move(*transaction_);
+    transaction_.reset();
+    if (mail.body) co_await mail.body->discard();
+}
+
 net::Task<smtp::Reply> MailReceiver::end() {
     Transaction mail = std::move(*transaction_);
     transaction_.reset();
@@ -126,10 +133,13 @@ net::Task<smtp::Reply> MailReceiver::end() {
         if (!taken) co_return reply_of(taken.error());
         co_return reply(250, 0, 0, "the frame is applied");
     }
-    if (smtp::is_mail_loop(mail.head))
+    if (smtp::is_mail_loop(mail.head)) {
+        co_await mail.body->discard();
         co_return reply(554, 4, 6, "this mail has been through too many servers: it runs in a circle");
+    }
     auto stored = co_await store(mail);
     if (!stored) {
+        co_await mail.body->discard();
         node_.log.error("smtp", "mail from " + peer_ + " could not be stored: " + stored.error().text);
         co_return reply_of(stored.error());
     }

@@ -27,7 +27,7 @@ class MailReceiver {
     net::Task<smtp::Reply> data(std::string helo, std::string protocol);
     net::Task<> chunk(std::string octets);
     net::Task<smtp::Reply> end();
-    void abort() { transaction_.reset(); }
+    net::Task<> abort();
 
   private:
     struct Transaction {

@@ -39,6 +39,8 @@ struct Node {
     ChangeHub hub;
     net::Notifier queue_wake, link_wake;  // mail to send; entries or acknowledgements to send
     std::atomic<bool> stopping = false;
+    // A write that failed has left a reference to a body that perhaps no message has: the next start looks.
+    std::atomic<bool> references_in_doubt = false;
 
     std::string host_name() const { return config.text("host-name"); }
     bool is_core() const { return role == NodeRole::core; }

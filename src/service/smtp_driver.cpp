@@ -38,6 +38,8 @@ class SmtpConnection {
                 result = co_await perform(session_.on_bytes({buffer_.data(), *got}));
             }
         }
+        if (!result && result.error().kind == ErrorKind::internal)
+            node_.log.error("smtp", result.error().text);
         if (!session_.is_closed()) co_await perform_quietly(session_.on_closed());
         if (result) (void)co_await stream_->shutdown(net::deadline_after(std::chrono::seconds(5)));
     }
@@ -57,8 +59,7 @@ class SmtpConnection {
         for (auto& action : actions)
             if (auto* ask = std::get_if<smtp::Ask>(&action);
                 ask && std::holds_alternative<smtp::Abort>(ask->request))
-                receiver_.abort();
-        co_return;
+                co_await receiver_.abort();
     }
 
     net::Task<smtp::Reply> answer(smtp::Request request) {
@@ -86,7 +87,7 @@ class SmtpConnection {
                 if (auto* chunk = std::get_if<smtp::MessageChunk>(&ask->request)) {
                     co_await receiver_.chunk(std::move(chunk->octets));
                 } else if (std::holds_alternative<smtp::Abort>(ask->request)) {
-                    receiver_.abort();
+                    co_await receiver_.abort();
                 } else {
                     auto reply = co_await answer(std::move(ask->request));
                     more = session_.on_reply(reply);
