@@ -169,8 +169,7 @@ void ClientSession::on_status(bool ok, std::string_view text) {
         case State::stls:
             if (ok) {
                 // RFC 2595 4: what came in clear behind the answer could be an attacker's.
-                if (position_ < buffer_.size())
-                    return give_up(false, injected);
+                if (position_ < buffer_.size()) return give_up(false, injected);
                 state_ = State::tls_handshake;
                 actions_.push_back(StartTls{});
                 return;
@@ -331,7 +330,8 @@ void ClientSession::finish_command(bool ok, std::string_view text) {
 
 ClientActions ClientSession::on_closed() {
     if (state_ != State::closed) {
-        give_up(false, state_ == State::tls_handshake ? "the TLS handshake failed" : "the connection was lost");
+        give_up(false,
+                state_ == State::tls_handshake ? "the TLS handshake failed" : "the connection was lost");
         std::erase_if(actions_, [](const auto& action) { return std::holds_alternative<Close>(action); });
     }
     return take_actions();

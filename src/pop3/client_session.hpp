@@ -90,7 +90,8 @@ struct Failed {
     bool refused;  // by the server's own answer: AUTH, no TLS; else the connection or the protocol broke
     std::string code, text;
 };
-using ClientAction = std::variant<Send, Ready, StatRow, ListRow, UidRow, BodyPart, Answer, Failed, StartTls, Close>;
+using ClientAction =
+    std::variant<Send, Ready, StatRow, ListRow, UidRow, BodyPart, Answer, Failed, StartTls, Close>;
 using ClientActions = std::vector<ClientAction>;
 
 class ClientSession {

@@ -11,8 +11,8 @@ namespace fwmail::pop3 {
 
 namespace {
 
-constexpr std::size_t max_sasl_line = 12288;      // RFC 4954 4; RFC 5034 sets none
-constexpr std::size_t list_octets = 16 * 1024;    // of a list, before it is waited until they are sent
+constexpr std::size_t max_sasl_line = 12288;           // RFC 4954 4; RFC 5034 sets none
+constexpr std::size_t list_octets = 16 * 1024;         // of a list, before it is waited until they are sent
 constexpr auto autologout = std::chrono::minutes(10);  // RFC 1939 3: at least
 
 bool is_control(char c) { return (c >= 0 && c < ' ') || c == 127; }
@@ -62,7 +62,8 @@ void ServerSession::on_login_reply(Reply& reply) {
         return;
     }
     auto* refusal = std::get_if<Refusal>(&reply);
-    refuse(refusal ? refusal->text : "internal trouble, try again later", refusal ? refusal->code : "SYS/TEMP");
+    refuse(refusal ? refusal->text : "internal trouble, try again later",
+           refusal ? refusal->code : "SYS/TEMP");
     if (++login_failures_ >= config_.max_login_failures) close();
 }
 
@@ -156,8 +157,8 @@ ServerActions ServerSession::take_actions() { return std::exchange(actions_, {})
 
 ServerActions ServerSession::run() {
     auto takes_lines = [&] {
-        return pending_ == Pending::none && (state_ == State::authorization || state_ == State::sasl ||
-                                             state_ == State::transaction);
+        return pending_ == Pending::none &&
+               (state_ == State::authorization || state_ == State::sasl || state_ == State::transaction);
     };
     if (closing_ && takes_lines()) say_goodbye("-ERR [SYS/TEMP] the server is shutting down");
     while (takes_lines() && run_line()) {

@@ -1,7 +1,8 @@
 // A POP3 server (RFC 1939) as a state machine: octets and the backend's replies in, actions out.
 //
 // Invariants
-// - At most one request waits for a reply; meanwhile pipelined commands (RFC 2449 6.6) stay in a bounded buffer.
+// - At most one request waits for a reply; meanwhile pipelined commands (RFC 2449 6.6) stay in a bounded
+// buffer.
 // - The maildrop is what the login answered: no message comes or goes during a session, whatever IMAP does
 //   meanwhile. Numbers count from 1 in its order.
 // - DELE only marks. Remove is asked once, with all marked messages, at QUIT; a session that ends otherwise

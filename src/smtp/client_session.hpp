@@ -28,8 +28,8 @@
 #include <vector>
 
 #include "base/secret.hpp"
-#include "smtp/actions.hpp"
 #include "mime/dot_stuffing.hpp"
+#include "smtp/actions.hpp"
 #include "smtp/path.hpp"
 #include "smtp/reply.hpp"
 

@@ -27,15 +27,16 @@ ClientConfig config_of(const Transcript& t) {
 }
 
 std::string_view name_of(Verb verb) {
-    constexpr std::string_view names[] = {"stat", "list", "uidl", "retr", "top", "dele", "rset", "noop", "quit"};
+    constexpr std::string_view names[] = {"stat", "list", "uidl", "retr", "top",
+                                          "dele", "rset", "noop", "quit"};
     return names[static_cast<int>(verb)];
 }
 
 Command parse_command(std::string_view text) {
     Command command{Verb::noop};
     std::string_view verb = text.substr(0, text.find(' '));
-    for (Verb v : {Verb::stat, Verb::list, Verb::uidl, Verb::retr, Verb::top, Verb::dele, Verb::rset, Verb::noop,
-                   Verb::quit})
+    for (Verb v : {Verb::stat, Verb::list, Verb::uidl, Verb::retr, Verb::top, Verb::dele, Verb::rset,
+                   Verb::noop, Verb::quit})
         if (name_of(v) == verb) command.verb = v;
     if (verb.size() < text.size()) {
         std::size_t end = 0;
@@ -100,8 +101,8 @@ class Driver {
     void on(Failed& failed) {
         ++failures;
         trace.action("failed " + std::to_string(static_cast<int>(failed.phase)) +
-                     (failed.refused ? " refused" : "") + (failed.code.empty() ? "" : " (" + failed.code + ")") +
-                     ": " + failed.text);
+                     (failed.refused ? " refused" : "") +
+                     (failed.code.empty() ? "" : " (" + failed.code + ")") + ": " + failed.text);
     }
     void on(StartTls&) { trace.action("starttls"); }
     void on(Close&) {
@@ -200,7 +201,8 @@ TEST_CASE("POP3 client ends every command once, whatever goes wrong at any step"
                 if (trouble == 2) driver.feed(std::string(5000, 'a'));
                 if (trouble == 3) driver.handle(driver.session.on_closed());
                 if (trouble == 4) driver.handle(driver.session.on_deadline());
-                if (trouble == 5) driver.feed(pieces[fail_at].text.substr(0, pieces[fail_at].text.size() / 2));
+                if (trouble == 5)
+                    driver.feed(pieces[fail_at].text.substr(0, pieces[fail_at].text.size() / 2));
                 if (!driver.session.is_closed()) driver.handle(driver.session.on_closed());
                 bool quit_answered = driver.failures == 0;
                 REQUIRE(driver.failures <= 1);

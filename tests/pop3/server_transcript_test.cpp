@@ -62,7 +62,8 @@ void apply(ServerDriver& driver, const Piece& piece) {
         driver.handle(driver.session.on_shutdown());
 }
 
-// Cut into pieces of `every` octets and once more at `offset`; late: answers come after all octets of a piece.
+// Cut into pieces of `every` octets and once more at `offset`; late: answers come after all octets of a
+// piece.
 std::string replay(const Transcript& t, std::size_t every, std::size_t offset, bool late) {
     ServerDriver driver = make_driver(t);
     driver.answer_at_once = !late;

@@ -1,0 +1,25 @@
+#include "service/login.hpp"
+
+#include "base/co_try.hpp"
+
+namespace fwmail::service {
+
+net::Task<Result<std::shared_ptr<const UserRecord>>> log_in(Node& node, LoginAttempt attempt) {
+    auto user = node.directory.find_login(attempt.user);
+    bool good = false;
+    if (user) {
+        auto job = [user, password = std::move(attempt.password)](store::SystemStore&) -> Result<bool> {
+            return password_matches(*user, password);
+        };
+        good = CO_TRY(co_await node.read(store::system_file, std::move(job)));
+    }
+    if (!good) {
+        node.log.warning(attempt.protocol,
+                         "login failed for " + attempt.user.substr(0, 200) + " from " + attempt.peer);
+        co_await net::sleep_for(std::chrono::seconds(1));
+        co_return fail(ErrorKind::refused, "The user name or the password is wrong");
+    }
+    co_return user;
+}
+
+}  // namespace fwmail::service
