@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "pop3/client_session.hpp"
-#include "support/transcript.hpp"
+#include "support/client_replay.hpp"
 
 using namespace fwmail;
 using namespace fwmail::pop3;
@@ -111,104 +111,16 @@ class Driver {
     }
 };
 
-struct Piece {
-    char kind;  // S: octets; R: an event
-    std::string text;
-    std::size_t line;
-};
-
-// The server's lines that follow each other directly are one piece.
-std::vector<Piece> pieces_of(const Transcript& t) {
-    std::vector<Piece> out;
-    for (std::size_t i = 0; i < t.lines.size(); ++i) {
-        const Line& line = t.lines[i];
-        if (line.kind == 'S' && i > 0 && t.lines[i - 1].kind == 'S')
-            out.back().text += line.text;
-        else if (line.kind == 'S' || line.kind == 'R')
-            out.push_back({line.kind, line.text, i});
-    }
-    return out;
-}
-
-void apply(Driver& driver, const Piece& piece) {
-    if (piece.kind == 'S')
-        driver.feed(piece.text);
-    else
-        driver.event(piece.text);
-}
-
-std::string replay(const Transcript& t, std::size_t every, std::size_t offset) {
-    Driver driver(config_of(t));
-    std::size_t position = 0;
-    for (const Piece& piece : pieces_of(t)) {
-        if (piece.kind == 'R') {
-            apply(driver, piece);
-            continue;
-        }
-        std::string_view octets = piece.text;
-        while (!octets.empty()) {
-            std::size_t count = std::min(octets.size(), every);
-            if (offset > position) count = std::min(count, offset - position);
-            driver.feed(octets.substr(0, count));
-            octets.remove_prefix(count);
-            position += count;
-        }
-    }
-    return driver.trace.text();
-}
-
-constexpr std::size_t whole = SIZE_MAX;
-
 }  // namespace
 
 TEST_CASE("POP3 client transcripts") {
     auto transcripts = load_transcripts("pop3", "client-");
     REQUIRE(transcripts.size() >= 8);
-    for (const auto& t : transcripts) {
-        INFO(t.name);
-        Driver driver(config_of(t));
-        for (const Piece& piece : pieces_of(t)) {
-            INFO("before line " << t.lines[piece.line].number);
-            REQUIRE(driver.trace.text() == expected_trace(t, 'C', piece.line));
-            apply(driver, piece);
-        }
-        std::string expected = expected_trace(t, 'C', t.lines.size());
-        REQUIRE(driver.trace.text() == expected);
-        if (t.has_option("once")) continue;  // depends on what comes together
-        REQUIRE(replay(t, 1, 0) == expected);
-        std::size_t total = 0;
-        for (const Piece& piece : pieces_of(t)) total += piece.kind == 'S' ? piece.text.size() : 0;
-        for (std::size_t offset = 1; offset < total; ++offset) {
-            INFO("split at " << offset);
-            bool same = replay(t, whole, offset) == expected;
-            REQUIRE(same);
-        }
-    }
+    for (const auto& t : transcripts) replay_client(t, [&] { return Driver(config_of(t)); });
 }
 
 TEST_CASE("POP3 client ends every command once, whatever goes wrong at any step") {
-    for (const auto& t : load_transcripts("pop3", "client-")) {
-        auto pieces = pieces_of(t);
-        for (std::size_t fail_at = 0; fail_at < pieces.size(); ++fail_at) {
-            if (pieces[fail_at].kind != 'S') continue;
-            for (int trouble = 0; trouble < 6; ++trouble) {
-                INFO(t.name << ", line " << t.lines[pieces[fail_at].line].number << ", trouble " << trouble);
-                Driver driver(config_of(t));
-                for (std::size_t i = 0; i < fail_at; ++i) apply(driver, pieces[i]);
-                if (driver.closed) continue;
-                if (trouble == 0) driver.feed("-ERR [SYS/TEMP] injected\r\n");
-                if (trouble == 1) driver.feed("* OK this is IMAP\r\n");
-                if (trouble == 2) driver.feed(std::string(5000, 'a'));
-                if (trouble == 3) driver.handle(driver.session.on_closed());
-                if (trouble == 4) driver.handle(driver.session.on_deadline());
-                if (trouble == 5)
-                    driver.feed(pieces[fail_at].text.substr(0, pieces[fail_at].text.size() / 2));
-                if (!driver.session.is_closed()) driver.handle(driver.session.on_closed());
-                bool quit_answered = driver.failures == 0;
-                REQUIRE(driver.failures <= 1);
-                if (quit_answered) REQUIRE(driver.answers == driver.commands);
-                REQUIRE(driver.answers <= driver.commands);
-            }
-        }
-    }
+    for (const auto& t : load_transcripts("pop3", "client-"))
+        fail_client(t, [&] { return Driver(config_of(t)); },
+                    {"-ERR [SYS/TEMP] injected\r\n", "* OK this is IMAP\r\n", std::string(5000, 'a')});
 }
