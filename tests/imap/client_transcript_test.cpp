@@ -139,6 +139,7 @@ class Driver {
     Trace trace{'C'};
     std::size_t commands = 0, answers = 0, failures = 0;
     bool closed = false;
+    bool strict = true;  // names are sane
 
   private:
     void on(client::Send& send) { trace.octets(send.octets); }
@@ -151,7 +152,7 @@ class Driver {
         std::string path = session.path_of(row);
         trace.action("list " + row.mailbox + " = " + path +
                      (row.attributes.empty() ? "" : " " + row.attributes[0]));
-        if (path.find('_') == std::string::npos) REQUIRE(session.mailbox_of(path) == row.mailbox);
+        if (strict && path.find('_') == std::string::npos) REQUIRE(session.mailbox_of(path) == row.mailbox);
     }
     void on(client::StatusRow& row) {
         trace.action("status " + row.mailbox + ' ' + std::to_string(row.messages.value_or(0)) + ' ' +
@@ -235,6 +236,7 @@ TEST_CASE("IMAP client survives whatever a server may say") {
     for (int round = 0; round < 3000; ++round) {
         const auto& t = transcripts[random() % transcripts.size()];
         Driver driver(config_of(t));
+        driver.strict = false;
         INFO(t.name << ", round " << round);
         for (auto piece : client_pieces(t)) {
             if (driver.closed) break;
