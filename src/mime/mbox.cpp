@@ -218,7 +218,8 @@ std::string MboxWriter::add(std::string_view octets) {
             // `>*From ` can only be told once it is whole.
             std::size_t marks = std::min(held_.find_first_not_of('>'), held_.size());
             std::string_view rest = std::string_view(held_).substr(marks);
-            if (std::string_view("From ").starts_with(rest) && rest.size() < 5 && held_.size() < 1000) continue;
+            if (std::string_view("From ").starts_with(rest) && rest.size() < 5 && held_.size() < 1000)
+                continue;
             if (rest == "From ") out += '>';
             line_start_ = c == '\n';
             out += std::exchange(held_, {});

@@ -79,24 +79,25 @@ Result<Words> parse_words(const Arguments& arguments, const std::set<std::string
     return words;
 }
 
-Result<json::object> ask_node(const std::string& config_file, const json::object& request) {
+Result<config::Config> load_any_config(const std::string& config_file) {
     if (config_file.empty()) return fail(ErrorKind::usage, "say which node is meant: --config FILE");
-    // Either role: what matters here is where the data-dir is.
     auto config = config::Config::load(config::role_core, {"--config", config_file});
-    if (!config) {
-        auto other = config::Config::load(config::role_remote, {"--config", config_file});
-        if (other) config = std::move(other);
-    }
-    if (!config) return std::unexpected(config.error());
+    if (config) return config;
+    auto other = config::Config::load(config::role_remote, {"--config", config_file});
+    return other ? std::move(other) : std::move(config);
+}
+
+Result<json::object> ask_node(const std::string& config_file, const json::object& request) {
+    auto config = TRY(load_any_config(config_file));
     std::string answer;
-    auto asked = net::control_request(config->path("data-dir") / "control", json::serialize(request),
+    auto asked = net::control_request(config.path("data-dir") / "control", json::serialize(request),
                                       [&](std::string_view line) {
                                           answer = line;
                                           return true;
                                       });
     if (!asked) {
         if (asked.error().kind != ErrorKind::refused) return std::unexpected(asked.error());
-        return ask_offline(*config, request);
+        return ask_offline(config, request);
     }
     boost::system::error_code error;
     auto value = json::parse(answer, error);

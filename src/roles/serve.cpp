@@ -20,6 +20,7 @@
 #include "service/queue_runner.hpp"
 #include "service/releases.hpp"
 #include "service/smtp_driver.hpp"
+#include "service/transfer.hpp"
 #include "store/lock.hpp"
 
 namespace fwmail::roles {
@@ -226,6 +227,10 @@ class Server {
         auto request = json::parse(text, error);
         if (error || !request.is_object()) {
             (void)co_await reply(R"({"error":"not a request","kind":"usage"})");
+            co_return;
+        }
+        if (is_transfer(request.as_object())) {
+            co_await run_transfer(node_, request.as_object(), std::move(reply));
             co_return;
         }
         struct Outcome {

@@ -1,8 +1,8 @@
 // mbox files, and line ends.
+#include "mime/mbox.hpp"
+
 #include <catch2/catch.hpp>
 #include <random>
-
-#include "mime/mbox.hpp"
 
 using namespace fwmail;
 using namespace fwmail::mime;
@@ -39,19 +39,22 @@ TEST_CASE("mbox: separators") {
     CHECK(parse_mbox_separator("From a@b Sat Nov 21 12:00 +0100 2026\r\n")->value == 1795258800000);
     CHECK(parse_mbox_separator("From a b c Sat Nov 21 12:00:00 2026 -0100")->value == 1795266000000);
     CHECK(parse_mbox_separator("From a@b Thu Jan  1 00:00:00 1970")->value == 0);
-    for (auto text : {"From here on", "From a@b Sat Nov 21 25:00:00 2026", "From a@b Sat Nov 31 12:00:00 2026",
-                      "from a@b Sat Nov 21 12:00:00 2026", "From a@b Sat Nov 21", "From ", ""})
+    for (auto text :
+         {"From here on", "From a@b Sat Nov 21 25:00:00 2026", "From a@b Sat Nov 31 12:00:00 2026",
+          "from a@b Sat Nov 21 12:00:00 2026", "From a@b Sat Nov 21", "From ", ""})
         CHECK_FALSE(parse_mbox_separator(text));
 }
 
 TEST_CASE("mbox: what programs write") {
     std::string file =
-        "From a@b Sat Nov 21 12:00:00 2026\nSubject: one\nStatus: RO\nX-Status: AF\nX-Keywords: $Junk later\n\n"
+        "From a@b Sat Nov 21 12:00:00 2026\nSubject: one\nStatus: RO\nX-Status: AF\nX-Keywords: $Junk "
+        "later\n\n"
         "text\n>From here\n>>From there\n>Fromage\nFrom the start\n\nFrom nowhere\n\n\n"
         "From - Sat Nov 21 12:00:01 2026\nSubject: two\n\n\n"
         "From x Sat Nov 21 12:00:02 2026\nStatus: O\n\nlast, without an end";
     std::vector<Read> expected{
-        {1795262400000, "Subject: one\n\ntext\nFrom here\n>From there\n>Fromage\nFrom the start\n\nFrom nowhere\n\n",
+        {1795262400000,
+         "Subject: one\n\ntext\nFrom here\n>From there\n>Fromage\nFrom the start\n\nFrom nowhere\n\n",
          "\\Answered \\Flagged \\Seen $Junk later"},
         {1795262401000, "Subject: two\n\n", ""},
         {1795262402000, "\nlast, without an end", ""},
@@ -66,8 +69,9 @@ TEST_CASE("mbox: what programs write") {
 
 TEST_CASE("mbox: what is written is read again") {
     std::mt19937 random(11);
-    static constexpr std::string_view words[] = {"From ", ">From ", ">>From ", "\n",    "\n\n", "a", "x: y\n",
-                                                 "From a@b Sat Nov 21 12:00:00 2026\n", "Fro", ">", "F"};
+    static constexpr std::string_view words[] = {
+        "From ", ">From ", ">>From ", "\n", "\n\n", "a", "x: y\n", "From a@b Sat Nov 21 12:00:00 2026\n",
+        "Fro",   ">",      "F"};
     for (int round = 0; round < 2000; ++round) {
         std::string file;
         std::vector<Read> expected;
