@@ -27,6 +27,13 @@ constexpr Option table[] = {
     {"imap", "max-connections", count, "1000", "IMAP connections at one time"},
     {"imap", "max-connections-per-address", count, "50", "IMAP connections at one time from one address"},
 
+    {"pop3", "listen", host_port, "", "Address for POP3 with STLS, as *:110; may be repeated", both, false,
+     true},
+    {"pop3", "listen-tls", host_port, "",
+     "Address for POP3 under TLS from the start, as *:995; may be repeated", both, false, true},
+    {"pop3", "max-connections", count, "200", "POP3 connections at one time"},
+    {"pop3", "max-connections-per-address", count, "20", "POP3 connections at one time from one address"},
+
     {"smtp", "listen", host_port, "",
      "Address where mail from other servers comes in, as *:25; may be repeated", both, false, true},
     {"smtp", "max-connections", count, "200", "SMTP connections at one time"},

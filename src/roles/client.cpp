@@ -39,21 +39,6 @@ Result<json::object> ask_offline(const config::Config& config, const json::objec
     return answer;
 }
 
-// Either role: what matters here is where the data-dir is.
-Result<config::Config> load_either(const std::string& file) {
-    auto core = config::Config::load(config::role_core, {"--config", file});
-    if (core) return core;
-    auto remote = config::Config::load(config::role_remote, {"--config", file});
-    if (remote) return remote;
-    // In order for neither. Each role stumbles over the options of the other one, so the role that came
-    // further, by the line in "FILE:LINE: ...", is the one that is meant.
-    auto line = [&](const std::string& text) {
-        return text.starts_with(file + ":") ? std::strtoul(text.c_str() + file.size() + 1, nullptr, 10)
-                                            : std::numeric_limits<unsigned long>::max();
-    };
-    return line(remote.error().text) > line(core.error().text) ? remote : core;
-}
-
 Result<std::string> read_line_quietly(const std::string& prompt) {
     std::fprintf(stderr, "%s: ", prompt.c_str());
     termios before{};
@@ -103,9 +88,23 @@ Result<Words> parse_words(const Arguments& arguments, const std::set<std::string
     return words;
 }
 
-Result<json::object> ask_node(const std::string& config_file, const json::object& request) {
+Result<config::Config> load_any_config(const std::string& config_file) {
     if (config_file.empty()) return fail(ErrorKind::usage, "say which node is meant: --config FILE");
-    auto config = TRY(load_either(config_file));
+    auto core = config::Config::load(config::role_core, {"--config", config_file});
+    if (core) return core;
+    auto remote = config::Config::load(config::role_remote, {"--config", config_file});
+    if (remote) return remote;
+    // In order for neither. Each role stumbles over the options of the other one, so the role that came
+    // further, by the line in "FILE:LINE: ...", is the one that is meant.
+    auto line = [&](const std::string& text) {
+        return text.starts_with(file + ":") ? std::strtoul(text.c_str() + file.size() + 1, nullptr, 10)
+                                            : std::numeric_limits<unsigned long>::max();
+    };
+    return line(remote.error().text) > line(core.error().text) ? remote : core;
+}
+
+Result<json::object> ask_node(const std::string& config_file, const json::object& request) {
+    auto config = TRY(load_any_config(config_file));
     std::string answer, question = json::serialize(request);
     auto asked =
         net::control_request(config.path("data-dir") / "control", question, [&](std::string_view line) {

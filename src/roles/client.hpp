@@ -25,6 +25,8 @@ struct Words {
 Result<Words> parse_words(const Arguments& arguments, const std::set<std::string>& options,
                           const std::set<std::string>& switches);
 
+// The configuration of either role: what matters to commands is where the data-dir is.
+Result<config::Config> load_any_config(const std::string& config_file);
 // Sends the request to the node that the configuration file belongs to.
 Result<boost::json::object> ask_node(const std::string& config_file, const boost::json::object& request);
 

@@ -2,7 +2,7 @@
 
 #include <charconv>
 
-#include "smtp/dot_stuffing.hpp"
+#include "mime/dot_stuffing.hpp"
 
 namespace fwmail::roles {
 namespace {
@@ -53,7 +53,7 @@ Result<SmtpAnswer> SmtpClient::send(std::string_view from, std::string_view to, 
     if (said.code == 250) said = TRY(command("RCPT TO:<" + std::string(to) + ">"));
     if (said.code == 250) said = TRY(command("DATA"));
     if (said.code != 354) return said;
-    smtp::DotStuffer stuffer;
+    mime::DotStuffer stuffer;
     TRY(line_.write(stuffer.add(message)));
     TRY(line_.write(stuffer.finish()));
     return answer();

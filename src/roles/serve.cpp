@@ -17,9 +17,11 @@
 #include "service/link_sender.hpp"
 #include "service/mailbox_service.hpp"
 #include "service/poller.hpp"
+#include "service/pop3_driver.hpp"
 #include "service/queue_runner.hpp"
 #include "service/releases.hpp"
 #include "service/smtp_driver.hpp"
+#include "service/transfer.hpp"
 #include "store/lock.hpp"
 
 namespace fwmail::roles {
@@ -79,6 +81,8 @@ class Server {
         for (auto& socket : net::take_activated_sockets()) activated_.push_back(socket);
         TRY(listen("imap", "imap.listen", nullptr));
         TRY(listen("imaps", "imap.listen-tls", node_.tls));
+        TRY(listen("pop3", "pop3.listen", nullptr));
+        TRY(listen("pop3s", "pop3.listen-tls", node_.tls));
         TRY(listen("smtp", "smtp.listen", nullptr));
         if (listeners_.empty())
             return fail(ErrorKind::usage, "nothing to listen on: set listen in [imap] and [smtp]");
@@ -129,19 +133,21 @@ class Server {
     }
 
     Result<> listen(const std::string& name, const std::string& option, std::shared_ptr<net::TlsServer> tls) {
-        bool imap = name.starts_with("imap");
-        std::string section = imap ? "imap" : "smtp";
+        std::string section = option.substr(0, option.find('.'));
+        bool imap = section == "imap", pop3 = section == "pop3";
         net::ListenerOptions options;
         options.name = name;
         options.implicit_tls = std::move(tls);
         options.max_connections = static_cast<std::size_t>(config_.count(section + ".max-connections"));
         options.max_connections_per_address =
             static_cast<std::size_t>(config_.count(section + ".max-connections-per-address"));
-        options.farewell =
-            imap ? "* BYE Too many connections\r\n" : "421 4.3.2 Too many connections, try again later\r\n";
-        net::SessionHandler handler = [this, imap](net::StreamPtr stream) -> net::Task<> {
-            return imap ? serve_imap(node_, std::move(stream))
-                        : serve_smtp(node_, intake_, receiver_, std::move(stream));
+        options.farewell = imap   ? "* BYE Too many connections\r\n"
+                           : pop3 ? "-ERR [SYS/TEMP] Too many connections\r\n"
+                                  : "421 4.3.2 Too many connections, try again later\r\n";
+        net::SessionHandler handler = [this, imap, pop3](net::StreamPtr stream) -> net::Task<> {
+            return imap   ? serve_imap(node_, std::move(stream))
+                   : pop3 ? serve_pop3(node_, std::move(stream))
+                          : serve_smtp(node_, intake_, receiver_, std::move(stream));
         };
         for (const auto& socket : activated_)
             if (socket.name == name)
@@ -272,6 +278,10 @@ class Server {
         auto request = json::parse(text, error);
         if (error || !request.is_object()) {
             (void)co_await reply(R"({"error":"not a request","kind":"usage"})");
+            co_return;
+        }
+        if (is_transfer(request.as_object())) {
+            co_await run_transfer(node_, request.as_object(), std::move(reply));
             co_return;
         }
         struct Outcome {

@@ -6,6 +6,7 @@
 #include "base/co_try.hpp"
 #include "imap/server_session.hpp"
 #include "service/mailbox_service.hpp"
+#include "service/object_reader.hpp"
 
 namespace fwmail::service {
 namespace {
@@ -114,27 +115,20 @@ class ImapConnection {
         bool encoded = range.encoding != mime::TransferEncoding::identity;
         mime::TransferDecoder decoder(range.encoding);
         std::uint64_t skip = range.skip, left = range.octets();
-        while (range.length) {
-            std::uint64_t want = std::min<std::uint64_t>(range.length, store::chunk_size);
-            auto job = [range, want](store::SystemStore& system) {
-                return system.read_object(range.object, range.offset, want);
-            };
-            std::string octets = CO_TRY(co_await node_.read(store::system_file, job));
-            if (octets.size() != want)
-                co_return fail(ErrorKind::internal, "a stored message is shorter than its size says");
-            range.offset += want;
-            range.length -= want;
+        ObjectReader reader(node_, range.object, range.offset, range.length);
+        for (bool more = true; more && left > 0;) {
+            std::string octets = CO_TRY(co_await reader.next());
+            more = !octets.empty();
             if (encoded) {
                 std::string out;
                 decoder.feed(octets, out);
-                if (!range.length) decoder.finish(out);
+                if (!more) decoder.finish(out);
                 std::uint64_t skipped = std::min<std::uint64_t>(skip, out.size());
                 skip -= skipped;
                 octets = out.substr(skipped, left);
             }
             left -= std::min<std::uint64_t>(left, octets.size());
             CO_TRY(co_await stream_->write_all(octets, net::deadline_after(write_time)));
-            if (!left) break;
         }
         // A literal that was promised longer cannot be ended.
         if (left) co_return fail(ErrorKind::internal, "a part decodes to less than was found before");

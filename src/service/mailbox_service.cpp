@@ -4,8 +4,8 @@
 
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
-#include "crypto/scram.hpp"
 #include "service/imap_refusal.hpp"
+#include "service/login.hpp"
 #include "service/object_ids.hpp"
 #include "service/releases.hpp"
 #include "service/search_candidate.hpp"
@@ -35,21 +35,15 @@ Result<> MailboxService::writable() const {
 }
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Authenticate request) {
-    auto user = node_.directory.find_login(request.user);
-    auto job = [user, password = std::move(request.password)](store::SystemStore&) -> Result<bool> {
-        if (user) return password_matches(*user, password);
-        (void)crypto::make_verifier(password);  // takes as long: time must not tell who has an account
-        return false;
-    };
-    bool good = CO_TRY(co_await node_.read(store::system_file, std::move(job)));
-    if (!good) {
-        node_.log.warning("imap", "login failed for " + request.user.substr(0, 200) + " from " + peer_);
-        co_await net::sleep_for(std::chrono::seconds(1));
-        co_return fail(
-            coded(ErrorKind::refused, "AUTHENTICATIONFAILED", "The user name or the password is wrong"));
+    auto logged_in = co_await log_in(node_, {"imap", request.user, std::move(request.password), peer_});
+    if (!logged_in) {
+        auto& [kind, text] = logged_in.error();
+        if (kind == ErrorKind::refused) co_return fail(coded(kind, "AUTHENTICATIONFAILED", text));
+        if (kind == ErrorKind::temporary) co_return fail(coded(kind, "UNAVAILABLE", text));
+        co_return std::unexpected(logged_in.error());
     }
-    account_ = user->user.id;
-    for (const auto& credential : user->credentials) verifiers_.push_back(credential.verifier);
+    account_ = (*logged_in)->user.id;
+    for (const auto& credential : (*logged_in)->credentials) verifiers_.push_back(credential.verifier);
     subscription_ = node_.hub.subscribe(*account_, changed_);
     if (node_.is_core()) node_.link_wake.notify();
     co_return imap::Done{};

@@ -14,7 +14,7 @@
 // would break signatures);
 //   TransactionResult::unannounced_8bit says so. Mail from node to node is 7-bit always.
 // - Bare CR and LF: kept or made CRLF, as `line_endings` says. A message that could be taken for two
-// (dot_stuffing.hpp)
+// (mime/dot_stuffing.hpp)
 //   is not sent: the connection is dropped, the result is permanent, 5.6.0.
 #pragma once
 
@@ -28,8 +28,8 @@
 #include <vector>
 
 #include "base/secret.hpp"
+#include "mime/dot_stuffing.hpp"
 #include "smtp/actions.hpp"
-#include "smtp/dot_stuffing.hpp"
 #include "smtp/path.hpp"
 #include "smtp/reply.hpp"
 
@@ -52,7 +52,7 @@ struct ClientConfig {
     bool tls_from_start = false;             // implicit TLS (RFC 8314): STARTTLS is not tried
     std::optional<Credentials> credentials;  // AUTH PLAIN, or else LOGIN, before the first message
     bool clear_auth = false;                 // AUTH without TLS: loopback only
-    LineEndings line_endings = LineEndings::keep;
+    mime::LineEndings line_endings = mime::LineEndings::keep;
     std::size_t pipeline_window = 100;  // commands without a reply yet
 };
 
@@ -198,7 +198,7 @@ class ClientSession {
     bool mail_accepted_ = false;
     std::size_t accepted_ = 0;  // recipients
     bool needs_reset_ = false;  // the server has an open transaction that came to nothing
-    DotStuffer stuffer_;
+    mime::DotStuffer stuffer_;
 };
 
 }  // namespace fwmail::smtp

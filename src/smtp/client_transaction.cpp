@@ -136,7 +136,7 @@ void ClientSession::on_data_reply(const Reply& reply) {
         return emit(".\r\n");
     }
     state_ = State::message;
-    stuffer_ = DotStuffer(config_.line_endings);
+    stuffer_ = mime::DotStuffer(config_.line_endings);
     actions_.push_back(WantMessage{});
 }
 

@@ -7,7 +7,7 @@
 // and
 //   after three of them 421.
 // - DATA ends with exactly CRLF.CRLF. Bare CR and LF are accepted as data, octet for octet, unless a lone dot
-//   line has a bare end (see dot_stuffing.hpp): such a message is read to its true end, nothing of it is
+//   line has a bare end (see mime/dot_stuffing.hpp): such a message is read to its true end, nothing of it is
 //   kept, and the answer is 550 5.6.0. So nobody can smuggle a second message past us, or through us.
 // - What arrived in clear behind STARTTLS is thrown away (RFC 3207 4.2), and so is all that HELO said.
 //
@@ -24,8 +24,8 @@
 #include <vector>
 
 #include "base/secret.hpp"
+#include "mime/dot_stuffing.hpp"
 #include "smtp/actions.hpp"
-#include "smtp/dot_stuffing.hpp"
 #include "smtp/path.hpp"
 #include "smtp/reply.hpp"
 
@@ -171,7 +171,7 @@ class ServerSession {
     std::string helo_;
     bool in_transaction_ = false;
     std::size_t recipients_ = 0;
-    DotUnstuffer unstuffer_;
+    mime::DotUnstuffer unstuffer_;
     std::uint64_t message_size_ = 0;
     bool discarding_ = false;  // the message is refused already; only its end is waited for
     unsigned errors_ = 0, bad_lines_ = 0;

@@ -183,6 +183,24 @@ Result<std::vector<Uid>> AccountStore::append(const std::vector<NewMessage>& mes
     });
 }
 
+Result<std::optional<Uid>> AccountStore::append_transferred(const NewMessage& message, std::string_view key) {
+    return atomically(*db_, [&]() -> Result<std::optional<Uid>> {
+        if (TRY(is_transferred(key))) return std::nullopt;
+        Uid uid = TRY(append(message));
+        TRY(note_transferred(key));
+        return uid;
+    });
+}
+
+Result<bool> AccountStore::is_transferred(std::string_view key) {
+    auto q = TRY(db_->query("SELECT 1 FROM transferred WHERE key=?", Blob{key}));
+    return q.next();
+}
+
+Result<void> AccountStore::note_transferred(std::string_view key) {
+    return db_->run("INSERT OR IGNORE INTO transferred VALUES(?)", Blob{key});
+}
+
 Result<std::vector<CopyItem>> AccountStore::plan_copy(MailboxId from, const UidSet& uids, UnixMillis now) {
     auto mailbox = TRY(get_mailbox_row(*db_, from));
     std::vector<CopyItem> items;

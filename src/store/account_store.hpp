@@ -68,6 +68,10 @@ class AccountStore {
     Result<void> forget_deliveries(const std::vector<DeliveryId>& ids);
     Result<Uid> append(const NewMessage& message);
     Result<std::vector<Uid>> append(const std::vector<NewMessage>& messages);  // all or none
+    // As append, in one transaction with the note that `key` is transferred. Nothing: it was already.
+    Result<std::optional<Uid>> append_transferred(const NewMessage& message, std::string_view key);
+    Result<bool> is_transferred(std::string_view key);
+    Result<void> note_transferred(std::string_view key);
     // Copying: plan_copy (reads, gives each copy a hold), SystemStore::add_references, copy. What is gone by
     // then is left out and its hold released.
     Result<std::vector<CopyItem>> plan_copy(MailboxId from, const UidSet& uids, UnixMillis now);

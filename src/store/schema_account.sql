@@ -15,6 +15,11 @@ CREATE TABLE vals (
     value BLOB NOT NULL
 ) WITHOUT ROWID;
 
+-- What import has taken up and export has handed out, so that either can be interrupted and repeated.
+CREATE TABLE transferred (
+    key BLOB PRIMARY KEY              -- 16 octets: the caller's, from the other end's name and the message's there
+) WITHOUT ROWID;
+
 CREATE TABLE mailboxes (
     id                 INTEGER PRIMARY KEY,  -- of this file only
     mailbox            BLOB NOT NULL UNIQUE, -- MailboxId

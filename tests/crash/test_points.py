@@ -12,7 +12,8 @@ from wire import is_open
 ANN = f"ann@{DOMAIN}"
 
 
-ELSEWHERE = {"replica.stub-stored"}  # only where a body is lost on the way: test_stub_point
+# Only where a body is lost on the way, and in an import: test_stub_point, test_import_point.
+ELSEWHERE = {"replica.stub-stored", "import.between-files"}
 
 
 def crash_points():

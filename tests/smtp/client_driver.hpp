@@ -2,9 +2,11 @@
 #pragma once
 
 #include "smtp/client_session.hpp"
-#include "smtp/transcript.hpp"
+#include "support/transcript.hpp"
 
 namespace fwmail::smtp::testing {
+
+using namespace fwmail::testing;
 
 class ClientDriver {
   public:

@@ -7,6 +7,7 @@
 
 using namespace fwmail;
 using namespace fwmail::smtp;
+using namespace fwmail::mime;
 using namespace fwmail::smtp::testing;
 
 namespace {
@@ -130,7 +131,7 @@ void inject(ClientDriver& driver, Trouble trouble) {
 }  // namespace
 
 TEST_CASE("client transcripts") {
-    auto transcripts = load_transcripts("client-");
+    auto transcripts = load_transcripts("smtp", "client-");
     REQUIRE(transcripts.size() >= 8);
     for (const auto& t : transcripts) {
         INFO(t.name);
@@ -158,7 +159,7 @@ TEST_CASE("client transcripts") {
 }
 
 TEST_CASE("client gives exactly one result for each message, whatever goes wrong at any step") {
-    for (const auto& t : load_transcripts("client-")) {
+    for (const auto& t : load_transcripts("smtp", "client-")) {
         auto pieces = pieces_of(t);
         for (std::size_t fail_at = 0; fail_at < pieces.size(); ++fail_at) {
             if (pieces[fail_at].kind != 'S') continue;

@@ -2,12 +2,13 @@
 #include <catch2/catch.hpp>
 #include <random>
 
-#include "smtp/dot_stuffing.hpp"
+#include "mime/dot_stuffing.hpp"
 #include "smtp/path.hpp"
 #include "smtp/reply.hpp"
 
 using namespace fwmail;
 using namespace fwmail::smtp;
+using namespace fwmail::mime;
 
 namespace {
 

@@ -6,7 +6,7 @@
 #include "smtp/bounce.hpp"
 #include "smtp/header_stripper.hpp"
 #include "smtp/received.hpp"
-#include "smtp/transcript.hpp"
+#include "support/transcript.hpp"
 
 using namespace fwmail;
 using namespace fwmail::smtp;

@@ -4,9 +4,11 @@
 #include <deque>
 
 #include "smtp/server_session.hpp"
-#include "smtp/transcript.hpp"
+#include "support/transcript.hpp"
 
 namespace fwmail::smtp::testing {
+
+using namespace fwmail::testing;
 
 class ServerDriver {
   public:

@@ -100,7 +100,7 @@ std::string replay(const Transcript& t, Cut cut, std::size_t offset, bool late) 
 }  // namespace
 
 TEST_CASE("server transcripts") {
-    auto transcripts = load_transcripts("server-");
+    auto transcripts = load_transcripts("smtp", "server-");
     REQUIRE(transcripts.size() >= 8);
     for (const auto& t : transcripts) {
         INFO(t.name);
@@ -136,7 +136,7 @@ TEST_CASE("server transcripts") {
 }
 
 TEST_CASE("server stays in step when the backend fails at any request") {
-    for (const auto& t : load_transcripts("server-")) {
+    for (const auto& t : load_transcripts("smtp", "server-")) {
         for (std::size_t fail_at = 0;; ++fail_at) {
             INFO(t.name << ", request " << fail_at);
             ServerDriver driver = make_driver(t);

@@ -7,6 +7,7 @@
 
 using namespace fwmail;
 using namespace fwmail::smtp;
+using namespace fwmail::mime;
 using namespace fwmail::smtp::testing;
 
 namespace {

@@ -1,4 +1,5 @@
-// Transparency of DATA (RFC 5321 4.5.2), both ways, streaming, octet for octet.
+// Transparency of DATA in SMTP (RFC 5321 4.5.2) and of multi-line responses in POP3 (RFC 1939 3), both ways,
+// streaming, octet for octet.
 //
 // A line begins at the start of the data or after CRLF, and nowhere else; the data ends with exactly
 // CRLF.CRLF. Bare CR and bare LF are data. What is dangerous about them is a *lone dot line* of which one end
@@ -11,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-namespace fwmail::smtp {
+namespace fwmail::mime {
 
 enum class LineEndings {
     keep,     // octet for octet
@@ -60,4 +61,4 @@ class DotUnstuffer {
     bool done_ = false, bare_ = false, dangerous_ = false;
 };
 
-}  // namespace fwmail::smtp
+}  // namespace fwmail::mime

@@ -1,8 +1,8 @@
-#include "smtp/dot_stuffing.hpp"
+#include "mime/dot_stuffing.hpp"
 
 #include <cstring>
 
-namespace fwmail::smtp {
+namespace fwmail::mime {
 
 namespace {
 
@@ -157,4 +157,4 @@ void DotUnstuffer::emit(char c, std::string& out, bool bare) {
     }
 }
 
-}  // namespace fwmail::smtp
+}  // namespace fwmail::mime

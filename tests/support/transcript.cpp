@@ -1,4 +1,4 @@
-#include "smtp/transcript.hpp"
+#include "support/transcript.hpp"
 
 #include <algorithm>
 #include <filesystem>
@@ -7,7 +7,7 @@
 
 #include "base/encoding.hpp"
 
-namespace fwmail::smtp::testing {
+namespace fwmail::testing {
 
 namespace {
 
@@ -70,9 +70,10 @@ std::string Transcript::option(std::string_view wanted) const {
     return {};
 }
 
-std::vector<Transcript> load_transcripts(std::string_view prefix) {
+std::vector<Transcript> load_transcripts(std::string_view folder, std::string_view prefix) {
     std::vector<Transcript> out;
-    for (const auto& entry : std::filesystem::directory_iterator(FWMAIL_SOURCE_DIR "/tests/transcripts/smtp"))
+    auto path = std::filesystem::path(FWMAIL_SOURCE_DIR "/tests/transcripts") / folder;
+    for (const auto& entry : std::filesystem::directory_iterator(path))
         if (entry.path().extension() == ".txt" && entry.path().filename().string().starts_with(prefix))
             out.push_back(load(entry.path()));
     std::ranges::sort(out, {}, &Transcript::name);
@@ -137,4 +138,4 @@ std::string expected_trace(const Transcript& transcript, char peer, std::size_t 
     return trace.text();
 }
 
-}  // namespace fwmail::smtp::testing
+}  // namespace fwmail::testing

@@ -1,4 +1,4 @@
-// Transcripts of SMTP dialogues, for both sessions, and their replay.
+// Transcripts of SMTP and POP3 dialogues, for both sessions, and their replay.
 //
 //   # comment            O: option=value (of the session's configuration)
 //   C: line              what the client says, CRLF added; `C~ text` adds nothing
@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-namespace fwmail::smtp::testing {
+namespace fwmail::testing {
 
 struct Line {
     char kind;         // C S X R O
@@ -28,8 +28,8 @@ struct Transcript {
     bool has_option(std::string_view name) const { return !option(name).empty(); }
 };
 
-// Those in tests/transcripts/smtp whose names begin with `prefix`.
-std::vector<Transcript> load_transcripts(std::string_view prefix);
+// Those in tests/transcripts/`folder` whose names begin with `prefix`.
+std::vector<Transcript> load_transcripts(std::string_view folder, std::string_view prefix);
 
 std::string escape(std::string_view octets);
 
@@ -53,4 +53,4 @@ class Trace {
 // writes.
 std::string expected_trace(const Transcript& transcript, char peer, std::size_t end);
 
-}  // namespace fwmail::smtp::testing
+}  // namespace fwmail::testing
