@@ -38,6 +38,22 @@ constexpr Option table[] = {
      false, true},
     {"smtp", "queue-lifetime", duration, "5d", "How long sending is tried before the sender is told"},
 
+    {"submission", "listen", host_port, "",
+     "Address where users' mail programs send mail, with STARTTLS, as *:587; may be repeated", role_core,
+     false, true},
+    {"submission", "listen-tls", host_port, "",
+     "The same under TLS from the start, as *:465; may be repeated", role_core, false, true},
+    {"submission", "max-connections", count, "200", "Submission connections at one time", role_core},
+    {"submission", "max-connections-per-address", count, "20",
+     "Submission connections at one time from one address", role_core},
+
+    {"lmtp", "listen", host_port, "",
+     "Address where a mail server hands over mail by LMTP, as 127.0.0.1:24; may be repeated", role_core,
+     false, true},
+    {"lmtp", "max-connections", count, "200", "LMTP connections at one time", role_core},
+    {"lmtp", "max-connections-per-address", count, "100", "LMTP connections at one time from one address",
+     role_core},
+
     {"tls", "certificate", path, "", "Certificate chain, PEM; empty: one is made in data-dir"},
     {"tls", "key", path, "", "Its private key, PEM; empty: made in data-dir"},
 
@@ -67,6 +83,8 @@ constexpr Option table[] = {
     {"replicate", "outer", choice, "ordinary", "Header fields that a sealed message shows outside", role_core,
      false, false, "ordinary|minimal"},
 
+    {"limits", "failed-logins", count, "20",
+     "Failed logins after which an address is refused for a while; 0: no limit"},
     {"limits", "store-threads", count, "4", "Threads that work on the store"},
 
     {"link.*", "next-hop", host_port, "",

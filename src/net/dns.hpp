@@ -46,5 +46,13 @@ class Resolver {
 std::vector<std::string> find_in_hosts(std::string_view hosts_text, std::string_view host);
 // "192.0.2.1", "2001:db8::1"; in brackets too. Empty if it is not a numeric address.
 std::string numeric_address(std::string_view text);
+// Whom a limit counts: an IPv4 address, or the /64 that one IPv6 host usually has to itself, as
+// "2001:db8::/64".
+// What is no address stands for itself.
+std::string limited_as(std::string_view numeric);
+
+inline bool is_loopback(std::string_view numeric) {
+    return numeric.starts_with("127.") || numeric == "::1" || numeric == "local";
+}
 
 }  // namespace fwmail::net

@@ -79,6 +79,11 @@ class Server {
         TRY(listen("imap", "imap.listen", nullptr));
         TRY(listen("imaps", "imap.listen-tls", node_.tls));
         TRY(listen("smtp", "smtp.listen", nullptr));
+        if (node_.is_core()) {
+            TRY(listen("submission", "submission.listen", nullptr));
+            TRY(listen("submissions", "submission.listen-tls", node_.tls));
+            TRY(listen("lmtp", "lmtp.listen", nullptr));
+        }
         if (listeners_.empty())
             return fail(ErrorKind::usage, "nothing to listen on: set listen in [imap] and [smtp]");
         control_ = TRY(net::ControlServer::open(node_.runtime, config_.path("data-dir") / "control",
@@ -120,7 +125,10 @@ class Server {
 
     Result<> listen(const std::string& name, const std::string& option, std::shared_ptr<net::TlsServer> tls) {
         bool imap = name.starts_with("imap");
-        std::string section = imap ? "imap" : "smtp";
+        std::string section = option.substr(0, option.find('.'));
+        MailService service = section == "submission" ? MailService::submission
+                              : section == "lmtp"     ? MailService::delivery
+                                                      : MailService::transfer;
         net::ListenerOptions options;
         options.name = name;
         options.implicit_tls = std::move(tls);
@@ -129,9 +137,9 @@ class Server {
             static_cast<std::size_t>(config_.count(section + ".max-connections-per-address"));
         options.farewell =
             imap ? "* BYE Too many connections\r\n" : "421 4.3.2 Too many connections, try again later\r\n";
-        net::SessionHandler handler = [this, imap](net::StreamPtr stream) -> net::Task<> {
+        net::SessionHandler handler = [this, imap, service](net::StreamPtr stream) -> net::Task<> {
             return imap ? serve_imap(node_, std::move(stream))
-                        : serve_smtp(node_, intake_, receiver_, std::move(stream));
+                        : serve_smtp(node_, intake_, receiver_, service, std::move(stream));
         };
         for (const auto& socket : activated_)
             if (socket.name == name)

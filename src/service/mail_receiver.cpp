@@ -5,6 +5,7 @@
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
 #include "mime/date.hpp"
+#include "service/login.hpp"
 #include "service/message_texts.hpp"
 #include "service/queue_runner.hpp"
 #include "smtp/received.hpp"
@@ -37,13 +38,50 @@ smtp::Reply reply_of(const Error& error) {
 
 }  // namespace
 
+net::Task<smtp::Reply> MailReceiver::log_in(smtp::AuthStart request) {
+    co_return co_await on_sasl(sasl_.start(request.mechanism, request.initial));
+}
+
+net::Task<smtp::Reply> MailReceiver::log_in(smtp::AuthResponse request) {
+    co_return co_await on_sasl(sasl_.on_response(request.octets));
+}
+
+// Replies as RFC 4954 4 and 6 have them.
+net::Task<smtp::Reply> MailReceiver::on_sasl(smtp::SaslExchange::Step step) {
+    if (!step && step.error().kind == ErrorKind::refused) co_return reply(535, 7, 8, step.error().text);
+    if (!step) co_return reply(501, 5, 2, step.error().text);
+    if (auto* challenge = std::get_if<smtp::SaslChallenge>(&*step))
+        co_return smtp::Reply{334, {}, challenge->text};
+    auto& credentials = std::get<smtp::SaslCredentials>(*step);
+    auto user = co_await service::log_in(
+        node_, {"submission", credentials.user, std::move(credentials.password), peer_});
+    if (!user) {
+        if (user.error().kind == ErrorKind::refused) co_return reply(535, 7, 8, user.error().text);
+        if (user.error().kind == ErrorKind::temporary) co_return reply(421, 7, 0, user.error().text);
+        co_return reply(454, 7, 0, "the login cannot be checked now, try again later");
+    }
+    user_ = std::move(*user);
+    co_return reply(235, 7, 0, "welcome");
+}
+
 net::Task<smtp::Reply> MailReceiver::begin(smtp::MailFrom request) {
+    // The null path is for receipts (RFC 8098 3), which clients send on their users' behalf.
+    if (service_ == MailService::submission && !request.reverse_path.is_null() &&
+        !is_own_address(request.reverse_path))
+        co_return reply(550, 7, 1,
+                        "<" + request.reverse_path.text() + "> is no address of " + user_->user.name);
     transaction_.emplace(Transaction{});
     transaction_->sender = std::move(request.reverse_path);
     co_return reply(250, 1, 0, "the sender is noted");
 }
 
+bool MailReceiver::is_own_address(const smtp::Path& path) const {
+    auto owner = node_.directory.find_address(path.text());
+    return user_ && owner && owner->user.id == user_->user.id;
+}
+
 bool MailReceiver::may_relay() const {
+    if (service_ != MailService::transfer) return service_ == MailService::submission;
     auto allowed = node_.config.list("smtp.relay-from");
     return std::ranges::find(allowed, peer_) != allowed.end();
 }
@@ -51,7 +89,8 @@ bool MailReceiver::may_relay() const {
 net::Task<smtp::Reply> MailReceiver::recipient(smtp::RcptTo request) {
     auto& mail = *transaction_;
     std::string address = request.forward_path.text();
-    if (auto link = links_.find_address(address)) {
+    // Node mail comes from a node, never from a user.
+    if (auto link = service_ == MailService::submission ? std::nullopt : links_.find_address(address)) {
         if (!mail.local.empty() || !mail.relayed.empty() || mail.link)
             co_return reply(452, 5, 3, "this recipient wants a mail of its own");
         mail.link = *link;
@@ -81,6 +120,9 @@ net::Task<smtp::Reply> MailReceiver::data(std::string helo, std::string protocol
     mail.email_id = make_email_id(mail.arrived);
     if (mail.link) co_return reply(354, 0, 0, "go on");
     mail.body.emplace(node_);
+    std::string date = mime::write_date({mail.arrived.value / 1000, 0});
+    if (service_ == MailService::submission)
+        mail.fields.emplace(date, "<" + mail.email_id.hex() + "@" + node_.host_name() + ">");
     mail.digest.update(mail.sender.text() + '\0');
     for (const auto& [account, address] : mail.local) mail.digest.update(address + '\0');
     for (const auto& address : mail.relayed) mail.digest.update(address + '\0');
@@ -92,8 +134,9 @@ net::Task<smtp::Reply> MailReceiver::data(std::string helo, std::string protocol
     info.id = mail.email_id.hex();
     if (mail.local.size() + mail.relayed.size() == 1)
         info.recipient = mail.local.empty() ? mail.relayed.front() : mail.local.front().second;
-    info.date = mime::write_date({mail.arrived.value / 1000, 0});
+    info.date = std::move(date);
     std::string prefix = mail.local.empty() ? "" : "Return-Path: <" + mail.sender.text() + ">\r\n";
+    mail.local_only = prefix.size();
     prefix += smtp::write_received(info);
     prefix += "FWMail-Id: " + mail.email_id.hex() + "\r\n";
     (void)co_await mail.body->feed(std::move(prefix));  // an error stays for the end
@@ -113,7 +156,18 @@ net::Task<> MailReceiver::chunk(std::string octets) {
     }
     mail.digest.update(octets);
     if (mail.head.size() < head_limit) mail.head.append(octets, 0, head_limit - mail.head.size());
-    (void)co_await mail.body->feed(mail.stripper.add(octets));
+    (void)co_await mail.body->feed(filtered(mail, octets, false));
+}
+
+std::string MailReceiver::filtered(Transaction& mail, std::string_view octets, bool last) const {
+    std::string out = mail.stripper.add(octets);
+    if (last) out += mail.stripper.finish();
+    if (!mail.fields) return out;
+    out = mail.bcc.add(out);
+    if (last) out += mail.bcc.finish();
+    out = mail.fields->add(out);
+    if (last) out += mail.fields->finish();
+    return out;
 }
 
 net::Task<smtp::Reply> MailReceiver::end() {
@@ -137,12 +191,14 @@ net::Task<smtp::Reply> MailReceiver::end() {
 }
 
 net::Task<Result<>> MailReceiver::store(Transaction& mail) {
-    CO_TRY(co_await mail.body->feed(mail.stripper.finish()));
+    CO_TRY(co_await mail.body->feed(filtered(mail, {}, true)));
     auto written = CO_TRY(co_await mail.body->finish());
     store::SpoolRequest request;
     request.object = written.object;
     auto digest = mail.digest.finish();
-    request.digest = std::string(crypto::view_of(digest));
+    // Without a Message-ID two mails of one text may well be meant.
+    if (!mail.fields || !mail.fields->lacked_message_id())
+        request.digest = std::string(crypto::view_of(digest));
     request.now = mail.arrived;
     request.repeat_since = UnixMillis{mail.arrived.value - repeat_window};
     auto texts = message_texts(written.root);
@@ -161,6 +217,7 @@ net::Task<Result<>> MailReceiver::store(Transaction& mail) {
     if (!mail.relayed.empty()) {
         relay = new_queue_item(node_, store::QueueKind::mail, mail.sender.text(), mail.relayed);
         relay->object = written.object;
+        relay->skip = mail.local_only;
     }
     std::size_t size = written.content ? written.content->size() : 0;
     auto job = [request = std::move(request), relay,

@@ -5,6 +5,7 @@
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
 #include "service/imap_refusal.hpp"
+#include "service/login.hpp"
 #include "service/object_ids.hpp"
 #include "service/releases.hpp"
 #include "service/search_candidate.hpp"
@@ -35,21 +36,14 @@ Result<> MailboxService::writable() const {
 }
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Authenticate request) {
-    auto user = node_.directory.find_login(request.user);
-    bool good = false;
-    if (user) {
-        auto job = [user, password = std::move(request.password)](store::SystemStore&) -> Result<bool> {
-            return password_matches(*user, password);
-        };
-        good = CO_TRY(co_await node_.read(store::system_file, std::move(job)));
+    auto logged_in = co_await log_in(node_, {"imap", request.user, std::move(request.password), peer_});
+    if (!logged_in) {
+        auto& [kind, text] = logged_in.error();
+        if (kind == ErrorKind::refused) co_return fail(coded(kind, "AUTHENTICATIONFAILED", text));
+        if (kind == ErrorKind::temporary) co_return fail(coded(kind, "UNAVAILABLE", text));
+        co_return std::unexpected(logged_in.error());
     }
-    if (!good) {
-        node_.log.warning("imap", "login failed for " + request.user.substr(0, 200) + " from " + peer_);
-        co_await net::sleep_for(std::chrono::seconds(1));
-        co_return fail(
-            coded(ErrorKind::refused, "AUTHENTICATIONFAILED", "The user name or the password is wrong"));
-    }
-    account_ = user->user.id;
+    account_ = (*logged_in)->user.id;
     subscription_ = node_.hub.subscribe(*account_, changed_);
     if (node_.is_core()) node_.link_wake.notify();
     co_return imap::Done{};

@@ -17,6 +17,7 @@
 #include "service/await_store.hpp"
 #include "service/change_hub.hpp"
 #include "service/directory.hpp"
+#include "service/login_guard.hpp"
 #include "store/executor.hpp"
 
 namespace fwmail::service {
@@ -39,6 +40,7 @@ struct Node {
     ChangeHub hub;
     net::Notifier queue_wake, link_wake;  // mail to send; entries or acknowledgements to send
     std::atomic<bool> stopping = false;
+    LoginGuard logins = LoginGuard(config.count("limits.failed-logins"));
 
     std::string host_name() const { return config.text("host-name"); }
     bool is_core() const { return role == NodeRole::core; }

@@ -163,8 +163,8 @@ class QueueRunner::Connection {
                 continue;
             }
             node_mail_ = item.kind == store::QueueKind::node;
-            envelope.size = item.size;
-            offset_ = 0;
+            envelope.size = item.size - std::min(item.skip, item.size);
+            offset_ = item.skip;
             current_ = std::move(item);
             co_return session_.send(std::move(envelope));
         }
@@ -463,8 +463,8 @@ net::Task<Result<>> QueueRunner::settle(store::QueueItem item) {
 // The notification is stored in the transaction that removes the mail, so neither can be without the other.
 net::Task<Result<>> QueueRunner::bounce(const store::QueueItem& item,
                                         std::vector<store::QueueRecipient> failed) {
-    auto head = [object = item.object](store::SystemStore& system) {
-        return system.read_object(object, 0, 64 * 1024);
+    auto head = [object = item.object, skip = item.skip](store::SystemStore& system) {
+        return system.read_object(object, skip, 64 * 1024);
     };
     std::string header = CO_TRY(co_await node_.read(store::system_file, head));
     if (auto end = header.find("\r\n\r\n"); end != std::string::npos) header.resize(end + 2);

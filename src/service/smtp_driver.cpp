@@ -14,12 +14,14 @@ constexpr auto write_time = std::chrono::minutes(5);
 
 class SmtpConnection {
   public:
-    SmtpConnection(Node& node, Intake& intake, LinkReceiver& links, net::StreamPtr stream)
+    SmtpConnection(Node& node, Intake& intake, LinkReceiver& links, MailService service,
+                   net::StreamPtr stream)
         : node_(node),
           stream_(std::move(stream)),
+          service_(service),
           wake_(stream_->executor()),
           stop_(node.hub.subscribe(AccountId{}, wake_)),
-          receiver_(node, intake, links, stream_->peer_address()),
+          receiver_(node, intake, links, service, stream_->peer_address()),
           session_(config()) {}
 
     net::Task<> run() {
@@ -50,6 +52,12 @@ class SmtpConnection {
         config.max_recipients = static_cast<std::size_t>(node_.config.count("smtp.max-recipients"));
         config.offer_starttls = node_.tls != nullptr && !stream_->tls();
         config.tls_from_start = stream_->tls();
+        config.lmtp = service_ == MailService::delivery;
+        if (service_ == MailService::submission) {
+            config.auth_mechanisms = {"PLAIN", "LOGIN"};
+            config.require_auth = true;
+            config.clear_auth = net::is_loopback(stream_->peer_address());
+        }
         return config;
     }
 
@@ -69,6 +77,10 @@ class SmtpConnection {
         if (std::holds_alternative<smtp::DataBegin>(request))
             co_return co_await receiver_.data(session_.helo(), session_.protocol());
         if (std::holds_alternative<smtp::MessageEnd>(request)) co_return co_await receiver_.end();
+        if (auto* start = std::get_if<smtp::AuthStart>(&request))
+            co_return co_await receiver_.log_in(std::move(*start));
+        if (auto* response = std::get_if<smtp::AuthResponse>(&request))
+            co_return co_await receiver_.log_in(std::move(*response));
         co_return smtp::Reply{502, {5, 5, 1}, "not offered here"};
     }
 
@@ -88,8 +100,11 @@ class SmtpConnection {
                 } else if (std::holds_alternative<smtp::Abort>(ask->request)) {
                     receiver_.abort();
                 } else {
+                    auto* end = std::get_if<smtp::MessageEnd>(&ask->request);
+                    std::size_t times = end ? end->replies : 1;  // what holds for the mail holds for each
                     auto reply = co_await answer(std::move(ask->request));
-                    more = session_.on_reply(reply);
+                    for (; times > 0; --times)
+                        for (auto& next : session_.on_reply(reply)) more.push_back(std::move(next));
                 }
             } else if (std::holds_alternative<smtp::StartTls>(action)) {
                 CO_TRY(co_await stream_->write_all(out, net::deadline_after(write_time)));
@@ -106,6 +121,7 @@ class SmtpConnection {
 
     Node& node_;
     net::StreamPtr stream_;
+    const MailService service_;
     net::Notifier wake_;
     ChangeHub::Subscription stop_;
     MailReceiver receiver_;
@@ -115,8 +131,9 @@ class SmtpConnection {
 
 }  // namespace
 
-net::Task<> serve_smtp(Node& node, Intake& intake, LinkReceiver& links, net::StreamPtr stream) {
-    auto connection = std::make_unique<SmtpConnection>(node, intake, links, std::move(stream));
+net::Task<> serve_smtp(Node& node, Intake& intake, LinkReceiver& links, MailService service,
+                       net::StreamPtr stream) {
+    auto connection = std::make_unique<SmtpConnection>(node, intake, links, service, std::move(stream));
     co_await connection->run();
 }
 

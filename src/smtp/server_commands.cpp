@@ -48,7 +48,7 @@ const ServerSession::Command* ServerSession::find_command(std::string_view verb)
         {"NOOP", &ServerSession::noop, true, true},   {"HELP", &ServerSession::help, true, true},
         {"VRFY", &ServerSession::vrfy, true, false},  {"EXPN", &ServerSession::expn, true, false},
         {"QUIT", &ServerSession::quit, false, true},  {"STARTTLS", &ServerSession::starttls, false, true},
-        {"AUTH", &ServerSession::auth, true, false},
+        {"AUTH", &ServerSession::auth, true, false},  {"LHLO", &ServerSession::lhlo, true, true},
     };
     auto found =
         std::ranges::find_if(commands, [&](const auto& c) { return equal_ignoring_case(c.verb, verb); });
@@ -74,19 +74,27 @@ void ServerSession::on_line(std::string_view line) {
 
 // RFC 5321 4.1.1.1. Both begin anew, as RSET would (4.1.4). No enhanced codes here (RFC 2034 4).
 void ServerSession::helo(std::string_view argument) {
-    if (!is_plausible_host(argument)) return error(501, {5, 5, 2}, "HELO wants a host name");
-    abort_transaction();
-    helo_ = argument;
-    esmtp_ = false;
-    send(250, {}, config_.hostname);
+    if (config_.lmtp) return error(500, {5, 5, 1}, "this is LMTP: LHLO");
+    hello(argument, false);
 }
 
 void ServerSession::ehlo(std::string_view argument) {
-    if (!is_plausible_host(argument)) return error(501, {5, 5, 2}, "EHLO wants a host name");
+    if (config_.lmtp) return error(500, {5, 5, 1}, "this is LMTP: LHLO");
+    hello(argument, true);
+}
+
+// RFC 2033 4.1
+void ServerSession::lhlo(std::string_view argument) {
+    if (!config_.lmtp) return error(500, {5, 5, 1}, "that command is not known");
+    hello(argument, true);
+}
+
+void ServerSession::hello(std::string_view argument, bool esmtp) {
+    if (!is_plausible_host(argument)) return error(501, {5, 5, 2}, "say your host name");
     abort_transaction();
     helo_ = argument;
-    esmtp_ = true;
-    send(250, {}, config_.hostname + ehlo_keywords());
+    esmtp_ = esmtp;
+    send(250, {}, config_.hostname + (esmtp ? ehlo_keywords() : ""));
 }
 
 std::string ServerSession::ehlo_keywords() const {
@@ -113,7 +121,7 @@ void ServerSession::refuse_path(const Error& problem, EnhancedStatus status) {
 void ServerSession::mail(std::string_view argument) {
     auto rest = after(argument, "FROM:");
     if (!rest) return error(501, {5, 5, 4}, "MAIL wants FROM:<address>");
-    if (helo_.empty()) return error(503, {5, 5, 1}, "EHLO first");
+    if (helo_.empty()) return error(503, {5, 5, 1}, config_.lmtp ? "LHLO first" : "EHLO first");
     if (config_.require_auth && !authenticated_) return error(530, {5, 7, 0}, "authentication is required");
     if (in_transaction_) return error(503, {5, 5, 1}, "a message is under way already");
     auto parsed = parse_path_argument(*rest, PathKind::reverse);
@@ -162,7 +170,8 @@ void ServerSession::rcpt(std::string_view argument) {
 // RFC 5321 4.1.1.4
 void ServerSession::data(std::string_view) {
     if (!in_transaction_) return error(503, {5, 5, 1}, "MAIL first");
-    if (recipients_ == 0) return error(554, {5, 5, 1}, "no valid recipients");
+    // RFC 2033 4.2 wants 503 in LMTP.
+    if (recipients_ == 0) return error(config_.lmtp ? 503 : 554, {5, 5, 1}, "no valid recipients");
     ask(DataBegin{}, Pending::data_begin);
 }
 
@@ -210,7 +219,7 @@ void ServerSession::auth(std::string_view argument) {
     std::string_view text = argument.substr(std::min(space + 1, argument.size()));
     if (config_.auth_mechanisms.empty()) return error(502, {5, 5, 1}, "AUTH is not offered here");
     if (!auth_available()) return error(538, {5, 7, 11}, "STARTTLS first");
-    if (!esmtp_) return error(503, {5, 5, 1}, "EHLO first");
+    if (!esmtp_) return error(503, {5, 5, 1}, config_.lmtp ? "LHLO first" : "EHLO first");
     if (authenticated_ || in_transaction_) return error(503, {5, 5, 1}, "not now");
     if (std::ranges::find(config_.auth_mechanisms, mechanism) == config_.auth_mechanisms.end())
         return error(504, {5, 5, 4}, "no such mechanism");

@@ -1,4 +1,5 @@
-// Inbound SMTP (RFC 5321) as a state machine: octets and the backend's replies in, actions out.
+// Inbound SMTP (RFC 5321) and LMTP (RFC 2033) as a state machine: octets and the backend's replies in,
+// actions out.
 //
 // Invariants
 // - At most one request waits for a reply; meanwhile pipelined commands (RFC 2920) stay in a bounded buffer.
@@ -40,6 +41,7 @@ struct ServerConfig {
     // in clear if clear_auth (loopback only).
     std::vector<std::string> auth_mechanisms;
     bool clear_auth = false;
+    bool lmtp = false;            // LHLO, and a reply for each recipient after DATA (RFC 2033)
     bool require_auth = false;    // 530 5.7.0 to MAIL before AUTH (RFC 6409)
     bool require_tls = false;     // 530 5.7.0 to everything but the first steps (RFC 3207 4)
     std::size_t max_line = 4096;  // of a command, CRLF included; RFC 5321 4.5.3.1.4 asks for 512
@@ -64,6 +66,7 @@ struct MessageChunk {
 };
 struct MessageEnd {  // (reply) the message is the backend's once this is answered 250
     std::uint64_t size = 0;
+    std::size_t replies = 1;  // LMTP: on_reply() is awaited this often, in the order of RCPT
 };
 struct Abort {};  // forget the open transaction
 // Forgets any unfinished exchange (the client may have cancelled it).
@@ -114,7 +117,7 @@ class ServerSession {
     const std::string& helo() const { return helo_; }
     bool is_tls() const { return tls_; }
     bool is_authenticated() const { return authenticated_; }
-    std::string protocol() const;  // SMTP, ESMTP, ESMTPS, ESMTPA or ESMTPSA
+    std::string protocol() const;  // SMTP, ESMTP, ESMTPS, ESMTPSA, LMTP, …
 
   private:
     enum class State { command, data, auth, starting_tls, closed };
@@ -139,10 +142,13 @@ class ServerSession {
     void abort_transaction();
     void end_with_421(EnhancedStatus status, std::string text);
     void finish_message();
+    void on_end_reply(const Reply& reply);
+    void hello(std::string_view argument, bool esmtp);
     void on_auth_reply(const Reply& reply);
 
     void helo(std::string_view argument);
     void ehlo(std::string_view argument);
+    void lhlo(std::string_view argument);
     void mail(std::string_view argument);
     void rcpt(std::string_view argument);
     void data(std::string_view argument);
@@ -171,6 +177,7 @@ class ServerSession {
     std::string helo_;
     bool in_transaction_ = false;
     std::size_t recipients_ = 0;
+    std::size_t replies_due_ = 1;  // to the end of the message
     DotUnstuffer unstuffer_;
     std::uint64_t message_size_ = 0;
     bool discarding_ = false;  // the message is refused already; only its end is waited for

@@ -127,7 +127,8 @@ CREATE TABLE queue (
     priority     INTEGER NOT NULL,   -- greater goes first
     next_attempt INTEGER NOT NULL,
     held         INTEGER NOT NULL,   -- 1: by the operator
-    lease_until  INTEGER NOT NULL    -- being sent until then; 0: not
+    lease_until  INTEGER NOT NULL,   -- being sent until then; 0: not
+    skip         INTEGER NOT NULL    -- octets at the object's start that are for local recipients only
 ) WITHOUT ROWID;
 CREATE INDEX queue_by_time ON queue(held, next_attempt);
 CREATE INDEX queue_by_link ON queue(link, created);

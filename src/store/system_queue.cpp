@@ -9,8 +9,14 @@ namespace {
 
 Holder queue_holder(QueueId id) { return {AccountId{}, HoldId{id.bytes}}; }
 
-// Of `SELECT
-// q.id,q.object,q.sender,q.created,q.expires,q.kind,q.link,q.priority,q.next_attempt,q.held,o.size`.
+std::string select_items(std::string_view rest) {
+    std::string text =
+        "SELECT q.id,q.object,q.sender,q.created,q.expires,q.kind,q.link,q.priority,q.next_attempt,q.held,"
+        "o.size,q.skip FROM queue q LEFT JOIN objects o ON o.object=q.object ";
+    return text.append(rest);
+}
+
+// Of select_items().
 QueueItem read_item(const Query& q) {
     QueueItem item;
     item.id = q.id<QueueId>(0);
@@ -24,6 +30,7 @@ QueueItem read_item(const Query& q) {
     item.next_attempt = q.time(8);
     item.held = q.boolean(9);
     item.size = q.natural(10);
+    item.skip = q.natural(11);
     return item;
 }
 
@@ -46,9 +53,9 @@ Result<std::vector<QueueItem>> read_items(Query q) {
 
 Result<bool> SystemStore::enqueue(const QueueItem& item, std::optional<std::string_view> content) {
     return atomically(*db_, [&]() -> Result<bool> {
-        TRY(db_->run("INSERT OR IGNORE INTO queue VALUES(?,?,?,?,?,?,?,?,?,?,0)", item.id, item.object,
+        TRY(db_->run("INSERT OR IGNORE INTO queue VALUES(?,?,?,?,?,?,?,?,?,?,0,?)", item.id, item.object,
                      item.sender, item.created, item.expires, item.kind, item.link, item.priority,
-                     item.next_attempt, item.held));
+                     item.next_attempt, item.held, item.skip));
         if (db_->changes() == 0) return false;
         if (content)
             TRY(put_object(item.object, *content, item.created,
@@ -64,13 +71,10 @@ Result<bool> SystemStore::enqueue(const QueueItem& item, std::optional<std::stri
 
 Result<std::vector<QueueItem>> SystemStore::due(UnixMillis now, UnixMillis lease_until, std::size_t limit) {
     return atomically(*db_, [&]() -> Result<std::vector<QueueItem>> {
-        auto items = TRY(read_items(TRY(db_->query(
-            "SELECT "
-            "q.id,q.object,q.sender,q.created,q.expires,q.kind,q.link,q.priority,q.next_attempt,q.held,o."
-            "size "
-            "FROM queue q LEFT JOIN objects o ON o.object=q.object WHERE q.held=0 AND q.next_attempt<=?1 "
-            "AND q.lease_until<=?1 ORDER BY q.priority DESC,q.next_attempt LIMIT ?2",
-            now, limit))));
+        auto items = TRY(read_items(
+            TRY(db_->query(select_items("WHERE q.held=0 AND q.next_attempt<=?1 AND q.lease_until<=?1 "
+                                        "ORDER BY q.priority DESC,q.next_attempt LIMIT ?2"),
+                           now, limit))));
         for (auto& item : items) {
             TRY(db_->run("UPDATE queue SET lease_until=? WHERE id=?", lease_until, item.id));
             TRY(load_recipients(*db_, item));
@@ -114,22 +118,14 @@ Result<void> SystemStore::remove(QueueId id) {
 }
 
 Result<std::optional<QueueItem>> SystemStore::find_queue_item(QueueId id) {
-    auto items = TRY(read_items(TRY(db_->query(
-        "SELECT "
-        "q.id,q.object,q.sender,q.created,q.expires,q.kind,q.link,q.priority,q.next_attempt,q.held,o.size "
-        "FROM queue q LEFT JOIN objects o ON o.object=q.object WHERE q.id=?",
-        id))));
+    auto items = TRY(read_items(TRY(db_->query(select_items("WHERE q.id=?"), id))));
     if (items.empty()) return std::nullopt;
     TRY(load_recipients(*db_, items[0]));
     return std::move(items[0]);
 }
 
 Result<std::vector<QueueItem>> SystemStore::load_queue(std::size_t limit) {
-    auto items = TRY(read_items(TRY(db_->query(
-        "SELECT "
-        "q.id,q.object,q.sender,q.created,q.expires,q.kind,q.link,q.priority,q.next_attempt,q.held,o.size "
-        "FROM queue q LEFT JOIN objects o ON o.object=q.object ORDER BY q.created,q.id LIMIT ?",
-        limit))));
+    auto items = TRY(read_items(TRY(db_->query(select_items("ORDER BY q.created,q.id LIMIT ?"), limit))));
     for (auto& item : items) TRY(load_recipients(*db_, item));
     return items;
 }

@@ -154,6 +154,7 @@ struct QueueItem {
     UnixMillis next_attempt;
     bool held = false;       // by the operator: never due
     std::uint64_t size = 0;  // of the body; filled when loaded
+    std::uint64_t skip = 0;  // octets at its start that are for local recipients only
     std::vector<QueueRecipient> recipients;
 };
 struct QueueSummary {

@@ -67,7 +67,8 @@ void ServerDriver::on_request(const Request& request) {
                        REQUIRE(open_);
                        REQUIRE(end.size == message_.size());
                        open_ = false;
-                       trace.action("end " + std::to_string(end.size));
+                       trace.action("end " + std::to_string(end.size) +
+                                    (end.replies == 1 ? "" : " replies=" + std::to_string(end.replies)));
                    },
                    [&](const Abort&) {
                        REQUIRE(open_);
