@@ -18,6 +18,14 @@ int main(int argc, char** argv) {
         {"link",
          "invite NAME | accept NAME [--token T] | list [--json] | remove NAME, all with --config FILE",
          "pair core and remote", run_link},
+        {"alias",
+         "add ADDRESS TARGET... | list [--json] | remove ADDRESS [TARGET]..., all with --config FILE",
+         "addresses that stand for others", run_alias},
+        {"queue",
+         "list [--json] | show ID [--json] | retry [ID] | hold ID | release ID | remove ID, all with "
+         "--config "
+         "FILE",
+         "mail that waits to be sent", run_queue},
         {"open", "[FILE] --key-file F [--passphrase-file F] [--inner] [--output F]",
          "open a sealed message to its exact octets", run_open},
         {"status", "--config FILE [--json]", "links, queue, users, and what to do", run_status},

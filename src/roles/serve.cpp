@@ -233,14 +233,14 @@ class Server {
         }
         struct Outcome {
             json::object answer;
-            bool users, links;
+            bool users, links, queue;
             std::set<AccountId> accounts;
         };
         auto job = [this, request = request.as_object()](store::SystemStore& system) -> Result<Outcome> {
             AdminContext context{
                 system, config_, node_.master_key, identity_, node_.clock, listening(), false, false, {}};
             auto done = TRY(execute_admin(context, request));
-            return Outcome{std::move(done), context.users_changed, context.links_changed,
+            return Outcome{std::move(done), context.users_changed, context.links_changed, context.queue_changed,
                            context.accounts_changed};
         };
         auto outcome = co_await node_.write(store::system_file, std::move(job));
@@ -257,6 +257,7 @@ class Server {
         };
         auto refreshed = co_await node_.read(store::system_file, std::move(refresh));
         if (!refreshed) node_.log.error("control", refreshed.error().text);
+        if (outcome->queue) node_.queue_wake.notify();
         for (auto account : outcome->accounts) node_.hub.changed(account);
         (void)co_await reply(json::serialize(outcome->answer));
     }

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t head_limit = 64 * 1024;
 constexpr std::size_t node_mail_limit = sync::most_max_mail_size + (1 << 20);
+constexpr std::size_t most_copies = 5000;  // of one mail, aliases followed
 constexpr std::int64_t repeat_window = 86'400'000;
 
 smtp::Reply reply(int code, std::uint16_t subject, std::uint16_t detail, std::string text) {
@@ -76,8 +77,12 @@ net::Task<smtp::Reply> MailReceiver::begin(smtp::MailFrom request) {
 }
 
 bool MailReceiver::is_own_address(const smtp::Path& path) const {
-    auto owner = node_.directory.find_address(path.text());
-    return user_ && owner && owner->user.id == user_->user.id;
+    return user_ && may_send_as(node_.directory, address_rules(), user_->user.id, path);
+}
+
+AddressRules MailReceiver::address_rules() const {
+    return {node_.config.list("domain"), node_.config.text("smtp.plus"),
+            node_.config.text("smtp.postmaster")};
 }
 
 bool MailReceiver::may_relay() const {
@@ -98,20 +103,26 @@ net::Task<smtp::Reply> MailReceiver::recipient(smtp::RcptTo request) {
     }
     if (!node_.is_core()) co_return reply(550, 7, 1, "This server takes mail from its core server only");
     if (mail.link) co_return reply(452, 5, 3, "the recipient before wants a mail of its own");
-    if (auto user = node_.directory.find_address(address)) {
-        if (std::ranges::none_of(mail.local, [&](const auto& r) { return r.first == user->user.id; }))
-            mail.local.emplace_back(user->user.id, address);
-        co_return reply(250, 1, 5, "the recipient is known");
-    }
-    auto domains = node_.config.list("domain");
-    bool ours = std::ranges::any_of(
-        domains, [&](const auto& d) { return equal_ignoring_case(d, request.forward_path.domain); });
-    if (ours || request.forward_path.domain.empty())
-        co_return reply(550, 1, 1, "There is no user <" + address + "> here");
-    if (!may_relay())
+    auto reached = reach(node_.directory, address_rules(), request.forward_path);
+    if (!reached) co_return reply(550, 1, 1, reached.error().text);
+    bool alias = reached->by_alias || reached->by_fallback;
+    if (!reached->outside.empty() && !alias && !may_relay())
         co_return reply(550, 7, 1, "This server does not relay mail for you to <" + address + ">");
-    mail.relayed.push_back(address);
-    co_return reply(250, 1, 5, "the mail will be passed on");
+    if (mail.local.size() + mail.relayed.size() + reached->users.size() + reached->outside.size() >
+        most_copies)
+        co_return reply(452, 5, 3, "too many recipients");
+    for (auto user : reached->users)
+        if (std::ranges::none_of(mail.local, [&](const auto& r) { return r.first == user; }))
+            mail.local.emplace_back(user, address);
+    for (auto& outside : reached->outside)
+        if (std::ranges::find(mail.relayed, outside) == mail.relayed.end())
+            mail.relayed.push_back(std::move(outside));
+    if (alias && !reached->outside.empty() &&
+        std::ranges::find(mail.passed_on, address) == mail.passed_on.end())
+        mail.passed_on.push_back(address);
+    co_return reply(
+        250, 1, 5,
+        alias || reached->outside.empty() ? "the recipient is known" : "the mail will be passed on");
 }
 
 net::Task<smtp::Reply> MailReceiver::data(std::string helo, std::string protocol) {
@@ -138,6 +149,8 @@ net::Task<smtp::Reply> MailReceiver::data(std::string helo, std::string protocol
     std::string prefix = mail.local.empty() ? "" : "Return-Path: <" + mail.sender.text() + ">\r\n";
     mail.local_only = prefix.size();
     prefix += smtp::write_received(info);
+    // Who is passed on to somebody elsewhere and comes back is known by it.
+    for (const auto& address : mail.passed_on) prefix += "Delivered-To: " + address + "\r\n";
     prefix += "FWMail-Id: " + mail.email_id.hex() + "\r\n";
     (void)co_await mail.body->feed(std::move(prefix));  // an error stays for the end
     co_return reply(354, 0, 0, "go on");
@@ -182,6 +195,9 @@ net::Task<smtp::Reply> MailReceiver::end() {
     }
     if (smtp::is_mail_loop(mail.head))
         co_return reply(554, 4, 6, "this mail has been through too many servers: it runs in a circle");
+    for (const auto& address : mail.passed_on)
+        if (smtp::has_delivered_to(mail.head, address))
+            co_return reply(554, 4, 6, "this mail has been at <" + address + "> before: it runs in a circle");
     auto stored = co_await store(mail);
     if (!stored) {
         node_.log.error("smtp", "mail from " + peer_ + " could not be stored: " + stored.error().text);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "crypto/hash.hpp"
+#include "service/addresses.hpp"
 #include "service/body_writer.hpp"
 #include "service/intake.hpp"
 #include "service/link_receiver.hpp"
@@ -45,6 +46,7 @@ class MailReceiver {
         smtp::Path sender;
         std::vector<std::pair<AccountId, std::string>> local;  // and the address as given
         std::vector<std::string> relayed;
+        std::vector<std::string> passed_on;  // aliases, as given, that lead elsewhere
         std::optional<NodeId> link;
         EmailId email_id;
         UnixMillis arrived;
@@ -62,6 +64,7 @@ class MailReceiver {
 
     net::Task<smtp::Reply> on_sasl(smtp::SaslExchange::Step step);
     bool may_relay() const;
+    AddressRules address_rules() const;
     bool is_own_address(const smtp::Path& path) const;
     std::string filtered(Transaction& mail, std::string_view octets, bool last) const;
     net::Task<Result<>> store(Transaction& mail);

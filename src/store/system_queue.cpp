@@ -12,7 +12,7 @@ Holder queue_holder(QueueId id) { return {AccountId{}, HoldId{id.bytes}}; }
 std::string select_items(std::string_view rest) {
     std::string text =
         "SELECT q.id,q.object,q.sender,q.created,q.expires,q.kind,q.link,q.priority,q.next_attempt,q.held,"
-        "o.size,q.skip FROM queue q LEFT JOIN objects o ON o.object=q.object ";
+        "o.size,q.skip,q.envid,q.ret,q.warned,q.utf8 FROM queue q LEFT JOIN objects o ON o.object=q.object ";
     return text.append(rest);
 }
 
@@ -31,15 +31,21 @@ QueueItem read_item(const Query& q) {
     item.held = q.boolean(9);
     item.size = q.natural(10);
     item.skip = q.natural(11);
+    item.envid = q.text(12);
+    item.ret = q.enumerator<DsnReturn>(13);
+    item.warned = q.boolean(14);
+    item.utf8 = q.boolean(15);
     return item;
 }
 
 Result<void> load_recipients(Database& db, QueueItem& item) {
-    auto q = TRY(
-        db.query("SELECT address,state,attempts,reply FROM queue_recipients WHERE queue=? ORDER BY position",
-                 item.id));
+    auto q =
+        TRY(db.query("SELECT address,state,attempts,reply,notify,orcpt FROM queue_recipients WHERE queue=? "
+                     "ORDER BY position",
+                     item.id));
     while (TRY(q.next()))
-        item.recipients.push_back({q.text(0), q.enumerator<RecipientState>(1), q.natural32(2), q.text(3)});
+        item.recipients.push_back(
+            {q.text(0), q.enumerator<RecipientState>(1), q.natural32(2), q.text(3), q.natural32(4), q.text(5)});
     return {};
 }
 
@@ -53,9 +59,10 @@ Result<std::vector<QueueItem>> read_items(Query q) {
 
 Result<bool> SystemStore::enqueue(const QueueItem& item, std::optional<std::string_view> content) {
     return atomically(*db_, [&]() -> Result<bool> {
-        TRY(db_->run("INSERT OR IGNORE INTO queue VALUES(?,?,?,?,?,?,?,?,?,?,0,?)", item.id, item.object,
-                     item.sender, item.created, item.expires, item.kind, item.link, item.priority,
-                     item.next_attempt, item.held, item.skip));
+        TRY(db_->run("INSERT OR IGNORE INTO queue VALUES(?,?,?,?,?,?,?,?,?,?,0,?,?,?,?,?)", item.id,
+                     item.object, item.sender, item.created, item.expires, item.kind, item.link,
+                     item.priority, item.next_attempt, item.held, item.skip, item.envid, item.ret,
+                     item.warned, item.utf8));
         if (db_->changes() == 0) return false;
         if (content)
             TRY(put_object(item.object, *content, item.created,
@@ -63,8 +70,8 @@ Result<bool> SystemStore::enqueue(const QueueItem& item, std::optional<std::stri
         TRY(add_reference(item.object, queue_holder(item.id)));
         int position = 0;
         for (const auto& r : item.recipients)
-            TRY(db_->run("INSERT INTO queue_recipients VALUES(?,?,?,?,?,?)", item.id, position++, r.address,
-                         r.state, r.attempts, r.last_reply));
+            TRY(db_->run("INSERT INTO queue_recipients VALUES(?,?,?,?,?,?,?,?)", item.id, position++,
+                         r.address, r.state, r.attempts, r.last_reply, r.notify, r.orcpt));
         return true;
     });
 }
@@ -106,6 +113,25 @@ Result<void> SystemStore::set_held(QueueId id, bool held) {
     TRY(db_->run("UPDATE queue SET held=? WHERE id=?", held, id));
     if (db_->changes() == 0) return fail(ErrorKind::refused, "there is no such mail in the queue");
     return {};
+}
+
+Result<void> SystemStore::set_warned(QueueId id) {
+    return db_->run("UPDATE queue SET warned=1 WHERE id=?", id);
+}
+
+Result<void> SystemStore::split(QueueId id, QueueId to, const std::vector<std::string>& addresses) {
+    return atomically(*db_, [&]() -> Result<void> {
+        auto item = TRY(find_queue_item(id));
+        if (!item) return fail(ErrorKind::refused, "there is no such mail in the queue");
+        TRY(
+            db_->run("INSERT INTO queue SELECT ?,object,sender,created,expires,kind,link,priority,"
+                     "next_attempt,held,lease_until,skip,envid,ret,warned,utf8 FROM queue WHERE id=?",
+                     to, id));
+        TRY(add_reference(item->object, queue_holder(to)));
+        for (const auto& address : addresses)
+            TRY(db_->run("UPDATE queue_recipients SET queue=? WHERE queue=? AND address=?", to, id, address));
+        return {};
+    });
 }
 
 Result<void> SystemStore::remove(QueueId id) {
