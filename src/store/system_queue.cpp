@@ -44,8 +44,8 @@ Result<void> load_recipients(Database& db, QueueItem& item) {
                      "ORDER BY position",
                      item.id));
     while (TRY(q.next()))
-        item.recipients.push_back(
-            {q.text(0), q.enumerator<RecipientState>(1), q.natural32(2), q.text(3), q.natural32(4), q.text(5)});
+        item.recipients.push_back({q.text(0), q.enumerator<RecipientState>(1), q.natural32(2), q.text(3),
+                                   q.natural32(4), q.text(5)});
     return {};
 }
 
