@@ -51,7 +51,7 @@ class Server {
                 std::move(master_key),
                 identity_.key,
                 nullptr,
-                net::Resolver(),
+                net::Resolver({.servers = config.text("dns-servers")}),
                 {},
                 {},
                 net::Notifier(runtime.main_executor()),
@@ -139,7 +139,7 @@ class Server {
             imap ? "* BYE Too many connections\r\n" : "421 4.3.2 Too many connections, try again later\r\n";
         net::SessionHandler handler = [this, imap, service](net::StreamPtr stream) -> net::Task<> {
             return imap ? serve_imap(node_, std::move(stream))
-                        : serve_smtp(node_, intake_, receiver_, service, std::move(stream));
+                        : serve_smtp(node_, intake_, receiver_, mail_limits_, service, std::move(stream));
         };
         for (const auto& socket : activated_)
             if (socket.name == name)
@@ -240,8 +240,8 @@ class Server {
             AdminContext context{
                 system, config_, node_.master_key, identity_, node_.clock, listening(), false, false, {}};
             auto done = TRY(execute_admin(context, request));
-            return Outcome{std::move(done), context.users_changed, context.links_changed, context.queue_changed,
-                           context.accounts_changed};
+            return Outcome{std::move(done), context.users_changed, context.links_changed,
+                           context.queue_changed, context.accounts_changed};
         };
         auto outcome = co_await node_.write(store::system_file, std::move(job));
         if (!outcome) {
@@ -267,6 +267,7 @@ class Server {
     Node node_;
     LinkTable links_;
     SealCache cache_;
+    MailLimits mail_limits_{config_};
     Intake intake_;
     Replica replica_;
     LinkReceiver receiver_;

@@ -59,7 +59,7 @@ class Search {
     bool add_targets(const std::vector<std::string>& targets, unsigned depth) {
         bool found = false;
         for (const auto& target : targets)
-            if (auto path = smtp::parse_address(target)) found |= add(*path, depth + 1);
+            if (auto path = smtp::parse_address(target, smtp::Charset::utf8)) found |= add(*path, depth + 1);
         return found;
     }
 
@@ -98,6 +98,11 @@ class Search {
 };
 
 }  // namespace
+
+AddressRules address_rules(const config::Config& config) {
+    if (config.role() != config::role_core) return {config.list("domain"), "", ""};
+    return {config.list("domain"), config.text("smtp.plus"), config.text("smtp.postmaster")};
+}
 
 Result<Reached> reach(const Directory& directory, const AddressRules& rules, const smtp::Path& path) {
     Search search(directory, rules);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "config/config.hpp"
 #include "service/directory.hpp"
 #include "smtp/path.hpp"
 
@@ -15,6 +16,8 @@ struct AddressRules {
     std::string separator;             // `ann+lists@` is `ann@`; empty: off
     std::string postmaster;            // user name or address for mail to postmaster; empty: the oldest user
 };
+
+AddressRules address_rules(const config::Config& config);
 
 struct Reached {
     std::vector<AccountId> users;      // none twice

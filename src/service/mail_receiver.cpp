@@ -71,18 +71,19 @@ net::Task<smtp::Reply> MailReceiver::begin(smtp::MailFrom request) {
         !is_own_address(request.reverse_path))
         co_return reply(550, 7, 1,
                         "<" + request.reverse_path.text() + "> is no address of " + user_->user.name);
+    bool within =
+        user_ ? limits_.user_mails.take(user_->user.id.octets())
+              : service_ != MailService::transfer || limits_.address_mails.take(net::limited_as(peer_));
+    if (!within) co_return reply(450, 7, 1, "too many mails within an hour, try again later");
     transaction_.emplace(Transaction{});
+    transaction_->utf8 = !request.reverse_path.is_ascii();
     transaction_->sender = std::move(request.reverse_path);
+    transaction_->dsn = std::move(request.dsn);
     co_return reply(250, 1, 0, "the sender is noted");
 }
 
 bool MailReceiver::is_own_address(const smtp::Path& path) const {
-    return user_ && may_send_as(node_.directory, address_rules(), user_->user.id, path);
-}
-
-AddressRules MailReceiver::address_rules() const {
-    return {node_.config.list("domain"), node_.config.text("smtp.plus"),
-            node_.config.text("smtp.postmaster")};
+    return user_ && may_send_as(node_.directory, address_rules(node_.config), user_->user.id, path);
 }
 
 bool MailReceiver::may_relay() const {
@@ -103,7 +104,7 @@ net::Task<smtp::Reply> MailReceiver::recipient(smtp::RcptTo request) {
     }
     if (!node_.is_core()) co_return reply(550, 7, 1, "This server takes mail from its core server only");
     if (mail.link) co_return reply(452, 5, 3, "the recipient before wants a mail of its own");
-    auto reached = reach(node_.directory, address_rules(), request.forward_path);
+    auto reached = reach(node_.directory, address_rules(node_.config), request.forward_path);
     if (!reached) co_return reply(550, 1, 1, reached.error().text);
     bool alias = reached->by_alias || reached->by_fallback;
     if (!reached->outside.empty() && !alias && !may_relay())
@@ -111,18 +112,34 @@ net::Task<smtp::Reply> MailReceiver::recipient(smtp::RcptTo request) {
     if (mail.local.size() + mail.relayed.size() + reached->users.size() + reached->outside.size() >
         most_copies)
         co_return reply(452, 5, 3, "too many recipients");
-    for (auto user : reached->users)
-        if (std::ranges::none_of(mail.local, [&](const auto& r) { return r.first == user; }))
-            mail.local.emplace_back(user, address);
-    for (auto& outside : reached->outside)
-        if (std::ranges::find(mail.relayed, outside) == mail.relayed.end())
-            mail.relayed.push_back(std::move(outside));
-    if (alias && !reached->outside.empty() &&
+    if (user_ && !limits_.user_recipients.take(user_->user.id.octets()))
+        co_return reply(450, 7, 1, "too many recipients within an hour, try again later");
+    bool known = alias || reached->outside.empty();
+    take_recipients(std::move(request), std::move(*reached));
+    co_return reply(250, 1, 5, known ? "the recipient is known" : "the mail will be passed on");
+}
+
+void MailReceiver::take_recipients(smtp::RcptTo request, Reached reached) {
+    auto& mail = *transaction_;
+    std::string address = request.forward_path.text();
+    mail.utf8 |= !request.forward_path.is_ascii();
+    store::QueueRecipient recipient{address};
+    recipient.notify = request.dsn.notify;
+    recipient.orcpt = request.dsn.orcpt;
+    bool to_alias = reached.by_alias || reached.by_fallback;
+    if (to_alias && !reached.outside.empty() &&
         std::ranges::find(mail.passed_on, address) == mail.passed_on.end())
         mail.passed_on.push_back(address);
-    co_return reply(
-        250, 1, 5,
-        alias || reached->outside.empty() ? "the recipient is known" : "the mail will be passed on");
+    if (!reached.users.empty() && (recipient.notify & store::notify_success)) mail.told.push_back(recipient);
+    for (auto user : reached.users)
+        if (std::ranges::none_of(mail.local, [&](const auto& r) { return r.first == user; }))
+            mail.local.emplace_back(user, address);
+    for (auto& outside : reached.outside) {
+        if (std::ranges::find(mail.relayed, outside, &store::QueueRecipient::address) != mail.relayed.end())
+            continue;
+        recipient.address = std::move(outside);
+        mail.relayed.push_back(recipient);
+    }
 }
 
 net::Task<smtp::Reply> MailReceiver::data(std::string helo, std::string protocol) {
@@ -136,7 +153,7 @@ net::Task<smtp::Reply> MailReceiver::data(std::string helo, std::string protocol
         mail.fields.emplace(date, "<" + mail.email_id.hex() + "@" + node_.host_name() + ">");
     mail.digest.update(mail.sender.text() + '\0');
     for (const auto& [account, address] : mail.local) mail.digest.update(address + '\0');
-    for (const auto& address : mail.relayed) mail.digest.update(address + '\0');
+    for (const auto& recipient : mail.relayed) mail.digest.update(recipient.address + '\0');
     smtp::ReceivedInfo info;
     info.helo = std::move(helo);
     info.peer = peer_;
@@ -144,7 +161,7 @@ net::Task<smtp::Reply> MailReceiver::data(std::string helo, std::string protocol
     info.protocol = std::move(protocol);
     info.id = mail.email_id.hex();
     if (mail.local.size() + mail.relayed.size() == 1)
-        info.recipient = mail.local.empty() ? mail.relayed.front() : mail.local.front().second;
+        info.recipient = mail.local.empty() ? mail.relayed.front().address : mail.local.front().second;
     info.date = std::move(date);
     std::string prefix = mail.local.empty() ? "" : "Return-Path: <" + mail.sender.text() + ">\r\n";
     mail.local_only = prefix.size();
@@ -206,6 +223,22 @@ net::Task<smtp::Reply> MailReceiver::end() {
     co_return reply(250, 0, 0, "stored as " + mail.email_id.hex());
 }
 
+// RFC 3461 5.2.7: final delivery is told where the sender asked for it.
+Result<std::optional<Notice>> MailReceiver::success_notice(const Transaction& mail) const {
+    if (mail.told.empty() || mail.sender.is_null()) return std::nullopt;
+    NoticeRequest request;
+    request.kind = smtp::DsnKind::delivered;
+    request.sender = mail.sender.text();
+    request.envid = mail.dsn.envid;
+    request.created = mail.arrived;
+    request.original = mail.head;
+    for (auto recipient : mail.told) {
+        recipient.last_reply = "250 2.1.5 stored in the mailbox";
+        request.recipients.push_back(notice_row(recipient, mail.arrived));
+    }
+    return TRY(make_notice(node_, std::move(request)));
+}
+
 net::Task<Result<>> MailReceiver::store(Transaction& mail) {
     CO_TRY(co_await mail.body->feed(filtered(mail, {}, true)));
     auto written = CO_TRY(co_await mail.body->finish());
@@ -231,16 +264,24 @@ net::Task<Result<>> MailReceiver::store(Transaction& mail) {
     }
     std::optional<store::QueueItem> relay;
     if (!mail.relayed.empty()) {
-        relay = new_queue_item(node_, store::QueueKind::mail, mail.sender.text(), mail.relayed);
+        relay = new_queue_item(node_, store::QueueKind::mail, mail.sender.text(), {});
+        relay->recipients = mail.relayed;
+        relay->envid = mail.dsn.envid;
+        relay->ret = static_cast<store::DsnReturn>(mail.dsn.ret);
+        // RFC 6531: a header beyond ASCII wants it as well.
+        std::string_view header = std::string_view(mail.head).substr(0, mail.head.find("\r\n\r\n"));
+        relay->utf8 = mail.utf8 || std::ranges::any_of(header, [](char c) { return c < 0; });
         relay->object = written.object;
         relay->skip = mail.local_only;
     }
     std::size_t size = written.content ? written.content->size() : 0;
-    auto job = [request = std::move(request), relay,
+    auto notice = CO_TRY(success_notice(mail));
+    auto job = [request = std::move(request), relay, notice,
                 content = std::move(written.content)](store::SystemStore& system) -> Result<> {
         if (content) TRY(system.put_object(request.object, *content, request.now));
         auto spooled = TRY(system.spool_message(request));
         if (relay && spooled == store::Spooled::stored) TRY(system.enqueue(*relay));
+        if (notice && spooled == store::Spooled::stored) TRY(notice->store(system));
         return {};
     };
     crash_point("smtp.before-store");
@@ -248,6 +289,7 @@ net::Task<Result<>> MailReceiver::store(Transaction& mail) {
     crash_point("smtp.stored");
     for (const auto& [account, address] : mail.local) intake_.wake(account);
     if (relay) node_.queue_wake.notify();
+    if (notice) announce(*notice, node_, intake_);
     co_return Result<>();
 }
 

@@ -11,7 +11,9 @@
 #include "service/body_writer.hpp"
 #include "service/intake.hpp"
 #include "service/link_receiver.hpp"
+#include "service/mail_limits.hpp"
 #include "service/node.hpp"
+#include "service/notices.hpp"
 #include "smtp/header_stripper.hpp"
 #include "smtp/sasl.hpp"
 #include "smtp/server_session.hpp"
@@ -28,8 +30,14 @@ enum class MailService {
 
 class MailReceiver {
   public:
-    MailReceiver(Node& node, Intake& intake, LinkReceiver& links, MailService service, std::string peer)
-        : node_(node), intake_(intake), links_(links), service_(service), peer_(std::move(peer)) {}
+    MailReceiver(Node& node, Intake& intake, LinkReceiver& links, MailLimits& limits, MailService service,
+                 std::string peer)
+        : node_(node),
+          intake_(intake),
+          links_(links),
+          limits_(limits),
+          service_(service),
+          peer_(std::move(peer)) {}
 
     net::Task<smtp::Reply> log_in(smtp::AuthStart request);
     net::Task<smtp::Reply> log_in(smtp::AuthResponse request);
@@ -44,9 +52,12 @@ class MailReceiver {
   private:
     struct Transaction {
         smtp::Path sender;
+        smtp::MailDsn dsn;
+        bool utf8 = false;                                     // an address goes beyond ASCII
         std::vector<std::pair<AccountId, std::string>> local;  // and the address as given
-        std::vector<std::string> relayed;
-        std::vector<std::string> passed_on;  // aliases, as given, that lead elsewhere
+        std::vector<store::QueueRecipient> relayed;
+        std::vector<store::QueueRecipient> told;  // reached here, and the sender wants to hear of it
+        std::vector<std::string> passed_on;       // aliases, as given, that lead elsewhere
         std::optional<NodeId> link;
         EmailId email_id;
         UnixMillis arrived;
@@ -64,7 +75,8 @@ class MailReceiver {
 
     net::Task<smtp::Reply> on_sasl(smtp::SaslExchange::Step step);
     bool may_relay() const;
-    AddressRules address_rules() const;
+    void take_recipients(smtp::RcptTo request, Reached reached);
+    Result<std::optional<Notice>> success_notice(const Transaction& mail) const;
     bool is_own_address(const smtp::Path& path) const;
     std::string filtered(Transaction& mail, std::string_view octets, bool last) const;
     net::Task<Result<>> store(Transaction& mail);
@@ -72,6 +84,7 @@ class MailReceiver {
     Node& node_;
     Intake& intake_;
     LinkReceiver& links_;
+    MailLimits& limits_;
     const MailService service_;
     std::string peer_;
     smtp::SaslExchange sasl_;

@@ -1,5 +1,6 @@
 #include "service/smtp_driver.hpp"
 
+#include <algorithm>
 #include <array>
 #include <deque>
 
@@ -11,17 +12,18 @@ namespace fwmail::service {
 namespace {
 
 constexpr auto write_time = std::chrono::minutes(5);
+constexpr auto command_time = std::chrono::minutes(10);  // from our last reply to the whole next command
 
 class SmtpConnection {
   public:
-    SmtpConnection(Node& node, Intake& intake, LinkReceiver& links, MailService service,
+    SmtpConnection(Node& node, Intake& intake, LinkReceiver& links, MailLimits& limits, MailService service,
                    net::StreamPtr stream)
         : node_(node),
           stream_(std::move(stream)),
           service_(service),
           wake_(stream_->executor()),
           stop_(node.hub.subscribe(AccountId{}, wake_)),
-          receiver_(node, intake, links, service, stream_->peer_address()),
+          receiver_(node, intake, links, limits, service, stream_->peer_address()),
           session_(config()) {}
 
     net::Task<> run() {
@@ -29,6 +31,8 @@ class SmtpConnection {
         while (result && !session_.is_closed()) {
             auto limit = session_.deadline();
             auto deadline = limit ? net::deadline_after(*limit) : net::no_deadline;
+            // An octet now and then must not hold a connection for ever.
+            deadline = std::min(deadline, last_said_ + (session_.in_data() ? message_time_ : command_time));
             auto wake = co_await stream_->wait_readable(wake_, deadline);
             if (node_.stopping) {
                 result = co_await perform(session_.on_shutdown());
@@ -115,8 +119,10 @@ class SmtpConnection {
             }
             for (auto& next : more) todo.push_back(std::move(next));
         }
-        if (!out.empty()) co_return co_await stream_->write_all(out, net::deadline_after(write_time));
-        co_return Result<>();
+        if (out.empty()) co_return Result<>();
+        auto written = co_await stream_->write_all(out, net::deadline_after(write_time));
+        last_said_ = std::chrono::steady_clock::now();
+        co_return written;
     }
 
     Node& node_;
@@ -126,14 +132,17 @@ class SmtpConnection {
     ChangeHub::Subscription stop_;
     MailReceiver receiver_;
     smtp::ServerSession session_;
+    const std::chrono::seconds message_time_ = node_.config.duration("smtp.message-time");
+    net::Deadline last_said_ = std::chrono::steady_clock::now();
     std::array<char, 64 * 1024> buffer_;
 };
 
 }  // namespace
 
-net::Task<> serve_smtp(Node& node, Intake& intake, LinkReceiver& links, MailService service,
-                       net::StreamPtr stream) {
-    auto connection = std::make_unique<SmtpConnection>(node, intake, links, service, std::move(stream));
+net::Task<> serve_smtp(Node& node, Intake& intake, LinkReceiver& links, MailLimits& limits,
+                       MailService service, net::StreamPtr stream) {
+    auto connection =
+        std::make_unique<SmtpConnection>(node, intake, links, limits, service, std::move(stream));
     co_await connection->run();
 }
 

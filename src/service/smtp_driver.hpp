@@ -9,7 +9,7 @@
 
 namespace fwmail::service {
 
-net::Task<> serve_smtp(Node& node, Intake& intake, LinkReceiver& links, MailService service,
-                       net::StreamPtr stream);
+net::Task<> serve_smtp(Node& node, Intake& intake, LinkReceiver& links, MailLimits& limits,
+                       MailService service, net::StreamPtr stream);
 
 }  // namespace fwmail::service

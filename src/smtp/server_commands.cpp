@@ -98,8 +98,8 @@ void ServerSession::hello(std::string_view argument, bool esmtp) {
 }
 
 std::string ServerSession::ehlo_keywords() const {
-    std::string out =
-        "\nPIPELINING\nSIZE " + std::to_string(config_.max_message_size) + "\n8BITMIME\nENHANCEDSTATUSCODES";
+    std::string out = "\nPIPELINING\nSIZE " + std::to_string(config_.max_message_size) +
+                      "\n8BITMIME\nSMTPUTF8\nDSN\nENHANCEDSTATUSCODES";
     if (config_.offer_starttls && !tls_) out += "\nSTARTTLS";
     if (auth_available()) {
         out += "\nAUTH";
@@ -113,9 +113,11 @@ bool ServerSession::auth_available() const {
 }
 
 void ServerSession::refuse_path(const Error& problem, EnhancedStatus status) {
-    if (problem.kind == ErrorKind::refused) return error(553, {5, 6, 7}, problem.text);  // RFC 6531 3.5
     error(501, status, problem.text);
 }
+
+// RFC 6531 3.5
+void ServerSession::refuse_utf8() { error(553, {5, 6, 7}, "addresses beyond ASCII want SMTPUTF8"); }
 
 // RFC 5321 4.1.1.2
 void ServerSession::mail(std::string_view argument) {
@@ -128,30 +130,50 @@ void ServerSession::mail(std::string_view argument) {
     if (!parsed) return refuse_path(parsed.error(), {5, 1, 7});
     MailFrom request;
     request.reverse_path = std::move(parsed->path);
-    if (take_mail_parameters(parsed->parameters, request)) ask(std::move(request), Pending::mail);
+    if (!take_mail_parameters(parsed->parameters, request)) return;
+    utf8_ = request.utf8;
+    if (!utf8_ && !request.reverse_path.is_ascii()) return refuse_utf8();
+    ask(std::move(request), Pending::mail);
 }
 
-// False: the refusal is sent. SIZE (RFC 1870 6), BODY (RFC 6152), AUTH (RFC 4954 5; its value is not
-// trusted).
+// False: the refusal is sent.
 bool ServerSession::take_mail_parameters(const Parameters& parameters, MailFrom& request) {
     for (const auto& [name, value] : parameters) {
-        std::string word = upper(value.value_or(""));
-        if (esmtp_ && name == "SIZE" && (request.size = parse_size(word))) {
-            if (*request.size <= config_.max_message_size) continue;
+        if (esmtp_ && take_mail_parameter(name, value, request)) {
+            if (request.size.value_or(0) <= config_.max_message_size) continue;
             send(552, {5, 3, 4},
                  "the message is larger than " + std::to_string(config_.max_message_size) + " octets");
             return false;
         }
-        if (esmtp_ && name == "BODY" && (word == "7BIT" || word == "8BITMIME")) {
-            request.body_8bit = word == "8BITMIME";
-            continue;
-        }
-        if (esmtp_ && name == "AUTH" && value && auth_available()) continue;
-        bool known = esmtp_ && (name == "SIZE" || name == "BODY");
-        error(known ? 501 : 555, {5, 5, 4}, (known ? "bad value of " : "no such parameter: ") + name);
+        constexpr std::string_view known[] = {"SIZE", "BODY", "SMTPUTF8", "RET", "ENVID"};
+        bool ours = esmtp_ && std::ranges::find(known, name) != std::end(known);
+        error(ours ? 501 : 555, {5, 5, 4}, (ours ? "bad value of " : "no such parameter: ") + name);
         return false;
     }
     return true;
+}
+
+// SIZE (RFC 1870 6), BODY (RFC 6152), SMTPUTF8 (RFC 6531 3.4), RET and ENVID (RFC 3461 4), AUTH (RFC 4954 5;
+// its value is not trusted).
+bool ServerSession::take_mail_parameter(const std::string& name, const std::optional<std::string>& value,
+                                        MailFrom& request) {
+    if (name == "SIZE") return (request.size = parse_size(value.value_or(""))).has_value();
+    if (name == "BODY") {
+        request.body_8bit = equal_ignoring_case(value.value_or(""), "8BITMIME");
+        return request.body_8bit || equal_ignoring_case(value.value_or(""), "7BIT");
+    }
+    if (name == "SMTPUTF8") return request.utf8 = !value;
+    if (name == "RET") {
+        auto ret = parse_ret(value.value_or(""));
+        if (ret) request.dsn.ret = *ret;
+        return ret.has_value();
+    }
+    if (name == "ENVID") {
+        auto envid = parse_envid(value.value_or(""));
+        if (envid) request.dsn.envid = *envid;
+        return envid.has_value();
+    }
+    return name == "AUTH" && value && auth_available();
 }
 
 // RFC 5321 4.1.1.3
@@ -161,10 +183,21 @@ void ServerSession::rcpt(std::string_view argument) {
     if (!in_transaction_) return error(503, {5, 5, 1}, "MAIL first");
     auto parsed = parse_path_argument(*rest, PathKind::forward);
     if (!parsed) return refuse_path(parsed.error(), {5, 1, 3});
-    if (!parsed->parameters.empty())
-        return error(555, {5, 5, 4}, "no such parameter: " + parsed->parameters[0].first);
+    if (!utf8_ && !parsed->path.is_ascii()) return refuse_utf8();
+    RcptTo request{std::move(parsed->path), {}};
+    for (const auto& [name, value] : parsed->parameters) {  // RFC 3461 4
+        bool ours = esmtp_ && (name == "NOTIFY" || name == "ORCPT");
+        if (!ours) return error(555, {5, 5, 4}, "no such parameter: " + name);
+        auto notify = parse_notify(value.value_or(""));
+        auto orcpt = parse_orcpt(value.value_or(""));
+        if (name == "NOTIFY" ? !notify : !orcpt) return error(501, {5, 5, 4}, "bad value of " + name);
+        if (name == "NOTIFY")
+            request.dsn.notify = *notify;
+        else
+            request.dsn.orcpt = *orcpt;
+    }
     if (recipients_ >= config_.max_recipients) return send(452, {4, 5, 3}, "too many recipients");
-    ask(RcptTo{std::move(parsed->path)}, Pending::rcpt);
+    ask(std::move(request), Pending::rcpt);
 }
 
 // RFC 5321 4.1.1.4

@@ -27,6 +27,7 @@
 #include "base/secret.hpp"
 #include "smtp/actions.hpp"
 #include "smtp/dot_stuffing.hpp"
+#include "smtp/dsn_parameters.hpp"
 #include "smtp/path.hpp"
 #include "smtp/reply.hpp"
 
@@ -56,9 +57,12 @@ struct MailFrom {  // (reply) 250 accepts
     Path reverse_path;
     std::optional<std::uint64_t> size;  // as declared; never above max_message_size
     bool body_8bit = false;             // BODY=8BITMIME
+    bool utf8 = false;                  // SMTPUTF8 (RFC 6531)
+    MailDsn dsn;
 };
 struct RcptTo {  // (reply) 250 or 251 accepts
     Path forward_path;
+    RecipientDsn dsn;
 };
 struct DataBegin {};  // (reply) any 2xx or 3xx accepts, the client sees 354; else the client sees the reply
 struct MessageChunk {
@@ -108,6 +112,7 @@ class ServerSession {
     // Back-pressure: false while the buffer is full or the session is over; do not read then.
     bool wants_input() const;
     bool is_closed() const { return state_ == State::closed; }
+    bool in_data() const { return state_ == State::data; }
     bool awaits_reply() const { return pending_ != Pending::none; }
     // How long to wait for the peer, from the last octet on (RFC 5321 4.5.3.2); nothing while the backend is
     // asked.
@@ -162,7 +167,10 @@ class ServerSession {
     void auth(std::string_view argument);
     std::string ehlo_keywords() const;
     bool auth_available() const;
+    bool take_mail_parameter(const std::string& name, const std::optional<std::string>& value,
+                             MailFrom& request);
     bool take_mail_parameters(const Parameters& parameters, MailFrom& request);
+    void refuse_utf8();
     void refuse_path(const Error& error, EnhancedStatus status);
 
     ServerConfig config_;
@@ -176,6 +184,7 @@ class ServerSession {
     bool tls_ = false, esmtp_ = false, authenticated_ = false;
     std::string helo_;
     bool in_transaction_ = false;
+    bool utf8_ = false;  // of the transaction: addresses may go beyond ASCII
     std::size_t recipients_ = 0;
     std::size_t replies_due_ = 1;  // to the end of the message
     DotUnstuffer unstuffer_;

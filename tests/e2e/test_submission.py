@@ -143,6 +143,53 @@ class Submission(CoreTest):
         self.stop_and_check()
 
 
+    def test_no_more_mails_and_recipients_than_an_hour_allows(self):
+        self.make(("submission.mails-per-hour", "3"), ("submission.recipients-per-hour", "4"),
+                  ("smtp.mails-per-hour", "2"))
+        self.start()
+        with SmtpClient(self.submission) as client:
+            client.ehlo()
+            client.auth_plain("ann", PASSWORD)
+            client.send(ANN, [BEN, BOB], letter()[1])
+            client.command(f"MAIL FROM:<{ANN}>")
+            client.command(f"RCPT TO:<{BEN}>")
+            client.command(f"RCPT TO:<{BOB}>")
+            client.command("RCPT TO:<eve@elsewhere.test>", 450)
+            client.command("RSET")
+            client.command(f"MAIL FROM:<{ANN}>")
+            client.command("RSET")
+            client.command(f"MAIL FROM:<{ANN}>", 450)
+        smtp_send(self.submission, BEN, ANN, letter()[1], auth=("ben", PASSWORD))  # another user's are counted apart
+        for _ in range(2):
+            smtp_send(self.core.smtp_port, BOB, ANN, letter()[1])
+        with self.assertRaises(SmtpReply) as refused:
+            smtp_send(self.core.smtp_port, BOB, ANN, letter()[1])
+        self.assertEqual(refused.exception.code, 450)
+        wait_for_messages(self.core, "ann", 3)
+        self.stop_and_check()
+
+    def test_an_octet_now_and_then_does_not_hold_a_connection(self):
+        self.make(("smtp.message-time", "3s"))
+        self.start()
+        with SmtpClient(self.core.smtp_port) as client:
+            client.ehlo()
+            client.command("MAIL FROM:<>")
+            client.command(f"RCPT TO:<{ANN}>")
+            client.command("DATA", 354)
+            began = time.monotonic()
+            client.sock.settimeout(0.2)
+            while time.monotonic() - began < 20:
+                client.sock.sendall(b"x")
+                try:
+                    if client.sock.recv(100).startswith(b"421"):
+                        break
+                except TimeoutError:
+                    pass
+            self.assertLess(time.monotonic() - began, 10)
+        self.assertEqual(self.core.count("ann"), 0)
+        self.stop_and_check()
+
+
 class Lmtp(CoreTest):
     def test_postfix_hands_over_by_lmtp(self):
         self.make()
