@@ -18,6 +18,13 @@ int main(int argc, char** argv) {
         {"link",
          "invite NAME | accept NAME [--token T] | list [--json] | remove NAME, all with --config FILE",
          "pair core and remote", run_link},
+        {"alias",
+         "add ADDRESS TARGET... | list [--json] | remove ADDRESS [TARGET]..., all with --config FILE",
+         "addresses that stand for others", run_alias},
+        {"queue",
+         "list [--json] | show ID [--json] | retry [ID] | hold ID | release ID | remove ID, all with "
+         "--config FILE",
+         "mail that waits to be sent", run_queue},
         {"import", "USER PLACE [--mailbox NAME] [--password-file F] [--ca-file F] [--pin HEX] --config FILE",
          "take mail in from a Maildir, mbox or .eml files, or another IMAP server", run_import},
         {"export", "USER PLACE [--layout fs] [--password-file F] [--ca-file F] [--pin HEX] --config FILE",

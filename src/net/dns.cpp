@@ -280,7 +280,7 @@ Task<Result<std::vector<std::string>>> Resolver::resolve(std::string host, Deadl
     co_return dns_error(host, query.status == ARES_SUCCESS ? ARES_ENODATA : query.status);
 }
 
-Task<Result<std::vector<MxHost>>> Resolver::resolve_mx(std::string domain, Deadline deadline) const {
+Task<Result<MxAnswer>> Resolver::resolve_mx(std::string domain, Deadline deadline) const {
     if (domain.size() > 1 && domain.back() == '.') domain.pop_back();
     if (auto good = check_name(domain); !good) co_return fail(good.error());
     Executor executor = co_await asio::this_coro::executor;
@@ -295,8 +295,8 @@ Task<Result<std::vector<MxHost>>> Resolver::resolve_mx(std::string domain, Deadl
         co_return dns_error(domain, query.status);
     std::ranges::sort(query.mx, {}, [](const MxHost& m) { return std::tie(m.preference, m.host); });
     if (query.mx.size() == 1 && (query.mx[0].host.empty() || query.mx[0].host == "."))
-        co_return fail(ErrorKind::refused, "'" + domain + "' takes no mail (null MX)");
-    co_return std::move(query.mx);
+        co_return MxAnswer{{}, true};
+    co_return MxAnswer{std::move(query.mx), false};
 }
 
 }  // namespace fwmail::net

@@ -24,6 +24,12 @@ struct MxHost {
     bool operator==(const MxHost&) const = default;
 };
 
+// `hosts` is empty where the domain exists and has no MX, so that its own address counts (RFC 5321 5.1).
+struct MxAnswer {
+    std::vector<MxHost> hosts = {};  // sorted by preference, at most 32
+    bool null_mx = false;            // the domain takes no mail (RFC 7505)
+};
+
 // Immutable, thread safe. resolv.conf and the hosts file are read at each question, so that a laptop that
 // moves between networks is right.
 class Resolver {
@@ -34,9 +40,8 @@ class Resolver {
     // localhost (RFC 6761 6.3), hosts file, DNS. `refused`: the name does not exist or has no address.
     // `temporary`: no answer.
     Task<Result<std::vector<std::string>>> resolve(std::string host, Deadline deadline) const;
-    // Sorted by preference, at most 32. Empty: the domain exists and has no MX, so its own address counts
-    // (RFC 5321 5.1). A single host "." or "" says that the domain takes no mail (RFC 7505): `refused`.
-    Task<Result<std::vector<MxHost>>> resolve_mx(std::string domain, Deadline deadline) const;
+    // `refused`: there is no such domain. `temporary`: no answer.
+    Task<Result<MxAnswer>> resolve_mx(std::string domain, Deadline deadline) const;
 
   private:
     ResolverOptions options_;
@@ -46,5 +51,13 @@ class Resolver {
 std::vector<std::string> find_in_hosts(std::string_view hosts_text, std::string_view host);
 // "192.0.2.1", "2001:db8::1"; in brackets too. Empty if it is not a numeric address.
 std::string numeric_address(std::string_view text);
+// Whom a limit counts: an IPv4 address, or the /64 that one IPv6 host usually has to itself, as
+// "2001:db8::/64".
+// What is no address stands for itself.
+std::string limited_as(std::string_view numeric);
+
+inline bool is_loopback(std::string_view numeric) {
+    return numeric.starts_with("127.") || numeric == "::1" || numeric == "local";
+}
 
 }  // namespace fwmail::net

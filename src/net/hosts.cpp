@@ -15,6 +15,16 @@ std::string numeric_address(std::string_view text) {
     return error ? std::string() : address.to_string();
 }
 
+std::string limited_as(std::string_view numeric) {
+    boost::system::error_code error;
+    auto address = boost::asio::ip::make_address(numeric, error);
+    if (error) return std::string(numeric);
+    if (!address.is_v6() || address.to_v6().is_v4_mapped()) return address_text(address);
+    auto network = address.to_v6().to_bytes();
+    std::fill(network.begin() + 8, network.end(), 0);
+    return boost::asio::ip::address_v6(network).to_string() + "/64";
+}
+
 std::vector<std::string> find_in_hosts(std::string_view hosts_text, std::string_view host) {
     std::vector<std::string> found;
     constexpr std::string_view space = " \t\r";

@@ -23,14 +23,6 @@ using boost::system::error_code;
 namespace fwmail::net {
 namespace {
 
-// Whom a limit counts: an IPv4 address, or the /64 that one IPv6 host usually has to itself.
-std::string limit_key(const asio::ip::address& address) {
-    std::string text = address_text(address);
-    if (!address.is_v6() || address.to_v6().is_v4_mapped()) return text;
-    auto bytes = address.to_v6().to_bytes();
-    return std::string(reinterpret_cast<const char*>(bytes.data()), 8);
-}
-
 bool out_of_descriptors(error_code error) {
     return error == boost::system::errc::too_many_files_open ||
            error == boost::system::errc::too_many_files_open_in_system ||
@@ -116,7 +108,7 @@ void turn_away(tcp::socket& socket, const ListenerOptions& options) {
 
 template <class ListenerImpl>
 void take_in(const std::shared_ptr<ListenerImpl>& impl, tcp::socket socket, tcp::endpoint peer) {
-    std::string key = limit_key(peer.address());
+    std::string key = limited_as(address_text(peer.address()));
     if (!impl->admit(key)) {
         impl->runtime.log().debug(impl->options.name,
                                   "too many connections: turned away " + address_text(peer.address()));

@@ -23,6 +23,8 @@ int run_init(const Arguments& arguments);
 int run_user(const Arguments& arguments);
 int run_key(const Arguments& arguments);
 int run_link(const Arguments& arguments);
+int run_alias(const Arguments& arguments);
+int run_queue(const Arguments& arguments);
 int run_import(const Arguments& arguments);
 int run_export(const Arguments& arguments);
 int run_open(const Arguments& arguments);

@@ -54,7 +54,7 @@ class Server {
                 std::move(master_key),
                 identity_.key,
                 nullptr,
-                net::Resolver(),
+                net::Resolver({.servers = config.text("dns-servers")}),
                 {},
                 {},
                 net::Notifier(runtime.main_executor()),
@@ -84,6 +84,11 @@ class Server {
         TRY(listen("pop3", "pop3.listen", nullptr));
         TRY(listen("pop3s", "pop3.listen-tls", node_.tls));
         TRY(listen("smtp", "smtp.listen", nullptr));
+        if (node_.is_core()) {
+            TRY(listen("submission", "submission.listen", nullptr));
+            TRY(listen("submissions", "submission.listen-tls", node_.tls));
+            TRY(listen("lmtp", "lmtp.listen", nullptr));
+        }
         if (listeners_.empty())
             return fail(ErrorKind::usage, "nothing to listen on: set listen in [imap] and [smtp]");
         control_ = TRY(net::ControlServer::open(node_.runtime, config_.path("data-dir") / "control",
@@ -135,6 +140,9 @@ class Server {
     Result<> listen(const std::string& name, const std::string& option, std::shared_ptr<net::TlsServer> tls) {
         std::string section = option.substr(0, option.find('.'));
         bool imap = section == "imap", pop3 = section == "pop3";
+        MailService service = section == "submission" ? MailService::submission
+                              : section == "lmtp"     ? MailService::delivery
+                                                      : MailService::transfer;
         net::ListenerOptions options;
         options.name = name;
         options.implicit_tls = std::move(tls);
@@ -144,10 +152,10 @@ class Server {
         options.farewell = imap   ? "* BYE Too many connections\r\n"
                            : pop3 ? "-ERR [SYS/TEMP] Too many connections\r\n"
                                   : "421 4.3.2 Too many connections, try again later\r\n";
-        net::SessionHandler handler = [this, imap, pop3](net::StreamPtr stream) -> net::Task<> {
+        net::SessionHandler handler = [this, imap, pop3, service](net::StreamPtr stream) -> net::Task<> {
             return imap   ? serve_imap(node_, std::move(stream))
                    : pop3 ? serve_pop3(node_, std::move(stream))
-                          : serve_smtp(node_, intake_, receiver_, std::move(stream));
+                          : serve_smtp(node_, intake_, receiver_, mail_limits_, service, std::move(stream));
         };
         for (const auto& socket : activated_)
             if (socket.name == name)
@@ -286,7 +294,7 @@ class Server {
         }
         struct Outcome {
             json::object answer;
-            bool users, links;
+            bool users, links, queue;
             std::set<AccountId> accounts;
         };
         wipe(text);
@@ -296,7 +304,7 @@ class Server {
                 system, config_, node_.master_key, identity_, node_.clock, listening(), false, false, {}};
             auto done = TRY(execute_admin(context, *shared));
             return Outcome{std::move(done), context.users_changed, context.links_changed,
-                           context.accounts_changed};
+                           context.queue_changed, context.accounts_changed};
         };
         Result<Outcome> outcome = fail(ErrorKind::internal, "");
         // A status of many accounts must not hold up the writer.
@@ -318,6 +326,7 @@ class Server {
         };
         auto refreshed = co_await node_.read(store::system_file, std::move(refresh));
         if (!refreshed) node_.log.error("control", refreshed.error().text);
+        if (outcome->queue) node_.queue_wake.notify();
         for (auto account : outcome->accounts) node_.hub.changed(account);
         std::string line = json::serialize(outcome->answer);
         wipe_secrets(outcome->answer);
@@ -329,6 +338,7 @@ class Server {
     Node node_;
     LinkTable links_;
     SealCache cache_;
+    MailLimits mail_limits_{config_};
     Intake intake_;
     Replica replica_;
     LinkReceiver receiver_;

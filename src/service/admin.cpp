@@ -251,6 +251,8 @@ Result<json::object> execute_admin(AdminContext& context, const json::object& re
     if (area == "user") return admin_user(context, verb, request);
     if (area == "key") return admin_key(context, verb, request);
     if (area == "link") return admin_link(context, verb, request);
+    if (area == "alias") return admin_alias(context, verb, request);
+    if (area == "queue") return admin_queue(context, verb, request);
     if (area == "status") return admin_status(context);
     if (area == "check") return admin_check(context);
     return fail(ErrorKind::usage, "no such command: " + command);

@@ -20,6 +20,7 @@ struct AdminContext {
     // What was changed, so that a running node takes notice.
     bool users_changed = false, links_changed = false;
     std::set<AccountId> accounts_changed;
+    bool queue_changed = false;
 
     std::filesystem::path data_dir() const { return config.path("data-dir"); }
 };
@@ -37,6 +38,10 @@ Result<boost::json::object> admin_key(AdminContext& context, std::string_view co
                                       const boost::json::object& request);
 Result<boost::json::object> admin_link(AdminContext& context, std::string_view command,
                                        const boost::json::object& request);
+Result<boost::json::object> admin_alias(AdminContext& context, std::string_view command,
+                                        const boost::json::object& request);
+Result<boost::json::object> admin_queue(AdminContext& context, std::string_view command,
+                                        const boost::json::object& request);
 Result<boost::json::object> admin_status(AdminContext& context);
 Result<boost::json::object> admin_check(AdminContext& context);
 

@@ -25,6 +25,8 @@ Result<> Directory::reload(store::SystemStore& system) {
         for (const auto& address : record->addresses) fresh->addresses[ascii_lower(address)] = user.id;
         fresh->users[user.id] = std::move(record);
     }
+    for (auto& alias : TRY(system.load_aliases()))
+        fresh->aliases[ascii_lower(alias.address)] = std::move(alias.targets);
     std::lock_guard lock(mutex_);
     tables_ = std::move(fresh);
     return {};
@@ -57,6 +59,13 @@ std::shared_ptr<const UserRecord> Directory::find_address(std::string_view addre
     auto all = tables();
     auto it = all->addresses.find(ascii_lower(address));
     return it == all->addresses.end() ? nullptr : find(it->second);
+}
+
+std::optional<std::vector<std::string>> Directory::find_alias(std::string_view address) const {
+    auto all = tables();
+    auto it = all->aliases.find(ascii_lower(address));
+    if (it == all->aliases.end()) return std::nullopt;
+    return it->second;
 }
 
 bool password_matches(const UserRecord& user, const Secret& password) {

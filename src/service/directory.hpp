@@ -35,11 +35,14 @@ class Directory {
     // By login name or any address, ignoring case.
     std::shared_ptr<const UserRecord> find_login(std::string_view name) const;
     std::shared_ptr<const UserRecord> find_address(std::string_view address) const;
+    // Where mail to an alias goes, or nothing. Ignoring case.
+    std::optional<std::vector<std::string>> find_alias(std::string_view address) const;
 
   private:
     struct Tables {
         Snapshot users;
-        std::map<std::string, AccountId, std::less<>> names, addresses;  // lower-case
+        std::map<std::string, AccountId, std::less<>> names, addresses;        // lower-case
+        std::map<std::string, std::vector<std::string>, std::less<>> aliases;  // lower-case
     };
     std::shared_ptr<const Tables> tables() const;
 

@@ -14,8 +14,6 @@ namespace {
 constexpr std::size_t flush_at = 64 * 1024;
 constexpr auto write_time = std::chrono::minutes(5);  // for one buffer to a slow reader
 
-bool is_loopback(std::string_view address) { return address.starts_with("127.") || address == "::1"; }
-
 class ImapConnection {
   public:
     ImapConnection(Node& node, net::StreamPtr stream)
@@ -57,7 +55,7 @@ class ImapConnection {
         imap::ServerOptions options;
         options.tls_active = stream_->tls();
         options.starttls_available = !stream_->tls() && node_.tls != nullptr;
-        options.plaintext_login_allowed = is_loopback(stream_->peer_address());
+        options.plaintext_login_allowed = net::is_loopback(stream_->peer_address());
         options.greeting_name = node_.host_name();
         options.append_limit = node_.config.octets("smtp.max-message-size");
         return options;

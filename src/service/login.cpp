@@ -1,6 +1,7 @@
 #include "service/login.hpp"
 
 #include "base/co_try.hpp"
+#include "crypto/scram.hpp"
 
 namespace fwmail::service {
 
@@ -16,13 +17,12 @@ net::Task<Result<std::shared_ptr<const UserRecord>>> log_in(Node& node, LoginAtt
     }
     if (verdict.delay.count() > 0) co_await net::sleep_for(verdict.delay);
     auto user = node.directory.find_login(attempt.user);
-    bool good = false;
-    if (user) {
-        auto job = [user, password = std::move(attempt.password)](store::SystemStore&) -> Result<bool> {
-            return password_matches(*user, password);
-        };
-        good = CO_TRY(co_await node.read(store::system_file, std::move(job)));
-    }
+    auto job = [user, password = std::move(attempt.password)](store::SystemStore&) -> Result<bool> {
+        if (user) return password_matches(*user, password);
+        (void)crypto::make_verifier(password);  // takes as long: time must not tell who has an account
+        return false;
+    };
+    bool good = CO_TRY(co_await node.read(store::system_file, std::move(job)));
     if (!good) {
         node.log.warning(attempt.protocol,
                          "login failed for " + attempt.user.substr(0, 200) + " from " + attempt.peer);

@@ -5,6 +5,7 @@
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
 #include "mime/date.hpp"
+#include "service/login.hpp"
 #include "service/message_texts.hpp"
 #include "service/queue_runner.hpp"
 #include "smtp/received.hpp"
@@ -15,6 +16,7 @@ namespace {
 
 constexpr std::size_t head_limit = 64 * 1024;
 constexpr std::size_t node_mail_limit = sync::most_max_mail_size + (1 << 20);
+constexpr std::size_t most_copies = 5000;  // of one mail, aliases followed
 constexpr std::int64_t repeat_window = 86'400'000;
 
 smtp::Reply reply(int code, std::uint16_t subject, std::uint16_t detail, std::string text) {
@@ -37,13 +39,55 @@ smtp::Reply reply_of(const Error& error) {
 
 }  // namespace
 
+net::Task<smtp::Reply> MailReceiver::log_in(smtp::AuthStart request) {
+    co_return co_await on_sasl(sasl_.start(request.mechanism, request.initial));
+}
+
+net::Task<smtp::Reply> MailReceiver::log_in(smtp::AuthResponse request) {
+    co_return co_await on_sasl(sasl_.on_response(request.octets));
+}
+
+// Replies as RFC 4954 4 and 6 have them.
+net::Task<smtp::Reply> MailReceiver::on_sasl(smtp::SaslExchange::Step step) {
+    if (!step && step.error().kind == ErrorKind::refused) co_return reply(535, 7, 8, step.error().text);
+    if (!step) co_return reply(501, 5, 2, step.error().text);
+    if (auto* challenge = std::get_if<smtp::SaslChallenge>(&*step))
+        co_return smtp::Reply{334, {}, challenge->text};
+    auto& credentials = std::get<smtp::SaslCredentials>(*step);
+    auto user = co_await service::log_in(
+        node_, {"submission", credentials.user, std::move(credentials.password), peer_});
+    if (!user) {
+        if (user.error().kind == ErrorKind::refused) co_return reply(535, 7, 8, user.error().text);
+        if (user.error().kind == ErrorKind::temporary) co_return reply(421, 7, 0, user.error().text);
+        co_return reply(454, 7, 0, "the login cannot be checked now, try again later");
+    }
+    user_ = std::move(*user);
+    co_return reply(235, 7, 0, "welcome");
+}
+
 net::Task<smtp::Reply> MailReceiver::begin(smtp::MailFrom request) {
+    // The null path is for receipts (RFC 8098 3), which clients send on their users' behalf.
+    if (service_ == MailService::submission && !request.reverse_path.is_null() &&
+        !is_own_address(request.reverse_path))
+        co_return reply(550, 7, 1,
+                        "<" + request.reverse_path.text() + "> is no address of " + user_->user.name);
+    bool within =
+        user_ ? limits_.user_mails.take(user_->user.id.octets())
+              : service_ != MailService::transfer || limits_.address_mails.take(net::limited_as(peer_));
+    if (!within) co_return reply(450, 7, 1, "too many mails within an hour, try again later");
     transaction_.emplace(Transaction{});
+    transaction_->utf8 = !request.reverse_path.is_ascii();
     transaction_->sender = std::move(request.reverse_path);
+    transaction_->dsn = std::move(request.dsn);
     co_return reply(250, 1, 0, "the sender is noted");
 }
 
+bool MailReceiver::is_own_address(const smtp::Path& path) const {
+    return user_ && may_send_as(node_.directory, address_rules(node_.config), user_->user.id, path);
+}
+
 bool MailReceiver::may_relay() const {
+    if (service_ != MailService::transfer) return service_ == MailService::submission;
     auto allowed = node_.config.list("smtp.relay-from");
     return std::ranges::find(allowed, peer_) != allowed.end();
 }
@@ -51,7 +95,8 @@ bool MailReceiver::may_relay() const {
 net::Task<smtp::Reply> MailReceiver::recipient(smtp::RcptTo request) {
     auto& mail = *transaction_;
     std::string address = request.forward_path.text();
-    if (auto link = links_.find_address(address)) {
+    // Node mail comes from a node, never from a user.
+    if (auto link = service_ == MailService::submission ? std::nullopt : links_.find_address(address)) {
         if (!mail.local.empty() || !mail.relayed.empty() || mail.link)
             co_return reply(452, 5, 3, "this recipient wants a mail of its own");
         mail.link = *link;
@@ -59,20 +104,42 @@ net::Task<smtp::Reply> MailReceiver::recipient(smtp::RcptTo request) {
     }
     if (!node_.is_core()) co_return reply(550, 7, 1, "This server takes mail from its core server only");
     if (mail.link) co_return reply(452, 5, 3, "the recipient before wants a mail of its own");
-    if (auto user = node_.directory.find_address(address)) {
-        if (std::ranges::none_of(mail.local, [&](const auto& r) { return r.first == user->user.id; }))
-            mail.local.emplace_back(user->user.id, address);
-        co_return reply(250, 1, 5, "the recipient is known");
-    }
-    auto domains = node_.config.list("domain");
-    bool ours = std::ranges::any_of(
-        domains, [&](const auto& d) { return equal_ignoring_case(d, request.forward_path.domain); });
-    if (ours || request.forward_path.domain.empty())
-        co_return reply(550, 1, 1, "There is no user <" + address + "> here");
-    if (!may_relay())
+    auto reached = reach(node_.directory, address_rules(node_.config), request.forward_path);
+    if (!reached) co_return reply(550, 1, 1, reached.error().text);
+    bool alias = reached->by_alias || reached->by_fallback;
+    if (!reached->outside.empty() && !alias && !may_relay())
         co_return reply(550, 7, 1, "This server does not relay mail for you to <" + address + ">");
-    mail.relayed.push_back(address);
-    co_return reply(250, 1, 5, "the mail will be passed on");
+    if (mail.local.size() + mail.relayed.size() + reached->users.size() + reached->outside.size() >
+        most_copies)
+        co_return reply(452, 5, 3, "too many recipients");
+    if (user_ && !limits_.user_recipients.take(user_->user.id.octets()))
+        co_return reply(450, 7, 1, "too many recipients within an hour, try again later");
+    bool known = alias || reached->outside.empty();
+    take_recipients(std::move(request), std::move(*reached));
+    co_return reply(250, 1, 5, known ? "the recipient is known" : "the mail will be passed on");
+}
+
+void MailReceiver::take_recipients(smtp::RcptTo request, Reached reached) {
+    auto& mail = *transaction_;
+    std::string address = request.forward_path.text();
+    mail.utf8 |= !request.forward_path.is_ascii();
+    store::QueueRecipient recipient{address};
+    recipient.notify = request.dsn.notify;
+    recipient.orcpt = request.dsn.orcpt;
+    bool to_alias = reached.by_alias || reached.by_fallback;
+    if (to_alias && !reached.outside.empty() &&
+        std::ranges::find(mail.passed_on, address) == mail.passed_on.end())
+        mail.passed_on.push_back(address);
+    if (!reached.users.empty() && (recipient.notify & store::notify_success)) mail.told.push_back(recipient);
+    for (auto user : reached.users)
+        if (std::ranges::none_of(mail.local, [&](const auto& r) { return r.first == user; }))
+            mail.local.emplace_back(user, address);
+    for (auto& outside : reached.outside) {
+        if (std::ranges::find(mail.relayed, outside, &store::QueueRecipient::address) != mail.relayed.end())
+            continue;
+        recipient.address = std::move(outside);
+        mail.relayed.push_back(recipient);
+    }
 }
 
 net::Task<smtp::Reply> MailReceiver::data(std::string helo, std::string protocol) {
@@ -81,9 +148,12 @@ net::Task<smtp::Reply> MailReceiver::data(std::string helo, std::string protocol
     mail.email_id = make_email_id(mail.arrived);
     if (mail.link) co_return reply(354, 0, 0, "go on");
     mail.body.emplace(node_);
+    std::string date = mime::write_date({mail.arrived.value / 1000, 0});
+    if (service_ == MailService::submission)
+        mail.fields.emplace(date, "<" + mail.email_id.hex() + "@" + node_.host_name() + ">");
     mail.digest.update(mail.sender.text() + '\0');
     for (const auto& [account, address] : mail.local) mail.digest.update(address + '\0');
-    for (const auto& address : mail.relayed) mail.digest.update(address + '\0');
+    for (const auto& recipient : mail.relayed) mail.digest.update(recipient.address + '\0');
     smtp::ReceivedInfo info;
     info.helo = std::move(helo);
     info.peer = peer_;
@@ -91,10 +161,13 @@ net::Task<smtp::Reply> MailReceiver::data(std::string helo, std::string protocol
     info.protocol = std::move(protocol);
     info.id = mail.email_id.hex();
     if (mail.local.size() + mail.relayed.size() == 1)
-        info.recipient = mail.local.empty() ? mail.relayed.front() : mail.local.front().second;
-    info.date = mime::write_date({mail.arrived.value / 1000, 0});
+        info.recipient = mail.local.empty() ? mail.relayed.front().address : mail.local.front().second;
+    info.date = std::move(date);
     std::string prefix = mail.local.empty() ? "" : "Return-Path: <" + mail.sender.text() + ">\r\n";
+    mail.local_only = prefix.size();
     prefix += smtp::write_received(info);
+    // Who is passed on to somebody elsewhere and comes back is known by it.
+    for (const auto& address : mail.passed_on) prefix += "Delivered-To: " + address + "\r\n";
     prefix += "FWMail-Id: " + mail.email_id.hex() + "\r\n";
     (void)co_await mail.body->feed(std::move(prefix));  // an error stays for the end
     co_return reply(354, 0, 0, "go on");
@@ -113,7 +186,18 @@ net::Task<> MailReceiver::chunk(std::string octets) {
     }
     mail.digest.update(octets);
     if (mail.head.size() < head_limit) mail.head.append(octets, 0, head_limit - mail.head.size());
-    (void)co_await mail.body->feed(mail.stripper.add(octets));
+    (void)co_await mail.body->feed(filtered(mail, octets, false));
+}
+
+std::string MailReceiver::filtered(Transaction& mail, std::string_view octets, bool last) const {
+    std::string out = mail.stripper.add(octets);
+    if (last) out += mail.stripper.finish();
+    if (!mail.fields) return out;
+    out = mail.bcc.add(out);
+    if (last) out += mail.bcc.finish();
+    out = mail.fields->add(out);
+    if (last) out += mail.fields->finish();
+    return out;
 }
 
 net::Task<> MailReceiver::abort() {
@@ -137,6 +221,11 @@ net::Task<smtp::Reply> MailReceiver::end() {
         co_await mail.body->discard();
         co_return reply(554, 4, 6, "this mail has been through too many servers: it runs in a circle");
     }
+    for (const auto& address : mail.passed_on)
+        if (smtp::has_delivered_to(mail.head, address)) {
+            co_await mail.body->discard();
+            co_return reply(554, 4, 6, "this mail has been at <" + address + "> before: it runs in a circle");
+        }
     auto stored = co_await store(mail);
     if (!stored) {
         co_await mail.body->discard();
@@ -146,13 +235,31 @@ net::Task<smtp::Reply> MailReceiver::end() {
     co_return reply(250, 0, 0, "stored as " + mail.email_id.hex());
 }
 
+// RFC 3461 5.2.7: final delivery is told where the sender asked for it.
+Result<std::optional<Notice>> MailReceiver::success_notice(const Transaction& mail) const {
+    if (mail.told.empty() || mail.sender.is_null()) return std::nullopt;
+    NoticeRequest request;
+    request.kind = smtp::DsnKind::delivered;
+    request.sender = mail.sender.text();
+    request.envid = mail.dsn.envid;
+    request.created = mail.arrived;
+    request.original = mail.head;
+    for (auto recipient : mail.told) {
+        recipient.last_reply = "250 2.1.5 stored in the mailbox";
+        request.recipients.push_back(notice_row(recipient, mail.arrived));
+    }
+    return TRY(make_notice(node_, std::move(request)));
+}
+
 net::Task<Result<>> MailReceiver::store(Transaction& mail) {
-    CO_TRY(co_await mail.body->feed(mail.stripper.finish()));
+    CO_TRY(co_await mail.body->feed(filtered(mail, {}, true)));
     auto written = CO_TRY(co_await mail.body->finish());
     store::SpoolRequest request;
     request.object = written.object;
     auto digest = mail.digest.finish();
-    request.digest = std::string(crypto::view_of(digest));
+    // Without a Message-ID two mails of one text may well be meant.
+    if (!mail.fields || !mail.fields->lacked_message_id())
+        request.digest = std::string(crypto::view_of(digest));
     request.now = mail.arrived;
     request.repeat_since = UnixMillis{mail.arrived.value - repeat_window};
     auto texts = message_texts(written.root);
@@ -169,15 +276,24 @@ net::Task<Result<>> MailReceiver::store(Transaction& mail) {
     }
     std::optional<store::QueueItem> relay;
     if (!mail.relayed.empty()) {
-        relay = new_queue_item(node_, store::QueueKind::mail, mail.sender.text(), mail.relayed);
+        relay = new_queue_item(node_, store::QueueKind::mail, mail.sender.text(), {});
+        relay->recipients = mail.relayed;
+        relay->envid = mail.dsn.envid;
+        relay->ret = static_cast<store::DsnReturn>(mail.dsn.ret);
+        // RFC 6531: a header beyond ASCII wants it as well.
+        std::string_view header = std::string_view(mail.head).substr(0, mail.head.find("\r\n\r\n"));
+        relay->utf8 = mail.utf8 || std::ranges::any_of(header, [](char c) { return c < 0; });
         relay->object = written.object;
+        relay->skip = mail.local_only;
     }
     std::size_t size = written.content ? written.content->size() : 0;
-    auto job = [request = std::move(request), relay,
+    auto notice = CO_TRY(success_notice(mail));
+    auto job = [request = std::move(request), relay, notice,
                 content = std::move(written.content)](store::SystemStore& system) -> Result<> {
         if (content) TRY(system.put_object(request.object, *content, request.now));
         auto spooled = TRY(system.spool_message(request));
         if (relay && spooled == store::Spooled::stored) TRY(system.enqueue(*relay));
+        if (notice && spooled == store::Spooled::stored) TRY(notice->store(system));
         return {};
     };
     crash_point("smtp.before-store");
@@ -185,6 +301,7 @@ net::Task<Result<>> MailReceiver::store(Transaction& mail) {
     crash_point("smtp.stored");
     for (const auto& [account, address] : mail.local) intake_.wake(account);
     if (relay) node_.queue_wake.notify();
+    if (notice) announce(*notice, node_, intake_);
     co_return Result<>();
 }
 

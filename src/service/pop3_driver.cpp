@@ -11,7 +11,6 @@ namespace {
 constexpr std::size_t flush_at = 64 * 1024;
 constexpr auto write_time = std::chrono::minutes(5);  // for one buffer to a slow reader
 
-bool is_loopback(std::string_view address) { return address.starts_with("127.") || address == "::1"; }
 
 class Pop3Connection {
   public:
@@ -48,7 +47,7 @@ class Pop3Connection {
         config.hostname = node_.host_name();
         config.offer_stls = node_.tls != nullptr && !stream_->tls();
         config.tls_from_start = stream_->tls();
-        config.clear_login = is_loopback(stream_->peer_address());
+        config.clear_login = net::is_loopback(stream_->peer_address());
         return config;
     }
 

@@ -2,24 +2,18 @@
 
 #include <algorithm>
 #include <array>
-#include <fstream>
 
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
 #include "base/random.hpp"
-#include "mime/date.hpp"
-#include "mime/structure.hpp"
 #include "net/listener.hpp"
-#include "service/message_texts.hpp"
 #include "smtp/backoff.hpp"
-#include "smtp/bounce.hpp"
 
 namespace fwmail::service {
 namespace {
 
 constexpr std::int64_t lease = 15 * 60'000;
 constexpr std::size_t batch = 100;
-constexpr std::size_t most_connections = 4;       // to one next hop
 constexpr std::size_t mails_a_connection = 8;     // that wait, before another connection is worth it
 constexpr auto linger = std::chrono::seconds(1);  // node mail seldom comes alone
 
@@ -30,18 +24,6 @@ double jitter() {
     std::uint8_t octet = 0;
     fill_random({&octet, 1});
     return octet / 256.0;
-}
-
-std::string random_word() { return hex_encode(random_octets(12)); }
-
-Result<Secret> read_password(const std::filesystem::path& path) {
-    std::ifstream file(path, std::ios::binary);
-    std::string line;
-    if (!std::getline(file, line))
-        return fail(ErrorKind::usage, "cannot read the password in " + path.string());
-    if (line.ends_with('\r')) line.pop_back();
-    Secret password(std::move(line));
-    return password;
 }
 
 }  // namespace
@@ -95,6 +77,7 @@ class QueueRunner::Connection {
     }
     // Whether it got so far as to take a mail.
     bool used() const { return used_; }
+    bool tls_failed() const { return tls_failed_; }
 
   private:
     smtp::ClientConfig config() const {
@@ -124,6 +107,7 @@ class QueueRunner::Connection {
                 auto up = co_await stream_->start_tls_client(tls_, hop_.to.host,
                                                              net::deadline_after(std::chrono::seconds(30)));
                 if (!up) failure_ = up.error().text;
+                tls_failed_ = !up;
                 more = up ? session_.on_tls_started() : session_.on_closed();
             } else if (std::holds_alternative<smtp::Ready>(action)) {
                 more = co_await next_mail();
@@ -148,23 +132,27 @@ class QueueRunner::Connection {
             worker_.items.pop_front();
             used_ = true;
             smtp::OutgoingEnvelope envelope;
-            if (auto sender = smtp::parse_address(item.sender)) envelope.reverse_path = *sender;
+            if (auto sender = smtp::parse_address(item.sender, smtp::Charset::utf8))
+                envelope.reverse_path = *sender;
+            envelope.dsn = {static_cast<smtp::DsnReturn>(item.ret), item.envid};
+            envelope.utf8 = item.utf8;
             for (auto& recipient : item.recipients) {
                 if (recipient.state != store::RecipientState::pending) continue;
-                if (auto path = smtp::parse_address(recipient.address)) {
+                if (auto path = smtp::parse_address(recipient.address, smtp::Charset::utf8)) {
                     envelope.recipients.push_back(*path);
+                    envelope.recipient_dsn.push_back({recipient.notify, recipient.orcpt});
                 } else {
                     recipient.state = store::RecipientState::failed;
                     recipient.last_reply = "553 5.1.3 this is no address that mail can be sent to";
                 }
             }
             if (envelope.recipients.empty()) {
-                co_await runner_.finish(std::move(item));
+                co_await runner_.finish(std::move(item), {});
                 continue;
             }
             node_mail_ = item.kind == store::QueueKind::node;
-            envelope.size = item.size;
-            offset_ = 0;
+            envelope.size = item.size - std::min(item.skip, item.size);
+            offset_ = item.skip;
             current_ = std::move(item);
             co_return session_.send(std::move(envelope));
         }
@@ -211,7 +199,7 @@ class QueueRunner::Connection {
     smtp::ClientSession session_;
     std::optional<store::QueueItem> current_;
     std::uint64_t offset_ = 0;
-    bool used_ = false, node_mail_ = false;
+    bool used_ = false, tls_failed_ = false, node_mail_ = false;
     std::string failure_;
     std::array<char, 8 * 1024> buffer_;
 };
@@ -239,13 +227,16 @@ net::Task<Result<>> QueueRunner::dispatch() {
         auto items = CO_TRY(co_await node_.write(store::system_file, take));
         for (auto& item : items) {
             // A lease may end while the mail still stands behind others: it must not be sent twice.
-            if (!under_way_.insert(item.id).second) continue;
-            auto hop = co_await hop_for(item);
-            if (!hop) {
-                co_await defer(std::move(item), hop.error().text);
-                continue;
+            if (under_way_.contains(item.id)) continue;
+            auto parts = CO_TRY(co_await by_destination(std::move(item)));
+            for (auto& part : parts) {
+                under_way_.insert(part.id);
+                auto hop = co_await hop_for(part);
+                if (hop)
+                    give(std::move(part), std::move(*hop));
+                else
+                    co_await defer(std::move(part), hop.error());
             }
-            give(std::move(item), std::move(*hop));
         }
         if (items.size() < batch) co_return Result<>();
     }
@@ -263,7 +254,8 @@ void QueueRunner::give(store::QueueItem item, Hop hop) {
         return;
     }
     std::size_t bearable = node_mail ? 0 : worker.running * mails_a_connection;
-    if (worker.running >= most_connections || (worker.running && worker.items.size() <= bearable)) return;
+    auto most = std::max<std::uint64_t>(1, node_.config.count("smtp.connections-per-hop"));
+    if (worker.running >= most || (worker.running && worker.items.size() <= bearable)) return;
     ++worker.running;
     node_.runtime.spawn_on(node_.runtime.main_executor(), "queue", work(std::move(key), std::move(hop)));
 }
@@ -278,88 +270,50 @@ net::Task<Result<>> QueueRunner::send_now(store::QueueItem item, std::string con
     if (hop)
         give(std::move(item), std::move(*hop));
     else
-        co_await defer(std::move(item), hop.error().text);
+        co_await defer(std::move(item), hop.error());
     while (!direct->settled) (void)co_await direct->done.wait();
     co_return *direct->settled;
 }
 
-Result<QueueRunner::Hop> QueueRunner::hop_from_config(const std::string& section, config::HostPort to) {
-    Hop hop;
-    hop.to = std::move(to);
-    const auto& config = node_.config;
-    std::string tls = config.text(section + ".tls"), verify = config.text(section + ".verify");
-    hop.implicit_tls = tls == "implicit";
-    hop.tls = tls == "none"            ? smtp::TlsPolicy::none
-              : tls == "opportunistic" ? smtp::TlsPolicy::opportunistic
-                                       : smtp::TlsPolicy::required;
-    // Opportunistic TLS goes on in clear where none is offered, so a name check would protect nothing. But a
-    // password never goes in clear, so that with one TLS is required in effect, and the name counts.
-    bool check = tls == "required" || tls == "implicit" || !config.text(section + ".user").empty();
-    hop.verify.verify = verify == "pin"            ? net::TlsVerify::pin
-                        : verify == "yes" && check ? net::TlsVerify::ca
-                                                   : net::TlsVerify::none;
-    hop.verify.ca_file = config.path(section + ".ca-file");
-    if (hop.verify.verify == net::TlsVerify::pin) {
-        auto pin = hex_decode(config.text(section + ".pin"));
-        if (!pin || pin->size() != 32)
-            return fail(ErrorKind::usage,
-                        section + ".pin is not the SHA-256 of a certificate in hexadecimal");
-        hop.verify.pinned_sha256 = *pin;
-    }
-    if (std::string user = config.text(section + ".user"); !user.empty())
-        hop.credentials =
-            smtp::Credentials{user, TRY(read_password(config.path(section + ".password-file")))};
-    return hop;
-}
-
-net::Task<Result<QueueRunner::Hop>> QueueRunner::hop_for(store::QueueItem item) {
-    auto smarthost = node_.config.host_port("smarthost.address");
-    if (!item.link.is_zero()) {
-        auto find = [peer = item.link](store::SystemStore& system) { return system.find_link(peer); };
-        auto link = CO_TRY(co_await node_.read(store::system_file, find));
-        if (!link) co_return fail(ErrorKind::refused, "the link of this mail is gone");
-        auto names = node_.config.names("link");
-        if (std::ranges::find(names, link->name) != names.end()) {
-            std::string section = "link." + link->name;
-            if (auto to = node_.config.host_port(section + ".next-hop"); !to.host.empty())
-                co_return hop_from_config(section, std::move(to));
-        }
-        if (smarthost.host.empty() && !link->next_hop.empty()) {
-            Hop direct;
-            direct.to = CO_TRY(config::parse_host_port(link->next_hop));
-            direct.verify.verify = net::TlsVerify::none;
-            co_return direct;
-        }
-    }
-    if (smarthost.host.empty())
-        co_return fail(ErrorKind::temporary, "no smart host is configured: set address in [smarthost]");
-    co_return hop_from_config("smarthost", std::move(smarthost));
-}
-
 net::Task<> QueueRunner::work(std::string key, Hop hop) {
     Worker& worker = workers_[key];
-    std::string failure;
+    auto hosts = co_await hosts_of(hop);
+    Result<> state;
+    if (!hosts) state = fail(hosts.error());
     auto tls = net::TlsClient::make(hop.verify);
-    if (!tls) failure = tls.error().text;
-    while (failure.empty() && !worker.items.empty() && !node_.stopping) {
-        auto stream =
-            co_await net::connect(node_.resolver, hop.to, net::deadline_after(std::chrono::seconds(60)));
-        if (!stream) {
-            failure = "cannot connect to " + hop.to.text() + ": " + stream.error().text;
-            break;
-        }
-        auto connection = std::make_unique<Connection>(*this, worker, hop, std::move(*stream), *tls);
-        auto result = co_await connection->run();
-        if (!result && !connection->used()) failure = hop.to.text() + ": " + result.error().text;
+    if (!tls) state = fail(ErrorKind::temporary, tls.error().text);
+    std::size_t host = 0;
+    while (state && !worker.items.empty() && !node_.stopping) {
+        hop.to = (*hosts)[host];
+        auto talked = co_await talk(worker, hop, *tls);
+        if (!talked && ++host >= hosts->size()) state = fail(ErrorKind::temporary, talked.error().text);
     }
     --worker.running;
-    // Where one more connection is refused the others go on.
-    if (worker.running && !failure.empty()) co_return;
+    // Where one connection of several fails the others go on.
+    if (worker.running && !state) co_return;
     auto left = std::exchange(worker.items, {});
-    if (failure.empty()) co_return let_go(std::move(left));
+    if (state) co_return let_go(std::move(left));
     if (!left.empty())
-        node_.log.warning("queue", failure + "; " + std::to_string(left.size()) + " mails wait");
-    for (auto& item : left) co_await defer(std::move(item), failure);
+        node_.log.warning("queue", state.error().text + "; " + std::to_string(left.size()) + " mails wait");
+    for (auto& item : left) co_await defer(std::move(item), state.error());
+}
+
+// One connection. An error: it came to nothing, another host may do better.
+net::Task<Result<>> QueueRunner::talk(Worker& worker, Hop hop, std::shared_ptr<net::TlsClient> tls) {
+    for (;;) {
+        auto stream =
+            co_await net::connect(node_.resolver, hop.to, net::deadline_after(std::chrono::seconds(60)));
+        if (!stream)
+            co_return fail(ErrorKind::temporary,
+                           "cannot connect to " + hop.to.text() + ": " + stream.error().text);
+        auto connection = std::make_unique<Connection>(*this, worker, hop, std::move(*stream), tls);
+        auto result = co_await connection->run();
+        if (result || connection->used()) co_return Result<>();
+        // Where TLS protects against listeners only, trouble with it is no reason to send nothing.
+        bool in_clear = !hop.domain.empty() && connection->tls_failed() && hop.tls != smtp::TlsPolicy::none;
+        if (!in_clear) co_return fail(ErrorKind::temporary, hop.to.text() + ": " + result.error().text);
+        hop.tls = smtp::TlsPolicy::none;
+    }
 }
 
 // This server stops: what is left was not tried, and the next start takes it up.
@@ -371,16 +325,19 @@ void QueueRunner::let_go(std::deque<store::QueueItem> left) {
         }
 }
 
-net::Task<> QueueRunner::defer(store::QueueItem item, std::string why) {
+// `refused`: for good.
+net::Task<> QueueRunner::defer(store::QueueItem item, Error why) {
     for (auto& recipient : item.recipients) {
         if (recipient.state != store::RecipientState::pending) continue;
         ++recipient.attempts;
-        recipient.last_reply = why;
+        recipient.last_reply = why.text;
+        if (why.kind == ErrorKind::refused) recipient.state = store::RecipientState::failed;
     }
-    co_await finish(std::move(item));
+    co_await finish(std::move(item), {});
 }
 
 net::Task<> QueueRunner::record(store::QueueItem item, smtp::TransactionResult result) {
+    Recipients relayed;  // to a server that will tell nothing
     for (const auto& outcome : result.recipients)
         for (auto& recipient : item.recipients) {
             if (recipient.state != store::RecipientState::pending ||
@@ -388,17 +345,19 @@ net::Task<> QueueRunner::record(store::QueueItem item, smtp::TransactionResult r
                 continue;
             ++recipient.attempts;
             recipient.last_reply = outcome.reply.one_line();
-            if (outcome.outcome == smtp::Outcome::delivered)
+            if (outcome.outcome == smtp::Outcome::delivered) {
                 recipient.state = store::RecipientState::delivered;
+                if (!result.dsn && (recipient.notify & store::notify_success)) relayed.push_back(recipient);
+            }
             if (outcome.outcome == smtp::Outcome::permanent) recipient.state = store::RecipientState::failed;
         }
     crash_point("queue.sent");
-    co_await finish(std::move(item));
+    co_await finish(std::move(item), std::move(relayed));
 }
 
-net::Task<> QueueRunner::finish(store::QueueItem item) {
+net::Task<> QueueRunner::finish(store::QueueItem item, Recipients relayed) {
     auto id = item.id;
-    auto settled = co_await settle(std::move(item));
+    auto settled = co_await settle(std::move(item), std::move(relayed));
     if (!settled) node_.log.error("queue", settled.error().text);
     under_way_.erase(id);
     if (auto node = direct_.extract(id)) {
@@ -408,10 +367,9 @@ net::Task<> QueueRunner::finish(store::QueueItem item) {
 }
 
 // Writes down what an attempt brought: the mail goes, waits, or comes back.
-net::Task<Result<>> QueueRunner::settle(store::QueueItem item) {
+net::Task<Result<>> QueueRunner::settle(store::QueueItem item, Recipients relayed) {
     UnixMillis now = node_.clock();
     unsigned failures = 1;
-    std::vector<store::QueueRecipient> failed;
     bool waiting = false;
     std::string reply;
     for (auto& recipient : item.recipients) {
@@ -424,103 +382,97 @@ net::Task<Result<>> QueueRunner::settle(store::QueueItem item) {
     if (item.kind != store::QueueKind::node) schedule.expiry_ms = item.expires.value - item.created.value;
     auto next = schedule.next_attempt(item.created, now, failures, jitter());
     if (waiting && next) {
+        bool warn = !item.warned && schedule.warning_due(item.created, now);
+        auto notices = CO_TRY(co_await notices_of(item, std::move(relayed), warn));
         auto found = direct_.find(item.id);
         auto direct = found == direct_.end() ? nullptr : found->second;
-        auto job = [item, next, now, reply, direct](store::SystemStore& system) -> Result<> {
+        auto job = [item, next, now, reply, warn, notices, direct](store::SystemStore& system) -> Result<> {
             if (direct) TRY(system.enqueue(item, direct->content));
             TRY(system.update_recipients(item.id, item.recipients));
+            for (const auto& notice : notices) TRY(notice.store(system));
+            if (warn) TRY(system.set_warned(item.id));
             if (item.kind == store::QueueKind::node)
                 TRY(system.note_link_mail(item.link, store::LinkEvent::deferred, now, reply));
             return system.reschedule(item.id, *next);
         };
         if (failures == 1) node_.log.warning("queue", item.id.hex() + " is deferred: " + reply);
         CO_TRY(co_await node_.write(store::system_file, std::move(job)));
+        for (const auto& notice : notices) announce(notice, node_, intake_);
         node_.queue_wake.notify();  // it may be due before anything else
         co_return Result<>();
     }
+    bool failed = false;
     for (auto& recipient : item.recipients) {
         if (recipient.state == store::RecipientState::pending)
             recipient.state = store::RecipientState::failed;
-        if (recipient.state == store::RecipientState::failed) failed.push_back(recipient);
+        failed |= recipient.state == store::RecipientState::failed;
     }
-    if (item.kind == store::QueueKind::node) {
-        auto job = [item, now, ok = failed.empty(), reply](store::SystemStore& system) -> Result<> {
-            TRY(system.note_link_mail(item.link, ok ? store::LinkEvent::sent : store::LinkEvent::refused, now,
-                                      ok ? "" : reply));
-            return system.remove(item.id);
-        };
-        CO_TRY(co_await node_.write(store::system_file, std::move(job)));
-        if (!failed.empty()) node_.log.error("link", "node mail was not delivered: " + reply);
-        done_(item.link, failed.empty() ? "" : reply);
-        co_return Result<>();
-    }
-    if (!failed.empty()) node_.log.warning("queue", item.id.hex() + " failed: " + reply);
-    if (!failed.empty() && !item.sender.empty()) co_return co_await bounce(item, std::move(failed));
-    auto job = [id = item.id](store::SystemStore& system) { return system.remove(id); };
-    co_return co_await node_.write(store::system_file, job);
-}
-
-// The notification is stored in the transaction that removes the mail, so neither can be without the other.
-net::Task<Result<>> QueueRunner::bounce(const store::QueueItem& item,
-                                        std::vector<store::QueueRecipient> failed) {
-    auto head = [object = item.object](store::SystemStore& system) {
-        return system.read_object(object, 0, 64 * 1024);
-    };
-    std::string header = CO_TRY(co_await node_.read(store::system_file, head));
-    if (auto end = header.find("\r\n\r\n"); end != std::string::npos) header.resize(end + 2);
-    UnixMillis now = node_.clock();
-    auto domains = node_.config.list("domain");
-    smtp::DsnInput dsn;
-    dsn.reporting_mta = node_.host_name();
-    dsn.from = "MAILER-DAEMON@" + (domains.empty() ? node_.host_name() : domains.front());
-    dsn.to = CO_TRY(smtp::parse_address(item.sender));
-    for (const auto& recipient : failed) {
-        smtp::DsnRecipient row;
-        if (auto path = smtp::parse_address(recipient.address)) row.recipient = *path;
-        std::string_view text = recipient.last_reply;
-        row.reply.code = text.starts_with('5') ? 550 : 450;
-        if (text.size() > 4 && text[3] == ' ') text.remove_prefix(4);
-        if (auto status = smtp::take_enhanced_status(text)) row.reply.status = *status;
-        row.reply.text = std::string(text);
-        row.last_attempt = mime::write_date({now.value / 1000, 0});
-        dsn.recipients.push_back(std::move(row));
-    }
-    dsn.original_header = std::move(header);
-    dsn.arrival_date = mime::write_date({item.created.value / 1000, 0});
-    dsn.date = mime::write_date({now.value / 1000, 0});
-    dsn.message_id = "<" + random_word() + "@" + node_.host_name() + ">";
-    dsn.boundary = "fw" + random_word();
-    std::string octets = smtp::write_dsn(dsn);
-    auto user = node_.directory.find_address(item.sender);
-    if (user) octets.insert(0, "Return-Path: <>\r\n");  // RFC 5321 4.4: final delivery
-
-    store::SpoolRequest spool;
-    auto notice = new_queue_item(node_, store::QueueKind::bounce, "", {item.sender});
-    if (user) {
-        store::SpoolRow row;
-        row.delivery = make_id<store::HoldIdTag>(now);
-        row.account = user->user.id;
-        row.email_id = make_email_id(now);
-        row.received = now;
-        row.texts = message_texts(mime::parse_structure(octets));
-        row.size = octets.size();
-        spool.object = notice.object;
-        spool.content = octets;
-        spool.now = now;
-        spool.rows.push_back(std::move(row));
-    }
-    auto job = [id = item.id, spool, notice, octets,
-                local = user != nullptr](store::SystemStore& system) -> Result<> {
-        if (local)
-            TRY(system.spool_message(spool));
-        else
-            TRY(system.enqueue(notice, octets));
+    if (item.kind == store::QueueKind::node) co_return co_await settle_node_mail(item, failed ? reply : "");
+    if (failed) node_.log.warning("queue", item.id.hex() + " failed: " + reply);
+    auto notices = CO_TRY(co_await notices_of(item, std::move(relayed), false));
+    // The notices are stored in the transaction that removes the mail, so neither can be without the other.
+    auto job = [id = item.id, notices](store::SystemStore& system) -> Result<> {
+        for (const auto& notice : notices) TRY(notice.store(system));
         return system.remove(id);
     };
-    CO_TRY(co_await node_.write(store::system_file, std::move(job), octets.size()));
-    if (user) intake_.wake(user->user.id);
-    node_.queue_wake.notify();
+    std::size_t octets = 0;
+    for (const auto& notice : notices) octets += notice.octets;
+    CO_TRY(co_await node_.write(store::system_file, std::move(job), octets));
+    for (const auto& notice : notices) announce(notice, node_, intake_);
     co_return Result<>();
+}
+
+// An empty error: the next hop has it.
+net::Task<Result<>> QueueRunner::settle_node_mail(store::QueueItem item, std::string error) {
+    auto job = [item, error, now = node_.clock()](store::SystemStore& system) -> Result<> {
+        auto event = error.empty() ? store::LinkEvent::sent : store::LinkEvent::refused;
+        TRY(system.note_link_mail(item.link, event, now, error));
+        return system.remove(item.id);
+    };
+    CO_TRY(co_await node_.write(store::system_file, job));
+    if (!error.empty()) node_.log.error("link", "node mail was not delivered: " + error);
+    done_(item.link, error);
+    co_return Result<>();
+}
+
+// What the sender is to be told now, as NOTIFY asked (RFC 3461 5.2).
+net::Task<Result<std::vector<Notice>>> QueueRunner::notices_of(store::QueueItem item, Recipients relayed,
+                                                               bool warn) {
+    std::vector<Notice> notices;
+    if (item.sender.empty() || item.kind == store::QueueKind::node) co_return notices;
+    auto wanted = [&](store::RecipientState state, std::uint32_t bit) {
+        Recipients rows;
+        for (const auto& r : item.recipients)
+            if (r.state == state && (r.notify == 0 || (r.notify & bit))) rows.push_back(r);
+        return rows;
+    };
+    bool over = std::ranges::none_of(item.recipients,
+                                     [](const auto& r) { return r.state == store::RecipientState::pending; });
+    std::pair<smtp::DsnKind, Recipients> kinds[] = {
+        {smtp::DsnKind::relayed, std::move(relayed)},
+        {smtp::DsnKind::failed,
+         over ? wanted(store::RecipientState::failed, store::notify_failure) : Recipients()},
+        {smtp::DsnKind::delayed,
+         warn ? wanted(store::RecipientState::pending, store::notify_delay) : Recipients()}};
+    for (auto& [kind, rows] : kinds) {
+        if (rows.empty()) continue;
+        NoticeRequest request;
+        request.kind = kind;
+        request.sender = item.sender;
+        request.envid = item.envid;
+        request.created = item.created;
+        if (kind == smtp::DsnKind::delayed) request.retry_until = item.expires;
+        std::uint64_t size = item.size - std::min(item.skip, item.size);
+        std::uint64_t want = wanted_of_original(item.ret, size);
+        request.whole = item.ret == store::DsnReturn::full && want == size;
+        auto read = [object = item.object, skip = item.skip, want](store::SystemStore& system) {
+            return system.read_object(object, skip, want);
+        };
+        request.original = CO_TRY(co_await node_.read(store::system_file, read));
+        for (const auto& row : rows) request.recipients.push_back(notice_row(row, node_.clock()));
+        notices.push_back(CO_TRY(make_notice(node_, std::move(request))));
+    }
+    co_return notices;
 }
 
 }  // namespace fwmail::service

@@ -13,6 +13,7 @@
 
 #include "service/intake.hpp"
 #include "service/node.hpp"
+#include "service/notices.hpp"
 #include "smtp/client_session.hpp"
 
 namespace fwmail::service {
@@ -40,6 +41,7 @@ class QueueRunner {
   private:
     struct Hop {
         config::HostPort to;
+        std::string domain;  // whose exchangers are to be found; empty: `to` is the host
         smtp::TlsPolicy tls = smtp::TlsPolicy::opportunistic;
         bool implicit_tls = false;
         net::TlsClientOptions verify;
@@ -62,14 +64,21 @@ class QueueRunner {
     net::Task<Result<>> dispatch();
     void give(store::QueueItem item, Hop hop);
     void let_go(std::deque<store::QueueItem> left);
+    Result<Hop> direct_hop(const store::QueueItem& item);
+    net::Task<Result<std::vector<config::HostPort>>> hosts_of(Hop hop);
+    net::Task<Result<std::vector<store::QueueItem>>> by_destination(store::QueueItem item);
     net::Task<Result<Hop>> hop_for(store::QueueItem item);
     Result<Hop> hop_from_config(const std::string& section, config::HostPort to);
     net::Task<> work(std::string key, Hop hop);
+    net::Task<Result<>> talk(Worker& worker, Hop hop, std::shared_ptr<net::TlsClient> tls);
     net::Task<> record(store::QueueItem item, smtp::TransactionResult result);
-    net::Task<> defer(store::QueueItem item, std::string why);
-    net::Task<Result<>> bounce(const store::QueueItem& item, std::vector<store::QueueRecipient> failed);
-    net::Task<> finish(store::QueueItem item);
-    net::Task<Result<>> settle(store::QueueItem item);
+    net::Task<> defer(store::QueueItem item, Error why);
+    using Recipients = std::vector<store::QueueRecipient>;
+    // `relayed`: delivered just now to a server without DSN, and the sender wants to hear of it.
+    net::Task<> finish(store::QueueItem item, Recipients relayed);
+    net::Task<Result<>> settle(store::QueueItem item, Recipients relayed);
+    net::Task<Result<>> settle_node_mail(store::QueueItem item, std::string error);
+    net::Task<Result<std::vector<Notice>>> notices_of(store::QueueItem item, Recipients relayed, bool warn);
 
     Node& node_;
     Intake& intake_;

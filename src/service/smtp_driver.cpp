@@ -1,5 +1,6 @@
 #include "service/smtp_driver.hpp"
 
+#include <algorithm>
 #include <array>
 #include <deque>
 
@@ -11,15 +12,18 @@ namespace fwmail::service {
 namespace {
 
 constexpr auto write_time = std::chrono::minutes(5);
+constexpr auto command_time = std::chrono::minutes(10);  // from our last reply to the whole next command
 
 class SmtpConnection {
   public:
-    SmtpConnection(Node& node, Intake& intake, LinkReceiver& links, net::StreamPtr stream)
+    SmtpConnection(Node& node, Intake& intake, LinkReceiver& links, MailLimits& limits, MailService service,
+                   net::StreamPtr stream)
         : node_(node),
           stream_(std::move(stream)),
+          service_(service),
           wake_(stream_->executor()),
           stop_(node.hub.subscribe(AccountId{}, wake_)),
-          receiver_(node, intake, links, stream_->peer_address()),
+          receiver_(node, intake, links, limits, service, stream_->peer_address()),
           session_(config()) {}
 
     net::Task<> run() {
@@ -27,6 +31,8 @@ class SmtpConnection {
         while (result && !session_.is_closed()) {
             auto limit = session_.deadline();
             auto deadline = limit ? net::deadline_after(*limit) : net::no_deadline;
+            // An octet now and then must not hold a connection for ever.
+            deadline = std::min(deadline, last_said_ + (session_.in_data() ? message_time_ : command_time));
             auto wake = co_await stream_->wait_readable(wake_, deadline);
             if (node_.stopping) {
                 result = co_await perform(session_.on_shutdown());
@@ -52,6 +58,12 @@ class SmtpConnection {
         config.max_recipients = static_cast<std::size_t>(node_.config.count("smtp.max-recipients"));
         config.offer_starttls = node_.tls != nullptr && !stream_->tls();
         config.tls_from_start = stream_->tls();
+        config.lmtp = service_ == MailService::delivery;
+        if (service_ == MailService::submission) {
+            config.auth_mechanisms = {"PLAIN", "LOGIN"};
+            config.require_auth = true;
+            config.clear_auth = net::is_loopback(stream_->peer_address());
+        }
         return config;
     }
 
@@ -70,6 +82,10 @@ class SmtpConnection {
         if (std::holds_alternative<smtp::DataBegin>(request))
             co_return co_await receiver_.data(session_.helo(), session_.protocol());
         if (std::holds_alternative<smtp::MessageEnd>(request)) co_return co_await receiver_.end();
+        if (auto* start = std::get_if<smtp::AuthStart>(&request))
+            co_return co_await receiver_.log_in(std::move(*start));
+        if (auto* response = std::get_if<smtp::AuthResponse>(&request))
+            co_return co_await receiver_.log_in(std::move(*response));
         co_return smtp::Reply{502, {5, 5, 1}, "not offered here"};
     }
 
@@ -89,8 +105,11 @@ class SmtpConnection {
                 } else if (std::holds_alternative<smtp::Abort>(ask->request)) {
                     co_await receiver_.abort();
                 } else {
+                    auto* end = std::get_if<smtp::MessageEnd>(&ask->request);
+                    std::size_t times = end ? end->replies : 1;  // what holds for the mail holds for each
                     auto reply = co_await answer(std::move(ask->request));
-                    more = session_.on_reply(reply);
+                    for (; times > 0; --times)
+                        for (auto& next : session_.on_reply(reply)) more.push_back(std::move(next));
                 }
             } else if (std::holds_alternative<smtp::StartTls>(action)) {
                 CO_TRY(co_await stream_->write_all(out, net::deadline_after(write_time)));
@@ -101,23 +120,30 @@ class SmtpConnection {
             }
             for (auto& next : more) todo.push_back(std::move(next));
         }
-        if (!out.empty()) co_return co_await stream_->write_all(out, net::deadline_after(write_time));
-        co_return Result<>();
+        if (out.empty()) co_return Result<>();
+        auto written = co_await stream_->write_all(out, net::deadline_after(write_time));
+        last_said_ = std::chrono::steady_clock::now();
+        co_return written;
     }
 
     Node& node_;
     net::StreamPtr stream_;
+    const MailService service_;
     net::Notifier wake_;
     ChangeHub::Subscription stop_;
     MailReceiver receiver_;
     smtp::ServerSession session_;
+    const std::chrono::seconds message_time_ = node_.config.duration("smtp.message-time");
+    net::Deadline last_said_ = std::chrono::steady_clock::now();
     std::array<char, 64 * 1024> buffer_;
 };
 
 }  // namespace
 
-net::Task<> serve_smtp(Node& node, Intake& intake, LinkReceiver& links, net::StreamPtr stream) {
-    auto connection = std::make_unique<SmtpConnection>(node, intake, links, std::move(stream));
+net::Task<> serve_smtp(Node& node, Intake& intake, LinkReceiver& links, MailLimits& limits,
+                       MailService service, net::StreamPtr stream) {
+    auto connection =
+        std::make_unique<SmtpConnection>(node, intake, links, limits, service, std::move(stream));
     co_await connection->run();
 }
 

@@ -118,6 +118,7 @@ void ClientSession::send_ehlo() {
 
 void ClientSession::on_ehlo_reply(const Reply& reply) {
     pipelining_ = eight_bit_mime_ = starttls_offered_ = size_offered_ = auth_plain_ = auth_login_ = false;
+    utf8_offered_ = dsn_offered_ = false;
     size_limit_ = 0;
     if (reply.permanent()) {  // RFC 5321 3.2: a server from before 1993
         state_ = State::helo;
@@ -143,6 +144,8 @@ void ClientSession::take_keyword(std::string_view line) {
     if (keyword == "pipelining") pipelining_ = true;
     if (keyword == "8bitmime") eight_bit_mime_ = true;
     if (keyword == "starttls") starttls_offered_ = true;
+    if (keyword == "smtputf8") utf8_offered_ = true;
+    if (keyword == "dsn") dsn_offered_ = true;
     if (keyword == "size") {
         size_offered_ = true;
         std::string limit = word();

@@ -30,6 +30,7 @@
 #include "base/secret.hpp"
 #include "mime/dot_stuffing.hpp"
 #include "smtp/actions.hpp"
+#include "smtp/dsn_parameters.hpp"
 #include "smtp/path.hpp"
 #include "smtp/reply.hpp"
 
@@ -62,6 +63,9 @@ struct OutgoingEnvelope {
     std::optional<std::uint64_t>
         size;                // of the message, for SIZE=; held against the server's limit beforehand
     bool eight_bit = false;  // the message has octets above 127
+    bool utf8 = false;       // addresses or header go beyond ASCII: a server without SMTPUTF8 cannot have it
+    MailDsn dsn;             // passed on where the server knows DSN
+    std::vector<RecipientDsn> recipient_dsn;  // of each recipient, or empty
 };
 
 enum class Phase { connect, greeting, ehlo, starttls, auth, mail, rcpt, data, message, final_reply };
@@ -81,6 +85,7 @@ struct TransactionResult {
     bool unannounced_8bit = false;
     bool added_line_ending = false;  // the message did not end in CRLF
     bool tls = false;
+    bool dsn = false;  // the server knows DSN: what was asked for is its matter now
 
     // delivered: every recipient was; temporary: at least one is to be tried again; else permanent.
     Outcome outcome() const;
@@ -182,7 +187,7 @@ class ClientSession {
     bool tls_ = false;
     // What the server offers.
     bool pipelining_ = false, eight_bit_mime_ = false, starttls_offered_ = false, starttls_refused_ = false,
-         size_offered_ = false;
+         size_offered_ = false, utf8_offered_ = false, dsn_offered_ = false;
     std::uint64_t size_limit_ = 0;  // 0: none said
     bool auth_plain_ = false, auth_login_ = false;
     unsigned auth_round_ = 0;

@@ -32,6 +32,11 @@ ClientActions ClientSession::send(OutgoingEnvelope envelope) {
 }
 
 void ClientSession::begin_transaction() {
+    if (envelope_->utf8 && !utf8_offered_) {  // RFC 6531 3.2
+        decide_rest(Outcome::permanent, Phase::mail,
+                    {553, {5, 6, 7}, "the next server does not know SMTPUTF8, which this message needs"});
+        return finish_transaction();
+    }
     bool too_large = size_limit_ > 0 && envelope_->size.value_or(0) > size_limit_;
     if (too_large || envelope_->recipients.empty()) {
         // RFC 1870 6.1: no need to ask
@@ -43,6 +48,7 @@ void ClientSession::begin_transaction() {
     next_step_ = needs_reset_ ? Step::reset : Step::mail;
     next_recipient_ = accepted_ = 0;
     steps_done_ = mail_accepted_ = false;
+    result_.dsn = dsn_offered_;
     result_.unannounced_8bit = envelope_->eight_bit && !eight_bit_mime_;
     send_steps();
 }
@@ -72,11 +78,16 @@ void ClientSession::emit_step(Step step) {
             std::string line = "MAIL FROM:<" + envelope_->reverse_path.text() + '>';
             if (size_offered_ && envelope_->size) line += " SIZE=" + std::to_string(*envelope_->size);
             if (eight_bit_mime_ && envelope_->eight_bit) line += " BODY=8BITMIME";
+            if (envelope_->utf8) line += " SMTPUTF8";
+            if (dsn_offered_) line += envelope_->dsn.text();
             next_step_ = Step::rcpt;
             return emit(line + "\r\n");
         }
         case Step::rcpt: {
-            std::string line = "RCPT TO:<" + envelope_->recipients[next_recipient_].text() + ">\r\n";
+            std::string line = "RCPT TO:<" + envelope_->recipients[next_recipient_].text() + '>';
+            if (dsn_offered_ && next_recipient_ < envelope_->recipient_dsn.size())
+                line += envelope_->recipient_dsn[next_recipient_].text();
+            line += "\r\n";
             if (++next_recipient_ == envelope_->recipients.size()) next_step_ = Step::data;
             return emit(std::move(line));
         }

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/encoding.hpp"
+#include "base/utf8.hpp"
 
 namespace fwmail::smtp {
 
@@ -12,9 +13,11 @@ constexpr std::size_t max_local = 64, max_domain = 255, max_path = 254;  // RFC 
 constexpr std::size_t max_parameters = 32;
 
 bool is_alnum(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'); }
-// RFC 5322 3.2.3
-bool is_atext(char c) { return is_alnum(c) || std::string_view("!#$%&'*+-/=?^_`{|}~").contains(c); }
 bool is_8bit(char c) { return static_cast<unsigned char>(c) > 127; }
+// RFC 5322 3.2.3, RFC 6531 3.3
+bool is_atext(char c) {
+    return is_8bit(c) || is_alnum(c) || std::string_view("!#$%&'*+-/=?^_`{|}~").contains(c);
+}
 
 auto bad(std::string text) { return fail(ErrorKind::protocol, std::move(text)); }
 
@@ -52,7 +55,7 @@ class Reader {
     Result<std::string> take_domain() {
         if (peek() == '[') return take_literal();
         std::string_view text =
-            take_while([](char c) { return is_alnum(c) || c == '-' || c == '.' || c == '_'; });
+            take_while([](char c) { return is_8bit(c) || is_alnum(c) || c == '-' || c == '.' || c == '_'; });
         if (text.ends_with('.')) text.remove_suffix(1);
         if (text.empty()) return bad("the domain is missing or holds a forbidden character");
         for (std::string_view rest = text;;) {
@@ -89,7 +92,7 @@ class Reader {
                 c = rest_[0];
                 rest_.remove_prefix(1);
             }
-            if (c < ' ' || c > '~') return bad("the local part holds a forbidden character");
+            if (!is_8bit(c) && (c < ' ' || c > '~')) return bad("the local part holds a forbidden character");
             out += c;
         }
         return bad("a quotation mark is missing");
@@ -129,9 +132,11 @@ Result<> skip_source_route(Reader& reader) {
     return {};
 }
 
-Result<> refuse_8bit(std::string_view text) {
-    if (std::ranges::any_of(text, is_8bit))
+Result<> check_charset(std::string_view text, Charset charset) {
+    if (std::ranges::none_of(text, is_8bit)) return {};
+    if (charset == Charset::ascii)
         return fail(ErrorKind::refused, "addresses beyond ASCII are not supported here");
+    if (!is_plain_utf8(text)) return bad("the address is not UTF-8");
     return {};
 }
 
@@ -178,8 +183,12 @@ std::string Path::text() const {
     return out;
 }
 
-Result<Path> parse_address(std::string_view text) {
-    TRY(refuse_8bit(text));
+bool Path::is_ascii() const {
+    return std::ranges::none_of(local, is_8bit) && std::ranges::none_of(domain, is_8bit);
+}
+
+Result<Path> parse_address(std::string_view text, Charset charset) {
+    TRY(check_charset(text, charset));
     Reader reader(text);
     Path path = TRY(take_mailbox(reader));
     if (path.domain.empty()) return bad("the address has no domain");
@@ -188,7 +197,7 @@ Result<Path> parse_address(std::string_view text) {
 }
 
 Result<PathArgument> parse_path_argument(std::string_view text, PathKind kind) {
-    TRY(refuse_8bit(text));
+    TRY(check_charset(text, Charset::utf8));
     Reader reader(text);
     reader.skip_spaces();
     if (!reader.take('<')) return bad("the path must stand in angle brackets");

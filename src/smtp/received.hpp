@@ -21,6 +21,8 @@ std::string write_received(const ReceivedInfo& info);
 
 // Received fields in a header (reading stops at the empty line).
 std::size_t count_received(std::string_view header);
+// Whether a Delivered-To field of the header names this address, ignoring case.
+bool has_delivered_to(std::string_view header, std::string_view address);
 constexpr std::size_t max_received = 50;  // more is a loop: 554 5.4.6
 inline bool is_mail_loop(std::string_view header) { return count_received(header) > max_received; }
 

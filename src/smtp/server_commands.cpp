@@ -48,7 +48,7 @@ const ServerSession::Command* ServerSession::find_command(std::string_view verb)
         {"NOOP", &ServerSession::noop, true, true},   {"HELP", &ServerSession::help, true, true},
         {"VRFY", &ServerSession::vrfy, true, false},  {"EXPN", &ServerSession::expn, true, false},
         {"QUIT", &ServerSession::quit, false, true},  {"STARTTLS", &ServerSession::starttls, false, true},
-        {"AUTH", &ServerSession::auth, true, false},
+        {"AUTH", &ServerSession::auth, true, false},  {"LHLO", &ServerSession::lhlo, true, true},
     };
     auto found =
         std::ranges::find_if(commands, [&](const auto& c) { return equal_ignoring_case(c.verb, verb); });
@@ -74,24 +74,32 @@ void ServerSession::on_line(std::string_view line) {
 
 // RFC 5321 4.1.1.1. Both begin anew, as RSET would (4.1.4). No enhanced codes here (RFC 2034 4).
 void ServerSession::helo(std::string_view argument) {
-    if (!is_plausible_host(argument)) return error(501, {5, 5, 2}, "HELO wants a host name");
-    abort_transaction();
-    helo_ = argument;
-    esmtp_ = false;
-    send(250, {}, config_.hostname);
+    if (config_.lmtp) return error(500, {5, 5, 1}, "this is LMTP: LHLO");
+    hello(argument, false);
 }
 
 void ServerSession::ehlo(std::string_view argument) {
-    if (!is_plausible_host(argument)) return error(501, {5, 5, 2}, "EHLO wants a host name");
+    if (config_.lmtp) return error(500, {5, 5, 1}, "this is LMTP: LHLO");
+    hello(argument, true);
+}
+
+// RFC 2033 4.1
+void ServerSession::lhlo(std::string_view argument) {
+    if (!config_.lmtp) return error(500, {5, 5, 1}, "that command is not known");
+    hello(argument, true);
+}
+
+void ServerSession::hello(std::string_view argument, bool esmtp) {
+    if (!is_plausible_host(argument)) return error(501, {5, 5, 2}, "say your host name");
     abort_transaction();
     helo_ = argument;
-    esmtp_ = true;
-    send(250, {}, config_.hostname + ehlo_keywords());
+    esmtp_ = esmtp;
+    send(250, {}, config_.hostname + (esmtp ? ehlo_keywords() : ""));
 }
 
 std::string ServerSession::ehlo_keywords() const {
-    std::string out =
-        "\nPIPELINING\nSIZE " + std::to_string(config_.max_message_size) + "\n8BITMIME\nENHANCEDSTATUSCODES";
+    std::string out = "\nPIPELINING\nSIZE " + std::to_string(config_.max_message_size) +
+                      "\n8BITMIME\nSMTPUTF8\nDSN\nENHANCEDSTATUSCODES";
     if (config_.offer_starttls && !tls_) out += "\nSTARTTLS";
     if (auth_available()) {
         out += "\nAUTH";
@@ -105,45 +113,67 @@ bool ServerSession::auth_available() const {
 }
 
 void ServerSession::refuse_path(const Error& problem, EnhancedStatus status) {
-    if (problem.kind == ErrorKind::refused) return error(553, {5, 6, 7}, problem.text);  // RFC 6531 3.5
     error(501, status, problem.text);
 }
+
+// RFC 6531 3.5
+void ServerSession::refuse_utf8() { error(553, {5, 6, 7}, "addresses beyond ASCII want SMTPUTF8"); }
 
 // RFC 5321 4.1.1.2
 void ServerSession::mail(std::string_view argument) {
     auto rest = after(argument, "FROM:");
     if (!rest) return error(501, {5, 5, 4}, "MAIL wants FROM:<address>");
-    if (helo_.empty()) return error(503, {5, 5, 1}, "EHLO first");
+    if (helo_.empty()) return error(503, {5, 5, 1}, config_.lmtp ? "LHLO first" : "EHLO first");
     if (config_.require_auth && !authenticated_) return error(530, {5, 7, 0}, "authentication is required");
     if (in_transaction_) return error(503, {5, 5, 1}, "a message is under way already");
     auto parsed = parse_path_argument(*rest, PathKind::reverse);
     if (!parsed) return refuse_path(parsed.error(), {5, 1, 7});
     MailFrom request;
     request.reverse_path = std::move(parsed->path);
-    if (take_mail_parameters(parsed->parameters, request)) ask(std::move(request), Pending::mail);
+    if (!take_mail_parameters(parsed->parameters, request)) return;
+    utf8_ = request.utf8;
+    if (!utf8_ && !request.reverse_path.is_ascii()) return refuse_utf8();
+    ask(std::move(request), Pending::mail);
 }
 
-// False: the refusal is sent. SIZE (RFC 1870 6), BODY (RFC 6152), AUTH (RFC 4954 5; its value is not
-// trusted).
+// False: the refusal is sent.
 bool ServerSession::take_mail_parameters(const Parameters& parameters, MailFrom& request) {
     for (const auto& [name, value] : parameters) {
-        std::string word = upper(value.value_or(""));
-        if (esmtp_ && name == "SIZE" && (request.size = parse_size(word))) {
-            if (*request.size <= config_.max_message_size) continue;
+        if (esmtp_ && take_mail_parameter(name, value, request)) {
+            if (request.size.value_or(0) <= config_.max_message_size) continue;
             send(552, {5, 3, 4},
                  "the message is larger than " + std::to_string(config_.max_message_size) + " octets");
             return false;
         }
-        if (esmtp_ && name == "BODY" && (word == "7BIT" || word == "8BITMIME")) {
-            request.body_8bit = word == "8BITMIME";
-            continue;
-        }
-        if (esmtp_ && name == "AUTH" && value && auth_available()) continue;
-        bool known = esmtp_ && (name == "SIZE" || name == "BODY");
-        error(known ? 501 : 555, {5, 5, 4}, (known ? "bad value of " : "no such parameter: ") + name);
+        constexpr std::string_view known[] = {"SIZE", "BODY", "SMTPUTF8", "RET", "ENVID"};
+        bool ours = esmtp_ && std::ranges::find(known, name) != std::end(known);
+        error(ours ? 501 : 555, {5, 5, 4}, (ours ? "bad value of " : "no such parameter: ") + name);
         return false;
     }
     return true;
+}
+
+// SIZE (RFC 1870 6), BODY (RFC 6152), SMTPUTF8 (RFC 6531 3.4), RET and ENVID (RFC 3461 4), AUTH (RFC 4954 5;
+// its value is not trusted).
+bool ServerSession::take_mail_parameter(const std::string& name, const std::optional<std::string>& value,
+                                        MailFrom& request) {
+    if (name == "SIZE") return (request.size = parse_size(value.value_or(""))).has_value();
+    if (name == "BODY") {
+        request.body_8bit = equal_ignoring_case(value.value_or(""), "8BITMIME");
+        return request.body_8bit || equal_ignoring_case(value.value_or(""), "7BIT");
+    }
+    if (name == "SMTPUTF8") return request.utf8 = !value;
+    if (name == "RET") {
+        auto ret = parse_ret(value.value_or(""));
+        if (ret) request.dsn.ret = *ret;
+        return ret.has_value();
+    }
+    if (name == "ENVID") {
+        auto envid = parse_envid(value.value_or(""));
+        if (envid) request.dsn.envid = *envid;
+        return envid.has_value();
+    }
+    return name == "AUTH" && value && auth_available();
 }
 
 // RFC 5321 4.1.1.3
@@ -153,16 +183,28 @@ void ServerSession::rcpt(std::string_view argument) {
     if (!in_transaction_) return error(503, {5, 5, 1}, "MAIL first");
     auto parsed = parse_path_argument(*rest, PathKind::forward);
     if (!parsed) return refuse_path(parsed.error(), {5, 1, 3});
-    if (!parsed->parameters.empty())
-        return error(555, {5, 5, 4}, "no such parameter: " + parsed->parameters[0].first);
+    if (!utf8_ && !parsed->path.is_ascii()) return refuse_utf8();
+    RcptTo request{std::move(parsed->path), {}};
+    for (const auto& [name, value] : parsed->parameters) {  // RFC 3461 4
+        bool ours = esmtp_ && (name == "NOTIFY" || name == "ORCPT");
+        if (!ours) return error(555, {5, 5, 4}, "no such parameter: " + name);
+        auto notify = parse_notify(value.value_or(""));
+        auto orcpt = parse_orcpt(value.value_or(""));
+        if (name == "NOTIFY" ? !notify : !orcpt) return error(501, {5, 5, 4}, "bad value of " + name);
+        if (name == "NOTIFY")
+            request.dsn.notify = *notify;
+        else
+            request.dsn.orcpt = *orcpt;
+    }
     if (recipients_ >= config_.max_recipients) return send(452, {4, 5, 3}, "too many recipients");
-    ask(RcptTo{std::move(parsed->path)}, Pending::rcpt);
+    ask(std::move(request), Pending::rcpt);
 }
 
 // RFC 5321 4.1.1.4
 void ServerSession::data(std::string_view) {
     if (!in_transaction_) return error(503, {5, 5, 1}, "MAIL first");
-    if (recipients_ == 0) return error(554, {5, 5, 1}, "no valid recipients");
+    // RFC 2033 4.2 wants 503 in LMTP.
+    if (recipients_ == 0) return error(config_.lmtp ? 503 : 554, {5, 5, 1}, "no valid recipients");
     ask(DataBegin{}, Pending::data_begin);
 }
 
@@ -210,7 +252,7 @@ void ServerSession::auth(std::string_view argument) {
     std::string_view text = argument.substr(std::min(space + 1, argument.size()));
     if (config_.auth_mechanisms.empty()) return error(502, {5, 5, 1}, "AUTH is not offered here");
     if (!auth_available()) return error(538, {5, 7, 11}, "STARTTLS first");
-    if (!esmtp_) return error(503, {5, 5, 1}, "EHLO first");
+    if (!esmtp_) return error(503, {5, 5, 1}, config_.lmtp ? "LHLO first" : "EHLO first");
     if (authenticated_ || in_transaction_) return error(503, {5, 5, 1}, "not now");
     if (std::ranges::find(config_.auth_mechanisms, mechanism) == config_.auth_mechanisms.end())
         return error(504, {5, 5, 4}, "no such mechanism");

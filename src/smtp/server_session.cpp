@@ -36,7 +36,7 @@ ServerSession::ServerSession(ServerConfig config)
     : config_(std::move(config)), tls_(config_.tls_from_start) {}
 
 ServerActions ServerSession::start() {
-    send(220, {}, config_.hostname + " ESMTP fwmail");
+    send(220, {}, config_.hostname + (config_.lmtp ? " LMTP fwmail" : " ESMTP fwmail"));
     return take_actions();
 }
 
@@ -77,9 +77,7 @@ ServerActions ServerSession::on_reply(const Reply& given) {
             break;
         case Pending::message_end:
             reply = sane(std::move(reply));
-            in_transaction_ = false;
-            recipients_ = 0;
-            send(reply);
+            on_end_reply(reply);
             break;
         case Pending::auth:
             on_auth_reply(reply);
@@ -88,7 +86,7 @@ ServerActions ServerSession::on_reply(const Reply& given) {
     if (reply.code == 421) {
         abort_transaction();
         close();
-    } else if (closing_) {
+    } else if (closing_ && pending_ == Pending::none) {
         end_with_421({4, 3, 2}, "the server is shutting down");
     }
     return run();
@@ -142,8 +140,8 @@ std::optional<std::chrono::seconds> ServerSession::deadline() const {
 
 // RFC 3848
 std::string ServerSession::protocol() const {
-    if (!esmtp_) return "SMTP";
-    return std::string("ESMTP") + (tls_ ? "S" : "") + (authenticated_ ? "A" : "");
+    if (!esmtp_ && !config_.lmtp) return "SMTP";
+    return std::string(config_.lmtp ? "LMTP" : "ESMTP") + (tls_ ? "S" : "") + (authenticated_ ? "A" : "");
 }
 
 ServerActions ServerSession::take_actions() { return std::exchange(actions_, {}); }
@@ -202,6 +200,7 @@ bool ServerSession::run_data() {
     message_size_ += octets.size();
     if (!discarding_ && (is_over_limit() || unstuffer_.dangerous())) {
         discarding_ = true;
+        replies_due_ = config_.lmtp ? recipients_ : 1;
         abort_transaction();
     }
     if (discarding_ && message_size_ > 2 * config_.max_message_size + swallow_slack) {
@@ -215,12 +214,31 @@ bool ServerSession::run_data() {
 
 void ServerSession::finish_message() {
     state_ = State::command;
-    if (!discarding_) return ask(MessageEnd{message_size_}, Pending::message_end);
-    if (is_over_limit())
-        return send(552, {5, 3, 4},
-                    "the message is larger than " + std::to_string(config_.max_message_size) + " octets");
-    error(550, {5, 6, 0},
-          "a lone dot with a bare CR or LF beside it: refused, it could hide a second message");
+    if (!discarding_) {
+        replies_due_ = config_.lmtp ? recipients_ : 1;
+        return ask(MessageEnd{message_size_, replies_due_}, Pending::message_end);
+    }
+    for (std::size_t left = replies_due_; left > 0 && state_ != State::closed; --left) {
+        if (is_over_limit())
+            send(552, {5, 3, 4},
+                 "the message is larger than " + std::to_string(config_.max_message_size) + " octets");
+        else if (left > 1)
+            send(550, {5, 6, 0}, "a lone dot with a bare CR or LF beside it: refused");
+        else
+            error(550, {5, 6, 0},
+                  "a lone dot with a bare CR or LF beside it: refused, it could hide a second message");
+    }
+}
+
+// RFC 2033 4.2: one reply for each RCPT that was accepted.
+void ServerSession::on_end_reply(const Reply& reply) {
+    send(reply);
+    if (--replies_due_ > 0 && reply.code != 421) {
+        pending_ = Pending::message_end;
+        return;
+    }
+    in_transaction_ = false;
+    recipients_ = 0;
 }
 
 void ServerSession::on_auth_line(std::string_view line) {

@@ -1,4 +1,5 @@
-// Inbound SMTP (RFC 5321) as a state machine: octets and the backend's replies in, actions out.
+// Inbound SMTP (RFC 5321) and LMTP (RFC 2033) as a state machine: octets and the backend's replies in,
+// actions out.
 //
 // Invariants
 // - At most one request waits for a reply; meanwhile pipelined commands (RFC 2920) stay in a bounded buffer.
@@ -26,6 +27,7 @@
 #include "base/secret.hpp"
 #include "mime/dot_stuffing.hpp"
 #include "smtp/actions.hpp"
+#include "smtp/dsn_parameters.hpp"
 #include "smtp/path.hpp"
 #include "smtp/reply.hpp"
 
@@ -40,6 +42,7 @@ struct ServerConfig {
     // in clear if clear_auth (loopback only).
     std::vector<std::string> auth_mechanisms;
     bool clear_auth = false;
+    bool lmtp = false;            // LHLO, and a reply for each recipient after DATA (RFC 2033)
     bool require_auth = false;    // 530 5.7.0 to MAIL before AUTH (RFC 6409)
     bool require_tls = false;     // 530 5.7.0 to everything but the first steps (RFC 3207 4)
     std::size_t max_line = 4096;  // of a command, CRLF included; RFC 5321 4.5.3.1.4 asks for 512
@@ -54,9 +57,12 @@ struct MailFrom {  // (reply) 250 accepts
     Path reverse_path;
     std::optional<std::uint64_t> size;  // as declared; never above max_message_size
     bool body_8bit = false;             // BODY=8BITMIME
+    bool utf8 = false;                  // SMTPUTF8 (RFC 6531)
+    MailDsn dsn;
 };
 struct RcptTo {  // (reply) 250 or 251 accepts
     Path forward_path;
+    RecipientDsn dsn;
 };
 struct DataBegin {};  // (reply) any 2xx or 3xx accepts, the client sees 354; else the client sees the reply
 struct MessageChunk {
@@ -64,6 +70,7 @@ struct MessageChunk {
 };
 struct MessageEnd {  // (reply) the message is the backend's once this is answered 250
     std::uint64_t size = 0;
+    std::size_t replies = 1;  // LMTP: on_reply() is awaited this often, in the order of RCPT
 };
 struct Abort {};  // forget the open transaction
 // Forgets any unfinished exchange (the client may have cancelled it).
@@ -105,6 +112,7 @@ class ServerSession {
     // Back-pressure: false while the buffer is full or the session is over; do not read then.
     bool wants_input() const;
     bool is_closed() const { return state_ == State::closed; }
+    bool in_data() const { return state_ == State::data; }
     bool awaits_reply() const { return pending_ != Pending::none; }
     // How long to wait for the peer, from the last octet on (RFC 5321 4.5.3.2); nothing while the backend is
     // asked.
@@ -114,7 +122,7 @@ class ServerSession {
     const std::string& helo() const { return helo_; }
     bool is_tls() const { return tls_; }
     bool is_authenticated() const { return authenticated_; }
-    std::string protocol() const;  // SMTP, ESMTP, ESMTPS, ESMTPA or ESMTPSA
+    std::string protocol() const;  // SMTP, ESMTP, ESMTPS, ESMTPSA, LMTP, …
 
   private:
     enum class State { command, data, auth, starting_tls, closed };
@@ -139,10 +147,13 @@ class ServerSession {
     void abort_transaction();
     void end_with_421(EnhancedStatus status, std::string text);
     void finish_message();
+    void on_end_reply(const Reply& reply);
+    void hello(std::string_view argument, bool esmtp);
     void on_auth_reply(const Reply& reply);
 
     void helo(std::string_view argument);
     void ehlo(std::string_view argument);
+    void lhlo(std::string_view argument);
     void mail(std::string_view argument);
     void rcpt(std::string_view argument);
     void data(std::string_view argument);
@@ -156,7 +167,10 @@ class ServerSession {
     void auth(std::string_view argument);
     std::string ehlo_keywords() const;
     bool auth_available() const;
+    bool take_mail_parameter(const std::string& name, const std::optional<std::string>& value,
+                             MailFrom& request);
     bool take_mail_parameters(const Parameters& parameters, MailFrom& request);
+    void refuse_utf8();
     void refuse_path(const Error& error, EnhancedStatus status);
 
     ServerConfig config_;
@@ -170,7 +184,9 @@ class ServerSession {
     bool tls_ = false, esmtp_ = false, authenticated_ = false;
     std::string helo_;
     bool in_transaction_ = false;
+    bool utf8_ = false;  // of the transaction: addresses may go beyond ASCII
     std::size_t recipients_ = 0;
+    std::size_t replies_due_ = 1;  // to the end of the message
     mime::DotUnstuffer unstuffer_;
     std::uint64_t message_size_ = 0;
     bool discarding_ = false;  // the message is refused already; only its end is waited for

@@ -20,6 +20,12 @@ CREATE TABLE addresses (
 ) WITHOUT ROWID;
 CREATE INDEX addresses_by_account ON addresses(account);
 
+CREATE TABLE aliases (
+    address TEXT NOT NULL COLLATE NOCASE,  -- whole address, or @domain: all in it that nobody has
+    target  TEXT NOT NULL COLLATE NOCASE,  -- address of a user, another alias, or somebody elsewhere
+    PRIMARY KEY (address, target)
+) WITHOUT ROWID;
+
 CREATE TABLE credentials (
     id       INTEGER PRIMARY KEY AUTOINCREMENT,   -- never used again
     account  BLOB NOT NULL REFERENCES users(account),
@@ -127,7 +133,12 @@ CREATE TABLE queue (
     priority     INTEGER NOT NULL,   -- greater goes first
     next_attempt INTEGER NOT NULL,
     held         INTEGER NOT NULL,   -- 1: by the operator
-    lease_until  INTEGER NOT NULL    -- being sent until then; 0: not
+    lease_until  INTEGER NOT NULL,   -- being sent until then; 0: not
+    skip         INTEGER NOT NULL,   -- octets at the object's start that are for local recipients only
+    envid        TEXT NOT NULL,      -- ENVID as given, xtext (RFC 3461 4.4); '' none
+    ret          INTEGER NOT NULL,   -- what a notice returns (RFC 3461 4.3): 0 not said, 1 full, 2 headers
+    warned       INTEGER NOT NULL,   -- 1: the sender has been told of the delay
+    utf8         INTEGER NOT NULL    -- 1: needs a next hop with SMTPUTF8 (RFC 6531)
 ) WITHOUT ROWID;
 CREATE INDEX queue_by_time ON queue(held, next_attempt);
 CREATE INDEX queue_by_link ON queue(link, created);
@@ -139,6 +150,8 @@ CREATE TABLE queue_recipients (
     state    INTEGER NOT NULL,       -- 0 pending, 1 delivered, 2 failed
     attempts INTEGER NOT NULL,
     reply    TEXT NOT NULL,          -- the last one
+    notify   INTEGER NOT NULL,       -- NOTIFY (RFC 3461 4.1): 1 never, 2 success, 4 failure, 8 delay; 0 not said
+    orcpt    TEXT NOT NULL,          -- ORCPT as given (RFC 3461 4.2); '' none
     PRIMARY KEY (queue, position)
 ) WITHOUT ROWID;
 )sql"

@@ -26,6 +26,12 @@ Result<void> check_objects(Database& db, Problems& problems) {
                       "SELECT hex(q.id) FROM queue q WHERE NOT EXISTS (SELECT 1 FROM object_refs r "
                       "WHERE r.object=q.object AND r.account=zeroblob(16) AND r.hold=q.id)",
                       "a mail in the queue does not hold its body: "));
+    TRY(problems.each(db,
+                      "SELECT hex(id) FROM queue q WHERE NOT EXISTS "
+                      "(SELECT 1 FROM queue_recipients r WHERE r.queue=q.id)",
+                      "a mail in the queue has no recipient: "));
+    TRY(problems.each(db, "SELECT DISTINCT l.address FROM aliases l JOIN addresses a ON a.address=l.address",
+                      "an address is a user's and an alias too: "));
     return problems.each(db,
                          "SELECT hex(hold) FROM object_refs r WHERE account=zeroblob(16) AND NOT EXISTS "
                          "(SELECT 1 FROM queue q WHERE q.id=r.hold AND q.object=r.object)",

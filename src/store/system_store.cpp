@@ -85,6 +85,8 @@ Result<std::vector<User>> SystemStore::load_users() {
 }
 
 Result<void> SystemStore::add_address(AccountId account, std::string_view address) {
+    auto q = TRY(db_->query("SELECT 1 FROM aliases WHERE address=?", address));
+    if (TRY(q.next())) return fail(ErrorKind::refused, std::string(address) + " is an alias already");
     return taken_as(db_->run("INSERT INTO addresses VALUES(?,?)", address, account),
                     "the address " + std::string(address) + " is in use already");
 }

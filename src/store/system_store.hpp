@@ -42,6 +42,11 @@ class SystemStore {
     Result<void> add_address(AccountId account, std::string_view address);
     Result<void> remove_address(std::string_view address);
     Result<std::vector<std::string>> load_addresses(AccountId account);
+    // An address that a user has is refused. Targets that are there already stay.
+    Result<void> add_alias(std::string_view address, const std::vector<std::string>& targets);
+    // Without targets: all of it.
+    Result<void> remove_alias(std::string_view address, const std::vector<std::string>& targets = {});
+    Result<std::vector<Alias>> load_aliases();
 
     Result<std::int64_t> add_credential(const Credential& credential);  // returns its id
     Result<std::vector<Credential>> load_credentials(AccountId account);
@@ -122,6 +127,9 @@ class SystemStore {
     Result<void> update_recipients(QueueId id, const std::vector<QueueRecipient>& recipients);
     Result<void> reschedule(QueueId id, UnixMillis next_attempt);  // ends the lease
     Result<void> set_held(QueueId id, bool held);
+    Result<void> set_warned(QueueId id);
+    // Gives these recipients to a new mail `to` that is `id`'s equal otherwise, lease and body included.
+    Result<void> split(QueueId id, QueueId to, const std::vector<std::string>& addresses);
     Result<void> remove(QueueId id);                               // and its body's reference
     Result<std::optional<QueueItem>> find_queue_item(QueueId id);  // with all recipients
     Result<std::vector<QueueItem>> load_queue(std::size_t limit);  // oldest first, all recipients

@@ -47,6 +47,12 @@ struct Credential {
     std::optional<UnixMillis> revoked;
 };
 
+// An address that stands for others; `@domain` for all in it that nobody has.
+struct Alias {
+    std::string address;
+    std::vector<std::string> targets;
+};
+
 struct UserKey {
     AccountId account;
     std::string fingerprint;  // unique within the account
@@ -147,11 +153,21 @@ enum class Spooled { stored, repeated };
 
 enum class QueueKind { mail, node, bounce };
 enum class RecipientState { pending, delivered, failed };
+// When the sender wants to hear (RFC 3461 4.1); bits. None: failure and delay.
+enum NotifyBits : std::uint32_t {
+    notify_never = 1,
+    notify_success = 2,
+    notify_failure = 4,
+    notify_delay = 8
+};
+enum class DsnReturn { unsaid, full, headers };
 struct QueueRecipient {
     std::string address;
     RecipientState state = RecipientState::pending;
     std::uint32_t attempts = 0;
     std::string last_reply = {};
+    std::uint32_t notify = 0;
+    std::string orcpt = {};  // as given, `rfc822;…`; empty: none
 };
 struct QueueItem {
     QueueId id;
@@ -164,6 +180,11 @@ struct QueueItem {
     UnixMillis next_attempt;
     bool held = false;       // by the operator: never due
     std::uint64_t size = 0;  // of the body; filled when loaded
+    std::uint64_t skip = 0;  // octets at its start that are for local recipients only
+    std::string envid;       // as given; empty: none
+    DsnReturn ret = DsnReturn::unsaid;
+    bool warned = false;  // of the delay
+    bool utf8 = false;    // wants SMTPUTF8
     std::vector<QueueRecipient> recipients;
 };
 struct QueueSummary {

@@ -39,6 +39,11 @@ OutgoingEnvelope parse_envelope(std::string_view words) {
     while (in >> word) {
         if (word == "8bit")
             envelope.eight_bit = true;
+        else if (word == "utf8")
+            envelope.utf8 = true;
+        else if (word == "dsn")
+            envelope.dsn = {DsnReturn::headers, "id+3D1"},
+            envelope.recipient_dsn = {{dsn_success, "rfc822;b@x"}};
         else
             envelope.size = std::stoull(word.substr(5));
     }

@@ -161,7 +161,10 @@ TEST_CASE("paths") {
     CHECK(text("<a@b>x") == "bad");
     CHECK(text("<a@b.example") == "bad");
     CHECK(text("") == "bad");
-    CHECK(text("<\xc3\xa4@b.example>") == "8bit");
+    CHECK(text("<\xc3\xa4@b.example>") == "\xc3\xa4@b.example");
+    CHECK(text("<a@b\xc3\xa4.example>") == "a@b\xc3\xa4.example");
+    for (const char* no : {"<\xe4@b.example>", "<a@\xc3.example>", "<\xc2\x80@b.example>"})
+        CHECK(text(no) == "bad");
     CHECK(text('<' + std::string(64, 'a') + "@b>") == '<' + std::string(64, 'a') + "@b>");
     CHECK(text('<' + std::string(65, 'a') + "@b>") == "bad");
     std::string label(63, 'd');

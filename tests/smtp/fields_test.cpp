@@ -180,6 +180,34 @@ TEST_CASE("a bounce is well-formed and cannot be bent by what a server said") {
     }
 }
 
+TEST_CASE("a notice of success, with what the sender gave to know it by") {
+    DsnInput input;
+    input.kind = DsnKind::relayed;
+    input.reporting_mta = "mx.example.org";
+    input.to = parse_address("alice@example.com").value();
+    input.boundary = "BOUND";
+    input.envid = "QQ+2B1+0D+0AX";
+    DsnRecipient row;
+    row.recipient = parse_address("bob@example.net").value();
+    row.reply = {250, {2, 6, 0}, "queued"};
+    row.orcpt = "rfc822;b+2Bx@example.net";
+    input.recipients.push_back(row);
+    input.original_header = "Subject: x\r\n";
+    std::string dsn = write_dsn(input);
+    CHECK(dsn.contains("Original-Envelope-Id: QQ+1  X\r\nReporting-MTA: dns; mx.example.org\r\n"));
+    CHECK(
+        dsn.contains("Original-Recipient: rfc822; b+x@example.net\r\nFinal-Recipient: rfc822; "
+                     "bob@example.net\r\nAction: relayed\r\nStatus: 2.6.0\r\n"));
+    input.kind = DsnKind::failed;
+    dsn = write_dsn(input);
+    CHECK(dsn.contains("Action: failed\r\nStatus: 5.0.0\r\n"));
+    CHECK(dsn.contains("Content-Type: text/rfc822-headers"));
+    input.original = "Subject: x\r\n\r\nall of it\r\n";
+    CHECK(write_dsn(input).contains("Content-Type: message/rfc822\r\n\r\nSubject: x\r\n\r\nall of it\r\n"));
+    input.original += "\xe4\r\n";  // would need another encoding
+    CHECK(write_dsn(input).contains("Content-Type: text/rfc822-headers"));
+}
+
 TEST_CASE("the retry schedule") {
     RetrySchedule schedule;
     CHECK(schedule.wait_ms(1) == 60'000);

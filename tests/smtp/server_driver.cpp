@@ -46,11 +46,12 @@ void ServerDriver::on_request(const Request& request) {
                        REQUIRE_FALSE(open_);
                        std::string text = "mail <" + mail.reverse_path.text() + '>';
                        if (mail.size) text += " size=" + std::to_string(*mail.size);
-                       trace.action(text + (mail.body_8bit ? " 8bit" : ""));
+                       trace.action(text + (mail.body_8bit ? " 8bit" : "") + (mail.utf8 ? " utf8" : "") +
+                                    mail.dsn.text());
                    },
                    [&](const RcptTo& rcpt) {
                        REQUIRE(open_);
-                       trace.action("rcpt <" + rcpt.forward_path.text() + '>');
+                       trace.action("rcpt <" + rcpt.forward_path.text() + '>' + rcpt.dsn.text());
                    },
                    [&](const DataBegin&) {
                        REQUIRE(open_);
@@ -67,7 +68,8 @@ void ServerDriver::on_request(const Request& request) {
                        REQUIRE(open_);
                        REQUIRE(end.size == message_.size());
                        open_ = false;
-                       trace.action("end " + std::to_string(end.size));
+                       trace.action("end " + std::to_string(end.size) +
+                                    (end.replies == 1 ? "" : " replies=" + std::to_string(end.replies)));
                    },
                    [&](const Abort&) {
                        REQUIRE(open_);

@@ -104,7 +104,8 @@ class Node:
         self.env = dict(os.environ, **(env or {}))
         self.process = None
         self.users = {}
-        self.command(Cli.init(role, self.config, [
+        given = {key for key, _ in settings}
+        self.command(Cli.init(role, self.config, [row for row in [
             ("data-dir", self.data_dir),
             ("host-name", CORE_HOST if role == "core" else REMOTE_HOST),
             ("domain", DOMAIN),
@@ -113,10 +114,11 @@ class Node:
             ("smtp.listen", f"127.0.0.1:{self.smtp_port}"),
             ("imap.max-connections-per-address", "500"),
             ("smtp.max-connections-per-address", "100"),
+            ("limits.failed-logins", "1000"),
             ("replicate.batch-delay", "1s"),
             ("replicate.max-mails-per-hour", "1000000"),
             *([("poll.interval", "1s")] if role == "core" else []),
-            *settings]))
+        ] if row[0] not in given] + list(settings)))
 
     # Commands.
 

@@ -182,7 +182,9 @@ class Received:
 class SmtpSink:
     """An SMTP server that keeps what it is sent; answer(received) may return a refusal such as "550 no"."""
 
-    def __init__(self, answer=None, port=None):
+    def __init__(self, answer=None, port=None, host="127.0.0.1", greeting="220 sink.test ESMTP", extensions=()):
+        self.greeting, self.extensions = greeting, extensions
+        self.commands = []  # MAIL and RCPT as they came
         self.messages = []
         self.lock = threading.Lock()
         self.answer = answer or (lambda received: None)
@@ -200,19 +202,24 @@ class SmtpSink:
             allow_reuse_address = True
             daemon_threads = True
 
-        self.server = Server(("127.0.0.1", self.port), Handler)
+        self.server = Server((host, self.port), Handler)
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def serve(self, rfile, wfile):
         def say(text):
             wfile.write(text.encode() + b"\r\n")
 
-        say("220 sink.test ESMTP")
+        say(self.greeting)
+        if not self.greeting.startswith("220"):
+            return
         sender, recipients = None, []
         while line := rfile.readline(4096):
             verb = line[:4].upper()
+            if verb in (b"MAIL", b"RCPT"):
+                self.commands.append(line.decode("utf-8", "replace").strip())
             if verb in (b"EHLO", b"HELO"):
-                say("250-sink.test\r\n250-8BITMIME\r\n250 SIZE 0" if verb == b"EHLO" else "250 sink.test")
+                more = ["250-8BITMIME", *(f"250-{word}" for word in self.extensions), "250 SIZE 0"]
+                say("\r\n".join(["250-sink.test", *more]) if verb == b"EHLO" else "250 sink.test")
             elif verb == b"MAIL":
                 sender, recipients = path_of(line), []
                 say("250 2.1.0 ok")
