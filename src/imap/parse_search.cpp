@@ -101,6 +101,24 @@ std::optional<SearchKey> simple_key(const std::string& name) {
     return std::nullopt;
 }
 
+Result<SearchKey> number_key(Parser& parser, const std::string& name) {
+    SearchKey key = of_kind(name == "LARGER"    ? Kind::larger
+                            : name == "SMALLER" ? Kind::smaller
+                            : name == "OLDER"   ? Kind::older
+                                                : Kind::younger);
+    bool interval = key.kind == Kind::older || key.kind == Kind::younger;
+    key.size = interval ? TRY(parser.nz_number()) : TRY(parser.number64());
+    return key;
+}
+
+Result<SearchKey> id_key(Parser& parser, const std::string& name) {
+    std::string id = TRY(parser.atom());
+    // Messages have no thread here: none matches (RFC 8474 5.2, 6).
+    SearchKey key = of_kind(name == "EMAILID" ? Kind::email_id : Kind::nothing);
+    if (name == "EMAILID") key.text = std::move(id);
+    return key;
+}
+
 struct DateKey {
     std::string_view name;
     Kind kind;
@@ -231,24 +249,10 @@ Result<SearchKey> Parser::search_key_named(const std::string& name, int depth) {
         if (name == "KEYWORD") return key;
         return negated(std::move(key));
     }
-    if (name == "LARGER" || name == "SMALLER") {
-        key.kind = name == "LARGER" ? Kind::larger : Kind::smaller;
-        key.size = TRY(number64());
-        return key;
-    }
-    if (name == "OLDER" || name == "YOUNGER") {
-        key.kind = name == "OLDER" ? Kind::older : Kind::younger;
-        key.size = TRY(nz_number());
-        return key;
-    }
+    if (name == "LARGER" || name == "SMALLER" || name == "OLDER" || name == "YOUNGER")
+        return number_key(*this, name);
     if (name == "MODSEQ") return search_modseq();
-    if (name == "EMAILID" || name == "THREADID") {
-        // Messages have no thread here: none matches (RFC 8474 5.2, 6).
-        key.kind = name == "EMAILID" ? Kind::email_id : Kind::nothing;
-        std::string id = TRY(atom());
-        if (name == "EMAILID") key.text = std::move(id);
-        return key;
-    }
+    if (name == "EMAILID" || name == "THREADID") return id_key(*this, name);
     if (name == "BODY" || name == "TEXT") {
         key.kind = name == "BODY" ? Kind::body : Kind::text;
         key.text = TRY(search_text());

@@ -18,6 +18,12 @@ std::int64_t age(const SearchKey& key, Candidate& candidate) {
     return (key.moment.value - candidate.internal_date().value) / 1000;
 }
 
+// The three keys that compare days of one kind.
+bool on_day(const SearchKey& key, std::optional<Day> day, Kind before, Kind on) {
+    if (!day) return false;
+    return key.kind == before ? *day < key.day : key.kind == on ? *day == key.day : *day >= key.day;
+}
+
 template <class Predicate>
 bool any_key(const SearchKey& key, Predicate predicate) {
     return predicate(key) ||
@@ -44,27 +50,17 @@ bool matches(const SearchKey& key, Candidate& candidate) {
         case Kind::text:
             return candidate.contains_in_text(key.text);
         case Kind::before:
-            return day_of(candidate.internal_date()) < key.day;
         case Kind::on:
-            return day_of(candidate.internal_date()) == key.day;
         case Kind::since:
-            return day_of(candidate.internal_date()) >= key.day;
-        case Kind::sent_before: {
-            auto day = candidate.sent_day();
-            return day && *day < key.day;
-        }
+            return on_day(key, day_of(candidate.internal_date()), Kind::before, Kind::on);
+        case Kind::sent_before:
         case Kind::sent_on:
-            return candidate.sent_day() == key.day;
-        case Kind::sent_since: {
-            auto day = candidate.sent_day();
-            return day && *day >= key.day;
-        }
+        case Kind::sent_since:
+            return on_day(key, candidate.sent_day(), Kind::sent_before, Kind::sent_on);
         case Kind::saved_before:
-            return day_of(candidate.saved_at()) < key.day;
         case Kind::saved_on:
-            return day_of(candidate.saved_at()) == key.day;
         case Kind::saved_since:
-            return day_of(candidate.saved_at()) >= key.day;
+            return on_day(key, day_of(candidate.saved_at()), Kind::saved_before, Kind::saved_on);
         // RFC 5032 2: the edge belongs to both.
         case Kind::older:
             return age(key, candidate) >= static_cast<std::int64_t>(key.size);

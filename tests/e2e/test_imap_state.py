@@ -1,6 +1,7 @@
 """What clients that keep a copy ask for: CONDSTORE, QRESYNC, MOVE, ESEARCH, against core, remote and Dovecot."""
 
 import os
+import pty
 import re
 import time
 import unittest
@@ -118,6 +119,78 @@ class Core(NodeTest):
         answer = client.must(f"SELECT INBOX (QRESYNC ({validity} {since}))")
         self.assertEqual((vanished(answer), set(fetched(answer))), ([590], {7}))
         self.end_in_order()
+
+
+MUTT = """\
+set imap_user=ann
+set imap_pass="{password}"
+set ssl_starttls=no
+set ssl_force_tls=no
+set imap_authenticators=login
+set imap_condstore=yes
+set imap_qresync=yes
+set header_cache={home}/cache
+set folder=imap://127.0.0.1:{port}/
+set spoolfile=imap://127.0.0.1:{port}/INBOX
+set quit=yes
+set move=no
+set delete=yes
+set mark_old=no
+set timeout=1
+set sleep_time=0
+"""
+
+
+class Mutt(NodeTest):
+    """mutt keeps headers on its disk and asks for what changed since."""
+
+    def mutt(self, home, keys):
+        """What mutt said to the server while it was driven by these keys."""
+        pid, terminal = pty.fork()
+        if pid == 0:
+            try:
+                os.chdir(home)
+                os.execvpe("mutt", ["mutt", "-n", "-F", f"{home}/rc", "-d", "5", "-e", f'push "{keys}"'],
+                           dict(os.environ, HOME=home, TERM="xterm"))
+            finally:
+                os._exit(127)
+        try:
+            while os.read(terminal, 65536):  # until its end
+                pass
+        except OSError:
+            pass
+        os.close(terminal)
+        os.waitpid(pid, 0)
+        with open(f"{home}/.muttdebug0", errors="replace") as log:
+            return log.read()
+
+    def test_mutt_resynchronises(self):
+        folder = self.new_folder()
+        core = Node("core", os.path.join(folder, "core"))
+        core.add_user("ann")
+        self.addCleanup(core.kill9)
+        core.start()
+        for number in range(5):
+            core.append("ann", letter(f"number {number}")[1])
+        home = os.path.join(folder, "home")
+        os.makedirs(os.path.join(home, "cache"))
+        with open(os.path.join(home, "rc"), "w") as file:
+            file.write(MUTT.format(password=core.password("ann"), home=home, port=core.imap_port))
+        self.assertIn("ENABLED QRESYNC", self.mutt(home, "<quit>"))
+        with RawImap(core.imap_port, "ann", core.password("ann")) as other:
+            other.must("SELECT INBOX")
+            other.must("UID STORE 2 +FLAGS (\\Deleted)")
+            other.must("EXPUNGE")
+            other.must("UID STORE 4 +FLAGS (\\Flagged)")
+        core.append("ann", letter("another")[1])
+        said = self.mutt(home, "<first-entry><flag-message><delete-message><quit>")
+        self.assertRegex(said, r"VANISHED \(EARLIER\) 2\b")
+        self.assertRegex(said, r"FETCH \(UID 4 .*\\Flagged")
+        self.assertNotRegex(said, r"4< \* \d+ FETCH \(UID [1-5] .*BODY")  # only the new one's header is read
+        self.assertEqual({uid: flags for uid, (_, flags) in core.state("ann").items()},
+                         {1: {b"\\Flagged"}, 4: {b"\\Flagged"}, 5: set(), 6: set()})
+        core.stop()
+        core.check()
 
 
 class Differential(NodeTest):

@@ -9,6 +9,7 @@ namespace {
 
 constexpr std::size_t longest_pattern = 1000;
 constexpr std::size_t most_patterns = 100;
+constexpr std::size_t longest_patterns = 2000;  // all of them: each is tried on every name
 
 struct Wanted {
     std::string reference;
@@ -151,7 +152,10 @@ Result<> parse_pattern(Parser& parser, Wanted& wanted) {
     std::string pattern = TRY(parser.list_mailbox());
     if (!pattern.empty()) pattern.insert(0, wanted.reference);
     if (pattern.size() > longest_pattern) return fail(ErrorKind::refused, "[LIMIT] pattern too long");
-    if (wanted.patterns.size() >= most_patterns) return fail(ErrorKind::refused, "[LIMIT] too many patterns");
+    std::size_t total = pattern.size();
+    for (const auto& other : wanted.patterns) total += other.size();
+    if (wanted.patterns.size() >= most_patterns || total > longest_patterns)
+        return fail(ErrorKind::refused, "[LIMIT] too many patterns");
     wanted.patterns.push_back(std::move(pattern));
     return {};
 }

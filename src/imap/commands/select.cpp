@@ -12,6 +12,7 @@ struct Resync {
     UidValidity uidvalidity;
     ModSeq modseq;
     std::optional<SequenceSet> known;  // UIDs
+    bool numbers = false;              // sequence numbers were given too
 };
 struct Parameters {
     bool condstore = false;
@@ -26,6 +27,8 @@ class SelectCommand : public Command {
     // The mailbox selected before is left whatever comes (RFC 9051 6.3.2).
     void start(SessionCore& core) override {
         if (parameters_.resync && !core.enabled.qresync) return core.bad("ENABLE QRESYNC first");
+        if (core.enabled.uid_only && parameters_.resync && parameters_.resync->numbers)
+            return core.bad("only UIDs are in use here", "UIDREQUIRED");
         core.enabled.condstore |= parameters_.condstore;
         // RFC 7162 3.2.11, RFC 9051 7.1: what comes next is of the other mailbox.
         if (core.selected) core.send("* OK [CLOSED] The mailbox selected before is closed\r\n");
@@ -100,7 +103,7 @@ class SelectCommand : public Command {
         core.send("* " + std::to_string(core.selected->exists()) + " EXISTS\r\n");
         if (!core.enabled.rev2) core.send("* " + std::to_string(core.selected->recent()) + " RECENT\r\n");
         auto unseen = core.selected->seq_of(facts.first_unseen);
-        if (unseen && !core.enabled.rev2)
+        if (unseen && !core.enabled.rev2 && !core.enabled.uid_only)
             core.send("* OK [UNSEEN " + std::to_string(unseen->value) + "] First unseen message\r\n");
         core.send("* OK [UIDVALIDITY " + std::to_string(facts.uidvalidity.value) + "] UIDs are valid\r\n");
         core.send("* OK [UIDNEXT " + std::to_string(facts.uidnext.value) + "] Next UID\r\n");
@@ -136,6 +139,7 @@ Result<Resync> parse_resync(Parser& parser) {
         more = parser.accept(' ');
     }
     if (more) {
+        resync.numbers = true;
         TRY(parser.expect('('));
         TRY(plain_set());
         TRY(parser.space());
