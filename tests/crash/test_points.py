@@ -6,6 +6,7 @@ import time
 import unittest
 
 from fwmail import DOMAIN, HOOKS, TOP, NodeTest, Pair, is_long, letter, ok
+from raw_imap import RawImap
 from test_kill import Sender
 from wire import is_open
 
@@ -89,6 +90,10 @@ class Points(NodeTest):
                 ok(client.select("Archive"))
                 ok(client.uid("STORE", "*", "+FLAGS", r"(\Deleted)"))
                 ok(client.expunge())
+                ok(client.uid("MOVE", "1:*", "Trash"))
+            with RawImap(pair.core.imap_port, "ann", pair.core.password("ann")) as client:
+                two = " ".join(f"{{{len(note)}+}}\r\n{note.decode()}" for _ in range(2))
+                client.must(f"APPEND Drafts {two}")
         except Exception:
             pass
 
