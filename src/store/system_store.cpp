@@ -77,6 +77,13 @@ Result<std::optional<User>> SystemStore::find_user(AccountId account) {
     return one_user(TRY(db_->query("SELECT account,name,created,state FROM users WHERE account=?", account)));
 }
 
+Result<std::optional<User>> SystemStore::find_user_by_address(std::string_view address) {
+    return one_user(
+        TRY(db_->query("SELECT u.account,u.name,u.created,u.state FROM addresses a "
+                       "JOIN users u ON u.account=a.account WHERE a.address=?",
+                       address)));
+}
+
 Result<std::vector<User>> SystemStore::load_users() {
     auto q = TRY(db_->query("SELECT account,name,created,state FROM users ORDER BY name"));
     std::vector<User> users;

@@ -38,6 +38,7 @@ class SystemStore {
     Result<void> set_user_state(AccountId account, UserState state);
     Result<std::optional<User>> find_user(std::string_view name);
     Result<std::optional<User>> find_user(AccountId account);
+    Result<std::optional<User>> find_user_by_address(std::string_view address);
     Result<std::vector<User>> load_users();
     Result<void> add_address(AccountId account, std::string_view address);
     Result<void> remove_address(std::string_view address);
