@@ -101,14 +101,15 @@ Result<void> SearchStore::add(const std::vector<SearchDoc>& docs, std::int64_t l
 }
 
 Result<std::size_t> SearchStore::keep_only(std::int64_t after, std::int64_t up_to,
-                                           const std::vector<std::pair<std::int64_t, ObjectId>>& present) {
+                                           const std::vector<std::pair<std::int64_t, ObjectId>>& present,
+                                           std::size_t limit) {
     return atomically(*db_, [&]() -> Result<std::size_t> {
         std::vector<std::int64_t> gone;
         {
             auto q =
                 TRY(db_->query("SELECT id,object FROM docs WHERE id>? AND id<=? ORDER BY id", after, up_to));
             auto it = present.begin();
-            while (TRY(q.next())) {
+            while (gone.size() < limit && TRY(q.next())) {
                 std::int64_t id = q.integer(0);
                 while (it != present.end() && it->first < id) ++it;
                 if (it == present.end() || it->first != id || it->second != q.id<ObjectId>(1))

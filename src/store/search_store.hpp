@@ -42,9 +42,11 @@ class SearchStore {
     Result<std::uint64_t> count();
     // One that is there already is replaced. `last`: everything up to there is in now, or is gone.
     Result<void> add(const std::vector<SearchDoc>& docs, std::int64_t last);
-    // Of the ids in (after, up_to], takes out those that are not in `present` (ascending); returns how many.
+    // Of the ids in (after, up_to], takes out those that are not in `present` (ascending), at most `limit` of
+    // them; returns how many.
     Result<std::size_t> keep_only(std::int64_t after, std::int64_t up_to,
-                                  const std::vector<std::pair<std::int64_t, ObjectId>>& present);
+                                  const std::vector<std::pair<std::int64_t, ObjectId>>& present,
+                                  std::size_t limit);
     Result<void> clear();
 
     // Ids of all whole docs that contain the folded text, and perhaps of some that do not; ascending. Absent:
