@@ -15,8 +15,8 @@ constexpr std::size_t batch = 100;             // messages whose rows are read t
 constexpr std::size_t batch_octets = 4 << 20;  // of texts that are written together
 constexpr std::size_t ids_at_once = 5000;
 constexpr std::size_t removals_at_once = 50;
-// Mail has come to rest when nothing has for a second; but it is not waited for longer than this.
-constexpr std::chrono::milliseconds rest{1000}, longest_wait{10'000};
+// Mail has come to rest when nothing moved for half a second; but it is not waited for longer than this.
+constexpr std::chrono::milliseconds rest{500}, longest_wait{10'000};
 
 }  // namespace
 
