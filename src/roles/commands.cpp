@@ -289,6 +289,9 @@ void print_status(const json::object& status) {
                    : "") +
               (row.at("stubs").to_number<std::uint64_t>()
                    ? ", " + number(row, "stubs") + " stubs were shown for bodies that did not come"
+                   : "") +
+              (row.at("not_indexed").to_number<std::uint64_t>()
+                   ? ", " + number(row, "not_indexed") + " not in the search index yet"
                    : ""));
     }
     print("queue: " + number(status.at("queue").as_object(), "mails") + " mails");

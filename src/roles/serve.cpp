@@ -20,6 +20,7 @@
 #include "service/pop3_driver.hpp"
 #include "service/queue_runner.hpp"
 #include "service/releases.hpp"
+#include "service/search_indexer.hpp"
 #include "service/smtp_driver.hpp"
 #include "service/transfer.hpp"
 #include "store/lock.hpp"
@@ -67,6 +68,7 @@ class Server {
                   [this](store::QueueItem item, std::string content) {
                       return queue_.send_now(std::move(item), std::move(content));
                   }),
+          indexer_(node_),
           queue_(node_, intake_,
                  [this](NodeId link, const std::string& error) { sender_.on_mail_done(link, error); }) {}
 
@@ -104,9 +106,10 @@ class Server {
         node_.runtime.spawn_on(main, "queue", queue_.run());
         node_.runtime.spawn_on(main, "links", sender_.run());
         node_.runtime.spawn_on(main, "upkeep", upkeep());
-        if (node_.is_core())
+        if (node_.is_core()) {
             node_.runtime.spawn_on(main, "poller", poller_.run());
-        else
+            node_.runtime.spawn_on(main, "search", indexer_.run());
+        } else
             node_.runtime.spawn_on(main, "stubs", place_stubs());
         for (const auto& line : listening()) node_.log.info(role_name(node_.role), "listens on " + line);
         (void)net::notify_service_manager("READY=1");
@@ -344,6 +347,7 @@ class Server {
     LinkReceiver receiver_;
     Poller poller_;
     LinkSender sender_;
+    SearchIndexer indexer_;
     QueueRunner queue_;
     std::vector<net::ActivatedSocket> activated_;
     std::vector<std::shared_ptr<net::Listener>> listeners_;

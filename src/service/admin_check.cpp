@@ -10,6 +10,7 @@
 
 #include "service/admin.hpp"
 #include "store/account_store.hpp"
+#include "store/search_store.hpp"
 
 namespace fwmail::service {
 namespace json = boost::json;
@@ -29,6 +30,24 @@ struct Check {
 
 std::string name_of(const Check& check, const store::User& user) {
     return (check.context.identity.role == NodeRole::core ? "user " : "copy of user ") + user.name;
+}
+
+// It may be missing or behind; what is in it must hold together.
+void check_index(Check& check, const store::User& user) {
+    std::error_code error;
+    auto path = store::SearchStore::path_of(check.context.data_dir(), user.id);
+    if (!std::filesystem::exists(path, error)) return;
+    auto index = store::SearchStore::open(check.context.data_dir(), user.id, store::Access::read_only);
+    if (!index && index.error().kind == ErrorKind::temporary)
+        return;  // it was being made when the server died
+    auto problems = index ? (*index)->check() : Result<std::vector<std::string>>(fail(index.error()));
+    std::string what =
+        name_of(check, user) + ": the search index, accounts/" + path.filename().string() + ": ";
+    std::string advice = "; delete the file, and the server makes it anew";
+    if (!problems)
+        check.add(what + problems.error().text + advice);
+    else
+        for (const auto& problem : *problems) check.add(what + problem + advice);
 }
 
 Result<> check_account(Check& check, const store::User& user, store::AccountStore& account) {
@@ -61,6 +80,7 @@ void check_user(Check& check, const store::User& user) {
         }
         return;
     }
+    check_index(check, user);
     auto account = store::AccountStore::open(data_dir, user.id, check.context.clock());
     auto result = account ? check_account(check, user, **account) : Result<>(fail(account.error()));
     if (result) return;
@@ -75,7 +95,9 @@ Result<> check_strange_files(Check& check) {
     for (std::filesystem::directory_iterator it(check.context.data_dir() / "accounts", error), end;
          !error && it != end; it.increment(error)) {
         if (it->path().extension() != ".db") continue;
-        auto id = AccountId::from_hex(it->path().stem().string());
+        auto stem = it->path().stem();
+        if (stem.extension() == ".search") stem = stem.stem();
+        auto id = AccountId::from_hex(stem.string());
         if (!id || !known.contains(*id))
             check.add("the file accounts/" + it->path().filename().string() + " belongs to no user");
     }

@@ -181,10 +181,19 @@ Result<json::object> link_remove(AdminContext& context, const std::string& name)
 }
 
 struct AccountNumbers {
-    std::uint64_t messages = 0, withheld = 0, stubs = 0;
+    std::uint64_t messages = 0, withheld = 0, stubs = 0, not_indexed = 0;
     std::string withheld_reason;
     std::map<NodeId, store::OutboxSummary> outbox;
 };
+
+// Messages that the search index has not come to.
+std::uint64_t not_indexed(AdminContext& context, AccountId account, store::AccountStore& store) {
+    if (context.identity.role != NodeRole::core) return 0;
+    std::int64_t last = 0;
+    if (auto index = store::SearchStore::open(context.data_dir(), account, store::Access::read_only))
+        if (auto mark = (*index)->mark()) last = mark->last;
+    return store.count_after(last).value_or(0);
+}
 
 Result<AccountNumbers> numbers_of(AdminContext& context, AccountId account,
                                   const std::vector<store::Link>& links) {
@@ -196,6 +205,7 @@ Result<AccountNumbers> numbers_of(AdminContext& context, AccountId account,
     if (auto count = TRY(store->value("withheld-count"))) numbers.withheld = std::stoull(*count);
     if (auto count = TRY(store->value("stub-count"))) numbers.stubs = std::stoull(*count);
     numbers.withheld_reason = TRY(store->value("withheld-reason")).value_or("");
+    numbers.not_indexed = not_indexed(context, account, *store);
     for (const auto& link : links)
         numbers.outbox[link.peer] = TRY(store->outbox_summary(link.peer, outbox_message));
     return numbers;
@@ -238,6 +248,7 @@ Result<json::object> admin_status(AdminContext& context) {
                                      {"messages", numbers.messages},
                                      {"withheld", numbers.withheld},
                                      {"stubs", numbers.stubs},
+                                     {"not_indexed", numbers.not_indexed},
                                      {"withheld_reason", numbers.withheld_reason}});
     }
     for (const auto& link : links) {

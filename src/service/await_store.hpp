@@ -19,8 +19,13 @@ template <>
 struct StoreOf<store::SystemFile> {
     using Type = store::SystemStore;
 };
+template <>
+struct StoreOf<store::SearchFile> {
+    using Type = store::SearchStore;
+};
 
-// `job` is a Result<T>(SystemStore&) for store::system_file, a Result<T>(AccountStore&) for an AccountId. The
+// `job` is a Result<T>(SystemStore&) for store::system_file, a Result<T>(AccountStore&) for an AccountId, a
+// Result<T>(SearchStore&) for a SearchFile. The
 // result is there when the commit is durable. `octets`: about how much is written.
 template <class Key, class Job>
 auto store_write(store::Executor& executor, Key key, Job job, std::size_t octets = 0)

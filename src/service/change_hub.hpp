@@ -53,6 +53,10 @@ class ChangeHub {
             for (auto& [id, notifier] : it->second) notifier.notify();
         dirty_.insert(account);
         if (poller_) poller_->notify();
+        if (indexer_) {
+            unindexed_.insert(account);
+            indexer_->notify();
+        }
     }
 
     // The account's outbox holds something new: for the link sender.
@@ -88,6 +92,16 @@ class ChangeHub {
         return std::exchange(dirty_, {});
     }
 
+    // The search indexer's: one only.
+    void attach_indexer(net::Notifier notifier) {
+        std::lock_guard lock(mutex_);
+        indexer_.emplace(std::move(notifier));
+    }
+    std::set<AccountId> take_unindexed() {
+        std::lock_guard lock(mutex_);
+        return std::exchange(unindexed_, {});
+    }
+
   private:
     void unsubscribe(AccountId account, std::uint64_t id) {
         std::lock_guard lock(mutex_);
@@ -99,8 +113,8 @@ class ChangeHub {
 
     std::mutex mutex_;
     std::map<AccountId, std::map<std::uint64_t, net::Notifier>> listeners_;
-    std::set<AccountId> dirty_, outboxes_, releasing_;
-    std::optional<net::Notifier> poller_;
+    std::set<AccountId> dirty_, outboxes_, releasing_, unindexed_;
+    std::optional<net::Notifier> poller_, indexer_;
     std::uint64_t last_id_ = 0;
 };
 

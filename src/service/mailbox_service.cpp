@@ -8,7 +8,7 @@
 #include "service/login.hpp"
 #include "service/object_ids.hpp"
 #include "service/releases.hpp"
-#include "service/search_candidate.hpp"
+#include "service/search.hpp"
 
 namespace fwmail::service {
 namespace {
@@ -283,37 +283,10 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Search request) {
                   "Subjects and bodies are sealed here: search at the core server or in the client"));
     imap::Found found;
     imap::prepare(request.key, node_.clock(), email_id_prefix(node_));
-    bool headers = needs_headers(request.key), email_ids = imap::asks_email_id(request.key);
-    constexpr std::size_t page = 500;
-    UidSet all;
-    all.add(1, 0xffffffff);
-    for (Uid after;;) {
-        std::uint32_t columns = store::column_flags | store::column_size | store::column_date;
-        if (headers) columns |= store::column_identity | store::column_parts;
-        if (email_ids) columns |= store::column_identity;
-        auto load = [id = selected_->mailbox, all, columns, after](store::AccountStore& account) {
-            return account.load_messages(id, all, columns, page, after);
-        };
-        auto messages = CO_TRY(co_await node_.read(*account_, std::move(load)));
-        if (messages.empty()) break;
-        after = messages.back().uid;
-        bool last = messages.size() < page;
-        auto match = [key = request.key, messages = std::move(messages)](
-                         store::SystemStore& system) -> Result<std::vector<std::pair<Uid, ModSeq>>> {
-            std::vector<std::pair<Uid, ModSeq>> hits;
-            for (const auto& message : messages) {
-                StoredCandidate candidate(message, system);
-                if (imap::matches(key, candidate)) hits.emplace_back(message.uid, message.modseq);
-                TRY(candidate.result());
-            }
-            return hits;
-        };
-        auto hits = CO_TRY(co_await node_.read(store::system_file, std::move(match)));
-        for (auto [uid, modseq] : hits) {
-            found.uids.push_back(uid);
-            if (request.modseqs) found.modseqs.push_back(modseq);
-        }
-        if (last) break;
+    for (auto hit :
+         CO_TRY(co_await search_mailbox(node_, *account_, selected_->mailbox, std::move(request.key)))) {
+        found.uids.push_back(hit.uid);
+        if (request.modseqs) found.modseqs.push_back(hit.modseq);
     }
     co_return found;
 }

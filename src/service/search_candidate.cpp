@@ -112,4 +112,106 @@ bool StoredCandidate::contains_in_text(std::string_view needle) {
     return text().text_contains(needle);
 }
 
+namespace {
+
+Result<> ask_index(store::SearchStore& index, const imap::SearchKey& key, IndexView& view) {
+    using Kind = imap::SearchKey::Kind;
+    for (const auto& child : key.children) TRY(ask_index(index, child, view));
+    bool asks = key.kind == Kind::header || key.kind == Kind::body || key.kind == Kind::text;
+    if (!asks || view.candidates.size() >= most_index_questions || view.candidates.contains(key.text))
+        return {};
+    if (auto ids = TRY(index.candidates(key.text))) view.candidates.emplace(key.text, std::move(*ids));
+    return {};
+}
+
+}  // namespace
+
+Result<IndexView> look_into_index(store::SearchStore& index, const imap::SearchKey& key) {
+    IndexView view{TRY(index.mark()), {}};
+    TRY(ask_index(index, key, view));
+    return view;
+}
+
+// What was indexed after the view was taken is not in its lists.
+const store::SearchStore::Known* IndexedCandidate::known() {
+    if (!known_tried_) {
+        known_tried_ = true;
+        if (message_.storage_id <= view_.mark.last)
+            if (auto found = index_.find(message_.storage_id, message_.object)) known_ = *found;
+    }
+    if (!known_) unanswered_ = true;
+    return known_ ? &*known_ : nullptr;
+}
+
+const mime::SearchText* IndexedCandidate::text_for(std::string_view needle) {
+    const auto* here = known();
+    if (!here || !here->whole) {
+        unanswered_ = true;
+        return nullptr;
+    }
+    auto listed = view_.candidates.find(needle);
+    if (listed != view_.candidates.end() && !std::ranges::binary_search(listed->second, message_.storage_id))
+        return nullptr;
+    if (!text_) {
+        auto octets = index_.text(message_.storage_id);
+        auto text =
+            octets ? mime::parse_search_text(*octets) : Result<mime::SearchText>(fail(octets.error()));
+        if (!text) {
+            unanswered_ = true;
+            return nullptr;
+        }
+        text_ = std::move(*text);
+    }
+    return &*text_;
+}
+
+std::optional<imap::Day> IndexedCandidate::sent_day() {
+    const auto* here = known();
+    return here ? here->day : std::nullopt;
+}
+
+bool IndexedCandidate::header_contains(std::string_view name, std::string_view needle) {
+    const auto* text = text_for(needle);
+    return text && text->header_contains(name, needle);
+}
+
+bool IndexedCandidate::contains_in_body(std::string_view needle) {
+    const auto* text = text_for(needle);
+    return text && text->body_contains(needle);
+}
+
+bool IndexedCandidate::contains_in_text(std::string_view needle) {
+    const auto* text = text_for(needle);
+    return text && text->text_contains(needle);
+}
+
+namespace {
+
+// The day of the header's Date field, which is folded as the rest of the text is.
+std::optional<std::int64_t> day_in(const mime::SearchText& text) {
+    constexpr std::string_view name = "date: ";
+    for (std::size_t at = 0; at < text.header.size(); at = text.header.find('\0', at) + 1) {
+        std::string_view line = std::string_view(text.header).substr(at);
+        line = line.substr(0, line.find('\0'));
+        if (line.starts_with(name)) return day_of_date(line.substr(name.size()));
+    }
+    return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<store::SearchDoc> read_search_doc(const store::Message& message, store::SystemStore& system) {
+    StoredCandidate candidate(message, system);
+    const mime::SearchText& text = candidate.text();
+    if (!candidate.result()) {
+        auto there = system.object_complete(message.object);
+        if (there && !*there) return std::nullopt;
+    }
+    store::SearchDoc doc{message.storage_id, message.object, day_in(text), std::nullopt};
+    bool whole = text.whole && candidate.result();
+    if (!text.whole) doc.day = candidate.sent_day();
+    if (whole) doc.text = mime::write_search_text(text);
+    return doc;
+}
+
 }  // namespace fwmail::service

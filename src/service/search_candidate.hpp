@@ -1,10 +1,15 @@
-// A stored message as SEARCH looks at it. Lives inside one store job.
+// A stored message as SEARCH looks at it, with its body or by the index. Each lives inside one store job.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "imap/search.hpp"
 #include "mime/search_text.hpp"
+#include "store/search_store.hpp"
 #include "store/system_store.hpp"
 
 namespace fwmail::service {
@@ -18,10 +23,10 @@ bool needs_headers(const imap::SearchKey& key);
 // The day of a Date field (RFC 9051 6.4.4: "disregarding time and timezone"), if it can be read.
 std::optional<imap::Day> day_of_date(std::string_view field);
 
-class StoredCandidate final : public imap::Candidate {
+// What the row of a message tells, without its octets.
+class RowCandidate : public imap::Candidate {
   public:
-    StoredCandidate(const store::Message& message, store::SystemStore& system)
-        : message_(message), system_(system) {}
+    explicit RowCandidate(const store::Message& message) : message_(message) {}
 
     Uid uid() override { return message_.uid; }
     const FlagSet& flags() override { return message_.flags; }
@@ -30,6 +35,17 @@ class StoredCandidate final : public imap::Candidate {
     ModSeq modseq() override { return message_.modseq; }
     UnixMillis saved_at() override { return message_.saved_at; }
     std::string email_id() override { return message_.email_id.hex(); }
+
+  protected:
+    const store::Message& message_;
+};
+
+// One whose body is read.
+class StoredCandidate final : public RowCandidate {
+  public:
+    StoredCandidate(const store::Message& message, store::SystemStore& system)
+        : RowCandidate(message), system_(system) {}
+
     std::optional<imap::Day> sent_day() override;
     bool header_contains(std::string_view name, std::string_view folded_needle) override;
     bool contains_in_body(std::string_view folded_needle) override;
@@ -38,10 +54,12 @@ class StoredCandidate final : public imap::Candidate {
     // The first error of reading the body.
     Result<> result() const { return result_; }
 
+    // What the index keeps; not whole when it is more than kept_search_text.
+    const mime::SearchText& text();
+
   private:
     const mime::Part* root();
     const mime::SearchText& header_text();
-    const mime::SearchText& text();
     bool stream(std::string_view folded_needle, bool with_header);
     mime::ReadOctets reader();
     template <class T>
@@ -51,12 +69,50 @@ class StoredCandidate final : public imap::Candidate {
         return T{};
     }
 
-    const store::Message& message_;
     store::SystemStore& system_;
     std::optional<mime::Part> root_;
     bool root_tried_ = false;
     std::optional<mime::SearchText> header_, text_;
     Result<> result_;
 };
+
+// The texts that a key asks for, and where the index says that they may be.
+struct IndexView {
+    store::SearchMark mark;
+    std::map<std::string, std::vector<std::int64_t>, std::less<>>
+        candidates;  // by text; ascending storage ids
+};
+// Of at most so many texts the index is asked; others are looked for in the texts that it keeps.
+inline constexpr std::size_t most_index_questions = 8;
+Result<IndexView> look_into_index(store::SearchStore& index, const imap::SearchKey& key);
+
+// One that is answered from the index, or not at all: then `unanswered`, and what matches() said means
+// nothing.
+class IndexedCandidate final : public RowCandidate {
+  public:
+    IndexedCandidate(const store::Message& message, store::SearchStore& index, const IndexView& view)
+        : RowCandidate(message), index_(index), view_(view) {}
+
+    std::optional<imap::Day> sent_day() override;
+    bool header_contains(std::string_view name, std::string_view folded_needle) override;
+    bool contains_in_body(std::string_view folded_needle) override;
+    bool contains_in_text(std::string_view folded_needle) override;
+
+    bool unanswered() const { return unanswered_; }
+
+  private:
+    const store::SearchStore::Known* known();
+    // The text, if the message may contain the needle; else nothing, or `unanswered`.
+    const mime::SearchText* text_for(std::string_view folded_needle);
+
+    store::SearchStore& index_;
+    const IndexView& view_;
+    std::optional<store::SearchStore::Known> known_;
+    bool known_tried_ = false, unanswered_ = false;
+    std::optional<mime::SearchText> text_;
+};
+
+// What the index keeps of a message; nothing when its body has gone meanwhile.
+std::optional<store::SearchDoc> read_search_doc(const store::Message& message, store::SystemStore& system);
 
 }  // namespace fwmail::service

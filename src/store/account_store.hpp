@@ -95,6 +95,13 @@ class AccountStore {
     // By UID, at most `limit`, above `after`. `columns`: MessageColumns. Page on with the last UID.
     Result<std::vector<Message>> load_messages(MailboxId mailbox, const UidSet& uids, std::uint32_t columns,
                                                std::size_t limit, Uid after = Uid{});
+    // What the search index has not seen: by storage id, above `after`, at most `limit`, with identity, size
+    // and parts.
+    Result<std::vector<Message>> load_unindexed(std::int64_t after, std::size_t limit);
+    Result<std::vector<std::pair<std::int64_t, ObjectId>>> load_storage_ids(std::int64_t after,
+                                                                            std::size_t limit);
+    Result<std::uint64_t> count_after(std::int64_t storage_id);
+
     // Where a message lies: (mailbox, uid) of every row with this EmailId.
     Result<std::vector<ChangedMessage>> find_by_email_id(EmailId id);
     // uid_map: from this node's own storage id to core's UID.

@@ -82,6 +82,7 @@ Result<std::unique_ptr<Database>> Database::open(const std::filesystem::path& pa
     if (code != SQLITE_OK) return db->error(code);
     sqlite3_extended_result_codes(handle, 0);
     TRY(db->configure(access));
+    if (schema.prepare) TRY(schema.prepare(*db));
     TRY(db->migrate(access, schema));
     return db;
 }

@@ -111,9 +111,11 @@ class Query {
 struct Schema {
     const char* const* migrations;
     int count;
+    Result<void> (*prepare)(Database&) = nullptr;  // what every connection must know first
 };
 const Schema& system_schema();
 const Schema& account_schema();
+const Schema& search_schema();
 
 class Database {
   public:
@@ -142,6 +144,7 @@ class Database {
     std::size_t changes() const { return static_cast<std::size_t>(sqlite3_changes64(db_)); }
     std::int64_t last_rowid() const { return sqlite3_last_insert_rowid(db_); }
     bool in_transaction() const { return !sqlite3_get_autocommit(db_); }
+    sqlite3* handle() { return db_; }
     // The error of the last call that failed, as a value.
     std::unexpected<Error> error(int code);
 

@@ -19,9 +19,16 @@ namespace {
 struct Handle {
     std::unique_ptr<SystemStore> system;
     std::unique_ptr<AccountStore> account;
-    explicit operator bool() const { return system || account; }
-    void* store() { return system ? static_cast<void*>(system.get()) : account.get(); }
-    Database& database() { return system ? system->database() : account->database(); }
+    std::unique_ptr<SearchStore> search;
+    explicit operator bool() const { return system || account || search; }
+    void* store() {
+        return system    ? static_cast<void*>(system.get())
+               : account ? static_cast<void*>(account.get())
+                         : search.get();
+    }
+    Database& database() {
+        return system ? system->database() : account ? account->database() : search->database();
+    }
 };
 
 struct WriteItem {
@@ -33,6 +40,7 @@ struct WriteItem {
 // to the one thread that has the channel's write task, once it is open.
 struct Channel {
     std::optional<AccountId> account;
+    bool search = false;  // the account's search index
     std::deque<WriteItem> writes;
     bool writing = false;         // a write task is queued or runs
     std::size_t outstanding = 0;  // jobs that were posted and are not finished
@@ -81,14 +89,14 @@ struct Executor::Impl {
     std::size_t reading = 0, writing = 0;
     Channel system;
     std::list<std::unique_ptr<Channel>> accounts;  // the latest used in front
-    std::map<AccountId, std::list<std::unique_ptr<Channel>>::iterator> by_id;
+    std::map<File, std::list<std::unique_ptr<Channel>>::iterator> by_id;
     Counters counters;
     bool stopping = false;
     std::vector<std::thread> threads;
 
     explicit Impl(ExecutorOptions o) : options(std::move(o)) {}
 
-    Channel& channel(const std::optional<AccountId>& account);
+    Channel& channel(const File& file);
     Result<Handle> open(const Channel& channel, Access access);
     Result<void> ensure_writer(Channel& channel);
     void work();
@@ -103,13 +111,14 @@ struct Executor::Impl {
 };
 
 // Under the mutex.
-Channel& Executor::Impl::channel(const std::optional<AccountId>& account) {
-    if (!account) return system;
-    auto it = by_id.find(*account);
+Channel& Executor::Impl::channel(const File& file) {
+    if (!file.account) return system;
+    auto it = by_id.find(file);
     if (it == by_id.end()) {
         accounts.push_front(std::make_unique<Channel>());
-        accounts.front()->account = account;
-        it = by_id.emplace(*account, accounts.begin()).first;
+        accounts.front()->account = file.account;
+        accounts.front()->search = file.search;
+        it = by_id.emplace(file, accounts.begin()).first;
     }
     accounts.splice(accounts.begin(), accounts, it->second);
     return *accounts.front();
@@ -119,6 +128,8 @@ Result<Handle> Executor::Impl::open(const Channel& channel, Access access) {
     Handle handle;
     if (!channel.account)
         handle.system = TRY(SystemStore::open(options.data_dir, access));
+    else if (channel.search)
+        handle.search = TRY(SearchStore::open(options.data_dir, *channel.account, access));
     else
         handle.account = TRY(AccountStore::open(options.data_dir, *channel.account, options.clock(), access));
     return handle;
@@ -246,7 +257,7 @@ std::vector<std::unique_ptr<Channel>> Executor::Impl::settle(Channel& channel, s
         --it;
         if ((*it)->outstanding > 0) continue;
         closing.push_back(std::move(*it));
-        by_id.erase(*closing.back()->account);
+        by_id.erase({closing.back()->account, closing.back()->search});
         it = accounts.erase(it);
     }
     return closing;
@@ -304,10 +315,9 @@ Executor::~Executor() {
     for (auto& thread : impl_->threads) thread.join();
 }
 
-void Executor::post(std::optional<AccountId> account, bool read, std::unique_ptr<Work> work,
-                    std::size_t octets) {
+void Executor::post(File file, bool read, std::unique_ptr<Work> work, std::size_t octets) {
     std::lock_guard guard(impl_->mutex);
-    Channel& channel = impl_->channel(account);
+    Channel& channel = impl_->channel(file);
     ++channel.outstanding;
     ++impl_->counters.waiting;
     if (read)

@@ -5,9 +5,10 @@
 // durable, in order. Reads: in parallel, each on a read connection with a snapshot of its own. A read that is
 // posted after a write's completion sees that write.
 //
-// A job is any `Result<T>(SystemStore&)` or `Result<T>(AccountStore&)`, its completion any `void(Result<T>)`.
-// The completion is called exactly once, from a store thread, and must only hand the result on (post it to
-// its owner's io_context). Jobs hold no references to what may go before they run.
+// A job is any `Result<T>(SystemStore&)`, `Result<T>(AccountStore&)` or `Result<T>(SearchStore&)`, its
+// completion any `void(Result<T>)`. The completion is called exactly once, from a store thread, and must only
+// hand the result on (post it to its owner's io_context). Jobs hold no references to what may go before they
+// run.
 #pragma once
 
 #include <cstdint>
@@ -19,6 +20,7 @@
 
 #include "base/clock.hpp"
 #include "store/account_store.hpp"
+#include "store/search_store.hpp"
 #include "store/system_store.hpp"
 
 namespace fwmail::store {
@@ -26,6 +28,10 @@ namespace fwmail::store {
 struct SystemFile {};
 // Names system.db where an AccountId names an account's file.
 inline constexpr SystemFile system_file{};
+// The account's search index.
+struct SearchFile {
+    AccountId account;
+};
 
 struct ExecutorOptions {
     std::filesystem::path data_dir;  // prepared, and its Lock held by the caller
@@ -46,19 +52,27 @@ class Executor {
     // missing.
     template <class Job, class Done>
     void write(SystemFile, Job job, Done done, std::size_t octets = 0) {
-        post(std::nullopt, false, make_work<SystemStore>(std::move(job), std::move(done)), octets);
+        post({}, false, make_work<SystemStore>(std::move(job), std::move(done)), octets);
     }
     template <class Job, class Done>
     void write(AccountId account, Job job, Done done, std::size_t octets = 0) {
-        post(account, false, make_work<AccountStore>(std::move(job), std::move(done)), octets);
+        post({account}, false, make_work<AccountStore>(std::move(job), std::move(done)), octets);
     }
     template <class Job, class Done>
     void read(SystemFile, Job job, Done done) {
-        post(std::nullopt, true, make_work<SystemStore>(std::move(job), std::move(done)), 0);
+        post({}, true, make_work<SystemStore>(std::move(job), std::move(done)), 0);
     }
     template <class Job, class Done>
     void read(AccountId account, Job job, Done done) {
-        post(account, true, make_work<AccountStore>(std::move(job), std::move(done)), 0);
+        post({account}, true, make_work<AccountStore>(std::move(job), std::move(done)), 0);
+    }
+    template <class Job, class Done>
+    void write(SearchFile file, Job job, Done done, std::size_t octets = 0) {
+        post({file.account, true}, false, make_work<SearchStore>(std::move(job), std::move(done)), octets);
+    }
+    template <class Job, class Done>
+    void read(SearchFile file, Job job, Done done) {
+        post({file.account, true}, true, make_work<SearchStore>(std::move(job), std::move(done)), 0);
     }
 
     struct Counters {
@@ -103,8 +117,15 @@ class Executor {
         return std::make_unique<TypedWork<Store, Job, Done>>(std::move(job), std::move(done));
     }
 
+    // A database file: system.db, an account's, or an account's search index.
+    struct File {
+        std::optional<AccountId> account = {};
+        bool search = false;
+        auto operator<=>(const File&) const = default;
+    };
+
     explicit Executor(ExecutorOptions options);
-    void post(std::optional<AccountId> account, bool read, std::unique_ptr<Work> work, std::size_t octets);
+    void post(File file, bool read, std::unique_ptr<Work> work, std::size_t octets);
 
     struct Impl;
     std::unique_ptr<Impl> impl_;

@@ -1,5 +1,6 @@
 // The schemas and their migrations, compiled in. A released migration is never changed: add the next one.
 #include "store/database.hpp"
+#include "store/grams.hpp"
 
 namespace fwmail::store {
 namespace {
@@ -10,6 +11,9 @@ constexpr const char* system_migrations[] = {
 constexpr const char* account_migrations[] = {
 #include "store/schema_account.sql"
 };
+constexpr const char* search_migrations[] = {
+#include "store/schema_search.sql"
+};
 
 }  // namespace
 
@@ -19,6 +23,10 @@ const Schema& system_schema() {
 }
 const Schema& account_schema() {
     static constexpr Schema schema{account_migrations, std::size(account_migrations)};
+    return schema;
+}
+const Schema& search_schema() {
+    static constexpr Schema schema{search_migrations, std::size(search_migrations), register_grams};
     return schema;
 }
 

@@ -1,11 +1,14 @@
 """SEARCH in mail of many languages, asked by Python's imaplib and made by Python's email package."""
 
+import contextlib
 import email.base64mime
 import email.header
+import os
+import sqlite3
 import unittest
 
 from fwmail import DOMAIN, Node, NodeTest, ok, wait_for_messages
-from wire import smtp_send
+from wire import smtp_send, wait_until
 
 ANN = f"ann@{DOMAIN}"
 
@@ -76,12 +79,16 @@ class Search(NodeTest):
 
     def setUp(self):
         self.client = self.core.imap("ann", "INBOX")
-        self.addCleanup(self.client.shutdown)
+        self.addCleanup(self.close)
         for number in range(1, len(MAILS) + 1):
             found = ok(self.client.uid("SEARCH", None, "UID", str(number), "HEADER", "X-Name", '""'))
             self.assertEqual(found[0].decode(), str(number))
             header = ok(self.client.uid("FETCH", str(number), "(BODY.PEEK[HEADER.FIELDS (X-Name)])"))[0][1]
             self.names[number] = header.decode().split(":")[1].strip()
+
+    def close(self):
+        with contextlib.suppress(OSError):
+            self.client.shutdown()
 
     def search(self, key, text, charset="UTF-8"):
         self.client.literal = text.encode(charset)
@@ -93,8 +100,66 @@ class Search(NodeTest):
             with self.subTest(key=key, text=text):
                 self.assertEqual(self.search(key, text), expected)
 
+    def wait_for_index(self):
+        wait_until(lambda: self.core.status()["users"][0]["not_indexed"] == 0, 60, "the index to come up")
+
     def test_languages(self):
+        """By the bodies perhaps, as mail has just come; then certainly by the index."""
         self.check_all()
+        self.wait_for_index()
+        self.check_all()
+
+    def test_index_comes_back(self):
+        """Whatever becomes of the file, the answers stay; what is expunged leaves it."""
+        self.wait_for_index()
+        folder = os.path.join(self.core.data_dir, "accounts")
+        path, = (os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".search.db"))
+        for damage in (None, b"", b"x" * 5000):
+            self.close()
+            self.core.stop()
+            for end in ("", "-wal", "-shm"):
+                if os.path.exists(path + end):
+                    os.unlink(path + end)
+            if damage is not None:
+                with open(path, "wb") as file:
+                    file.write(damage)
+            self.core.start()
+            self.client = self.core.imap("ann", "INBOX")
+            self.check_all()
+            self.wait_for_index()
+            self.check_all()
+
+    def test_expunged(self):
+        self.core.append("ann", b"Subject: doomed\r\n\r\nquixotic zebras\r\n", "Trash")
+        self.core.append("ann", b"Subject: kept\r\n\r\nquixotic gnus\r\n", "Trash")
+        self.wait_for_index()
+        folder = os.path.join(self.core.data_dir, "accounts")
+        path, = (os.path.join(folder, name) for name in os.listdir(folder) if name.endswith(".search.db"))
+
+        def indexed():
+            with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as index:
+                return index.execute("SELECT count(*) FROM texts").fetchone()[0]
+
+        before = indexed()
+        with self.core.imap("ann", "Trash", readonly=False) as client:
+            self.assertEqual(ok(client.uid("SEARCH", "BODY", "uixoti"))[0].split(), [b"1", b"2"])
+            client.uid("STORE", "1", "+FLAGS", "(\\Deleted)")
+            client.expunge()
+            self.assertEqual(ok(client.uid("SEARCH", "BODY", "uixoti"))[0].split(), [b"2"])
+            wait_until(lambda: indexed() == before - 1, 30, "the expunged message to leave the index")
+            self.assertEqual(ok(client.uid("SEARCH", "BODY", "uixoti"))[0].split(), [b"2"])
+            self.assertEqual(ok(client.uid("SEARCH", "BODY", "zebra"))[0], b"")
+
+    def test_large(self):
+        """More text than the index takes."""
+        body = b"lorem ipsum dolor \r\n" * 120_000
+        self.core.append("ann", b"Subject: large\r\n\r\n" + body + b"the very last words\r\n", "Archive")
+        with self.core.imap("ann", "Archive") as client:
+            for _ in range(2):
+                self.assertEqual(ok(client.uid("SEARCH", "BODY", '"very LAST"'))[0], b"1")
+                self.assertEqual(ok(client.uid("SEARCH", "TEXT", '"very LOST"'))[0], b"")
+                self.assertEqual(ok(client.uid("SEARCH", "SUBJECT", "large"))[0], b"1")
+                self.wait_for_index()
 
     def test_charsets_of_the_question(self):
         for charset, key, text, expected in (

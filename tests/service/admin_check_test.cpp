@@ -163,6 +163,20 @@ TEST_CASE("a file that is gone, damaged or nobody's is a problem, and the others
     CHECK(remote.problems().empty());
 }
 
+TEST_CASE("a search index belongs to its user, and is a problem only when it is damaged") {
+    Stopped node;
+    auto path = store::SearchStore::path_of(node.dir.path, node.ann);
+    must(must(store::SearchStore::open(node.dir.path, node.ann))
+             ->add({{1, id_of<ObjectId>(1), {}, "text"}}, 1));
+    CHECK(node.problems().empty());
+    std::ofstream(path, std::ios::trunc) << std::string(5000, 'x');
+    auto problems = node.problems();
+    REQUIRE(problems.size() == 1);
+    CHECK(problems[0].starts_with("user ann: the search index, accounts/" + path.filename().string()));
+    std::ofstream(path, std::ios::trunc) << "";
+    CHECK(node.problems().empty());
+}
+
 TEST_CASE("a running server is not checked") {
     Stopped node;
     AdminContext context{*node.system,  node.config,    node.master_key,
