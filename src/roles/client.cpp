@@ -97,8 +97,9 @@ Result<config::Config> load_any_config(const std::string& config_file) {
     // In order for neither. Each role stumbles over the options of the other one, so the role that came
     // further, by the line in "FILE:LINE: ...", is the one that is meant.
     auto line = [&](const std::string& text) {
-        return text.starts_with(config_file + ":") ? std::strtoul(text.c_str() + config_file.size() + 1, nullptr, 10)
-                                            : std::numeric_limits<unsigned long>::max();
+        return text.starts_with(config_file + ":")
+                   ? std::strtoul(text.c_str() + config_file.size() + 1, nullptr, 10)
+                   : std::numeric_limits<unsigned long>::max();
     };
     return line(remote.error().text) > line(core.error().text) ? remote : core;
 }

@@ -11,7 +11,6 @@ namespace {
 constexpr std::size_t flush_at = 64 * 1024;
 constexpr auto write_time = std::chrono::minutes(5);  // for one buffer to a slow reader
 
-
 class Pop3Connection {
   public:
     Pop3Connection(Node& node, net::StreamPtr stream)
