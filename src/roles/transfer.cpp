@@ -5,6 +5,7 @@
 
 #include <cstdio>
 #include <filesystem>
+#include <memory>
 
 #include "net/control.hpp"
 #include "roles/client.hpp"
@@ -87,13 +88,11 @@ Result<> transfer_offline(const config::Config& config, const json::object& requ
         return fail(ErrorKind::usage, data_dir.string() + " has not been set up: run fwmail init");
     auto lock = TRY(store::Lock::take(data_dir));
     auto master_key = TRY(load_master_key(data_dir));
-    auto system = TRY(store::SystemStore::open(data_dir));
+    auto system = TRY(open_stopped(data_dir, system_clock()()));
     auto identity = TRY(load_identity(*system, master_key));
     Log log(2, LogLevel::warning);
-    if (TRY(system->setting("stopped-cleanly")) != "yes")
-        TRY(reconcile_references(*system, data_dir, system_clock()(), log));
-    TRY(system->set_setting("stopped-cleanly", "no"));
-    net::Runtime runtime(log, 1);
+    TRY(begin_run(*system, data_dir, system_clock()(), log));
+    auto runtime = std::make_unique<net::Runtime>(log, 1);
     store::ExecutorOptions options;
     options.data_dir = data_dir;
     auto executor = TRY(store::Executor::open(std::move(options)));
@@ -101,7 +100,7 @@ Result<> transfer_offline(const config::Config& config, const json::object& requ
               config,
               log,
               system_clock(),
-              runtime,
+              *runtime,
               *executor,
               identity.id,
               std::move(master_key),
@@ -110,17 +109,19 @@ Result<> transfer_offline(const config::Config& config, const json::object& requ
               net::Resolver(),
               {},
               {},
-              net::Notifier(runtime.main_executor()),
-              net::Notifier(runtime.main_executor())};
+              net::Notifier(runtime->main_executor()),
+              net::Notifier(runtime->main_executor())};
     TRY(node.directory.reload(*system));
     system.reset();
-    runtime.catch_signals();
-    runtime.on_stop([&node] { node.stopping = true; });
-    runtime.spawn_on(runtime.main_executor(), "transfer", work(node, request, report));
-    runtime.run(std::chrono::minutes(1));
+    runtime->catch_signals();
+    runtime->on_stop([&node] { node.stopping = true; });
+    runtime->spawn_on(runtime->main_executor(), "transfer", work(node, request, report));
+    runtime->run(std::chrono::minutes(1));
     executor.reset();  // its threads complete into the runtime
+    bool doubt = runtime->live() > 0 || node.references_in_doubt;
+    runtime.reset();  // what was cut refers to the node
     auto after = TRY(store::SystemStore::open(data_dir));
-    return after->set_setting("stopped-cleanly", "yes");
+    return doubt ? Result<>() : note_clean_stop(*after);
 }
 
 // The place as the node will understand it: its working directory is another one.
