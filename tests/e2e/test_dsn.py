@@ -131,7 +131,7 @@ class Utf8(CoreTest):
             with SmtpClient(self.submission) as client:
                 client.ehlo()
                 client.auth_plain("ann", PASSWORD)
-                client.send(ANN, [address], message, " SMTPUTF8")
+                client.send(ANN, [address], letter(subject="grüße", sender=ANN)[1], " SMTPUTF8")
                 client.quit()
 
         send()
