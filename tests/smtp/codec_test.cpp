@@ -161,8 +161,10 @@ TEST_CASE("paths") {
     CHECK(text("<a@b>x") == "bad");
     CHECK(text("<a@b.example") == "bad");
     CHECK(text("") == "bad");
-    CHECK(text("<\xc3\xa4@b.example>") == "\xc3\xa4@b.example");
-    CHECK(text("<a@b\xc3\xa4.example>") == "a@b\xc3\xa4.example");
+    CHECK(text("<\xc3\xa4@b.example>") == "<\xc3\xa4@b.example>");
+    CHECK(text("<a@b\xc3\xa4.example>") == "<a@b\xc3\xa4.example>");
+    CHECK(parse_address("\xc3\xa4@b.example").error().kind == ErrorKind::refused);
+    CHECK(parse_address("\xc3\xa4@b.example", Charset::utf8).value().local == "\xc3\xa4");
     for (const char* no : {"<\xe4@b.example>", "<a@\xc3.example>", "<\xc2\x80@b.example>"})
         CHECK(text(no) == "bad");
     CHECK(text('<' + std::string(64, 'a') + "@b>") == '<' + std::string(64, 'a') + "@b>");

@@ -132,7 +132,7 @@ TEST_CASE("a bounce is well-formed and cannot be bent by what a server said") {
                                 "mx.example.net",
                                 ""});
     input.recipients.push_back(
-        {{"a b", "example.net"}, {450, {}, "later"}, "", "Tue, 11 Jun 2024 10:00:00 +0000"});
+        {{"a b", "example.net"}, {450, {}, "later"}, "", "Tue, 11 Jun 2024 10:00:00 +0000", ""});
     input.original_header = "Subject: caf\xc3\xa9 =\r\nFrom: alice@example.com\r\n\r\nsecret body\r\n";
     input.arrival_date = input.date = "Tue, 11 Jun 2024 10:00:00 +0000";
     input.message_id = "<1@mx.example.org>";
