@@ -150,18 +150,21 @@ class Transfer(NodeTest):
         for kind, path in (("maildir", "maildir"), ("mbox", "mbox/INBOX.mbox")):
             self.transfer("export", "ann", f"{kind}:{self.folder}/{kind}")
             copy = f"{self.folder}/{kind}-copy"
-            self.mutt(f"{self.folder}/{path}", f"<tag-pattern>.<enter><copy-message><kill-line>{copy}<enter><quit>")
+            self.mutt(f"{self.folder}/{path}",
+                      f"<tag-pattern><kill-line>~A<enter><copy-message><kill-line>{copy}<enter><quit>")
             self.assertEqual(len(mailbox.mbox(copy, create=False)), 3)
 
     def mutt(self, path, keys):
         """mutt at a terminal, since without one it only sends."""
+        os.makedirs(f"{self.folder}/Mail", exist_ok=True)  # or it asks whether to make it
         master, slave = pty.openpty()
         self.addCleanup(os.close, master)
         with subprocess.Popen(["mutt", "-n", "-F", "/dev/null", "-f", path, "-e",
                                "set confirmappend=no confirmcreate=no copy=no delete=no quit=yes mbox_type=mbox "
-                               f"wait_key=no auto_tag=yes; push '{keys}'"], stdin=slave, stdout=slave, stderr=slave,
-                              env=dict(os.environ, TERM="vt100", HOME=self.folder, LINES="24", COLUMNS="80"),
-                              start_new_session=True) as process:
+                               f"wait_key=no resolve=no auto_tag=yes; push '{keys}'"],
+                              stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
+                              env=dict(os.environ, TERM="vt100", HOME=self.folder, LINES="24",
+                                       COLUMNS="80")) as process:
             os.close(slave)
             threading.Thread(target=drain, args=(master,), daemon=True).start()
             try:
@@ -274,7 +277,8 @@ class Transfer(NodeTest):
                 ["import", "ann", place, "--config", self.core.config], check=False))
             before = self.core.count("ann")
             worker.start()
-            wait_until(lambda: self.core.count("ann") > before or not worker.is_alive(), 60, "it goes on", interval=0.01)
+            wait_until(lambda: self.core.count("ann") > before or not worker.is_alive(), 60, "it goes on",
+                       interval=0.01)
             if not worker.is_alive():
                 break
             self.core.kill9()
