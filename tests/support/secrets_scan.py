@@ -58,7 +58,9 @@ def find_in_database(file, words):
                 shutil.copy(file + suffix, os.path.join(folder, "copy.db" + suffix))
         with contextlib.closing(sqlite3.connect(os.path.join(folder, "copy.db"))) as db:
             db.text_factory = bytes
-            tables = [row[0].decode() for row in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+            # A virtual table's content lies in ordinary ones beside it.
+            tables = [row[0].decode() for row in db.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table' AND sql NOT LIKE 'CREATE VIRTUAL%'")]
             for table in tables:
                 for row in db.execute(f'SELECT * FROM "{table}"'):
                     for value in row:
