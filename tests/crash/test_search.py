@@ -1,5 +1,8 @@
 """The core dies while it fills the search index; afterwards every search is right, by bodies and by the index."""
 
+import glob
+import os
+
 from fwmail import DOMAIN, HOOKS, Node, NodeTest, letter, ok, wait_for_messages
 from wire import smtp_send, wait_until
 
@@ -14,7 +17,7 @@ class SearchCrash(NodeTest):
         core.add_user("ann")
         sent = 0
         for point in POINTS:
-            for passage in (1, 2):
+            for passage in (1, 2) if point.startswith("store.") else (1,):  # the rest is one batch
                 with self.subTest(point=point, passage=passage):
                     core.kill9()  # what a part that failed left running
                     core.start()
@@ -26,6 +29,9 @@ class SearchCrash(NodeTest):
                     self.search(core, sent)
                     self.expunge(core)
                     core.kill9()
+                    if point in ("search.texts-read", "search.indexed"):  # there must be something left to index
+                        for file in glob.glob(core.data_dir + "/accounts/*.search.db*"):
+                            os.remove(file)
                     core.start(wait=False, env={"FWMAIL_CRASH": f"{point}:{passage}"})
                     wait_until(lambda: not core.is_running(), 20, f"death at {point}")
                     core.kill9()

@@ -20,14 +20,14 @@ class StubPoint(LossyPair):
         identity, large = letter("large", "A line that fills the mail.\r\n" * 9000)
         smtp_send(self.core.smtp_port, "bob@elsewhere.test", ANN, large)
         self.settle()
-        mails = self.pass_on(keep={1})
+        lost = self.pass_on(lose_piece=True)
         wait_until(lambda: not self.remote.is_running(), 30, "the remote dies at the crash point")
         self.remote.kill9()
         self.remote.start()
         wait_for_messages(self.remote, "ann", 1, timeout=30)
         self.assertEqual(self.remote.status()["users"][0]["stubs"], 1)
 
-        smtp_send(self.remote.smtp_port, mails[1].sender, mails[1].recipients[0], mails[1].data)
+        self.hand_over(lost)
 
         def both():
             self.pass_on()

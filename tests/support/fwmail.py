@@ -118,7 +118,7 @@ class Node:
             ("replicate.batch-delay", "1s"),
             ("replicate.max-mails-per-hour", "1000000"),
             *([("poll.interval", "1s")] if role == "core" else []),
-        ] if row[0] not in given] + list(settings)))
+        ] if row[0] not in given or row[0].endswith(".listen")] + list(settings)))
 
     # Commands.
 

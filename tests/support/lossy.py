@@ -28,14 +28,20 @@ class LossyPair(NodeTest):
             node.start()
         self.passed = 0
 
-    def pass_on(self, keep=()):
-        """Hands over what the sink has got since, but for the mails that `keep` names by their place."""
+    def pass_on(self, lose_piece=False):
+        """Hands over what the sink has got since; gives the mail that was lost.
+
+        That is the second largest: the first piece of a body travels with its announcement, the others alone."""
         mails = self.sink.messages[self.passed:]
         self.passed += len(mails)
-        for place, mail in enumerate(mails):
-            if place not in keep:
-                smtp_send(self.remote.smtp_port, mail.sender, mail.recipients[0], mail.data)
-        return mails
+        lost = sorted(mails, key=lambda mail: -len(mail.data))[1] if lose_piece else None
+        for mail in mails:
+            if mail is not lost:
+                self.hand_over(mail)
+        return lost
+
+    def hand_over(self, mail):
+        smtp_send(self.remote.smtp_port, mail.sender, mail.recipients[0], mail.data)
 
     def settle(self):
         """Until no more mail comes out of core."""
