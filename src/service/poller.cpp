@@ -15,7 +15,7 @@ namespace {
 constexpr std::size_t batch = 64;            // new messages planned at a time
 constexpr std::size_t changes_batch = 5000;  // flag changes and expunges planned at a time
 constexpr std::size_t cache_octets = 64 << 20;
-constexpr std::size_t cache_lead = 16 << 20;   // as far as the poller runs ahead of the sender
+constexpr std::size_t cache_lead = 16 << 20;  // as far as the poller runs ahead of the sender
 constexpr auto cache_time = std::chrono::seconds(30);
 constexpr std::size_t cache_object = 1 << 20;  // larger objects are sealed again when they are sent
 
