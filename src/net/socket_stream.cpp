@@ -2,6 +2,7 @@
 // instantiated.
 #include "net/socket_stream.hpp"
 
+#include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 
@@ -123,6 +124,7 @@ class SocketStream final : public Stream {
     Executor executor() const override { return executor_; }
 
   private:
+    void acknowledge();
     void start_ahead();
     Result<std::size_t> take_ahead(std::span<char> into);
     Result<> may_start_tls() const;
@@ -132,7 +134,19 @@ class SocketStream final : public Stream {
     Executor executor_;
     Alarm read_alarm_, write_alarm_;
     std::string peer_;
+    bool unanswered_ = false;  // something was read since the last writing
 };
+
+// Before waiting for more: what was read called for no answer, so the peer has but a part of what it wants to
+// say out, and Nagle's algorithm (RFC 896) holds the rest until TCP acknowledges, which waits 40 ms for an
+// answer to travel with. A client that sends a literal and the CRLF behind it apart would wait so long each
+// time.
+void SocketStream::acknowledge() {
+    if (!std::exchange(unanswered_, false)) return;
+    error_code ignored;
+    connection_->socket.set_option(asio::detail::socket_option::boolean<IPPROTO_TCP, TCP_QUICKACK>(true),
+                                   ignored);
+}
 
 Task<Result<std::size_t>> SocketStream::read_some(std::span<char> into, Deadline deadline) {
     auto connection = connection_;
@@ -145,6 +159,7 @@ Task<Result<std::size_t>> SocketStream::read_some(std::span<char> into, Deadline
         if (!connection->ahead_ready) co_return network_error("reading", {}, true);
     }
     if (connection->ahead_ready) co_return take_ahead(into);
+    acknowledge();
     auto token = asio::bind_cancellation_slot(read_alarm_.arm(deadline), asio::as_tuple(asio::use_awaitable));
     error_code error;
     std::size_t count = 0;
@@ -154,6 +169,7 @@ Task<Result<std::size_t>> SocketStream::read_some(std::span<char> into, Deadline
     else
         std::tie(error, count) = co_await connection->socket.async_read_some(buffer, token);
     bool late = read_alarm_.disarm();
+    unanswered_ = count > 0;
     if (count > 0) co_return count;
     if (is_end(error)) co_return 0;
     co_return network_error("reading", error, late);
@@ -162,6 +178,7 @@ Task<Result<std::size_t>> SocketStream::read_some(std::span<char> into, Deadline
 Task<Result<>> SocketStream::write_all(std::string_view octets, Deadline deadline) {
     auto connection = connection_;
     if (octets.empty()) co_return Result<>{};
+    unanswered_ = false;
     auto token =
         asio::bind_cancellation_slot(write_alarm_.arm(deadline), asio::as_tuple(asio::use_awaitable));
     error_code error;
@@ -205,6 +222,7 @@ Result<std::size_t> SocketStream::take_ahead(std::span<char> into) {
     std::size_t count = std::min(into.size(), c.ahead_end - c.ahead_begin);
     std::copy_n(c.ahead.get() + c.ahead_begin, count, into.data());
     c.ahead_begin += count;
+    unanswered_ = count > 0;
     if (c.ahead_begin < c.ahead_end) return count;
     c.ahead_ready = false;
     c.ahead.reset();  // thousands of idle connections do without
@@ -217,7 +235,10 @@ Result<std::size_t> SocketStream::take_ahead(std::span<char> into) {
 Task<Wake> SocketStream::wait_readable(Notifier& notifier, Deadline deadline) {
     auto connection = connection_;
     if (connection->ahead_ready) co_return Wake::readable;
-    if (!connection->ahead_pending) start_ahead();
+    if (!connection->ahead_pending) {
+        acknowledge();
+        start_ahead();
+    }
     connection->ahead_waiter.emplace(notifier);
     Notifier waiter = notifier;
     bool notified = co_await waiter.wait_or(connection->ahead_ready, deadline);
