@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/encoding.hpp"
+#include "support/source_dir.hpp"
 
 using namespace fwmail;
 using namespace fwmail::mime;
@@ -28,7 +29,8 @@ std::string from_hex(const std::string& hex) {
 
 const std::vector<Sample>& samples() {
     static const std::vector<Sample> all = [] {
-        FILE* pipe = popen("python3 " FWMAIL_SOURCE_DIR "/tests/mime/charset_samples.py", "r");
+        FILE* pipe =
+            popen(("python3 " + fwmail::test::source_dir() + "/tests/mime/charset_samples.py").c_str(), "r");
         REQUIRE(pipe);
         std::string output;
         char buffer[4096];

@@ -17,6 +17,7 @@
 #include "mime/serialize.hpp"
 #include "mime/structure.hpp"
 #include "mime/transfer.hpp"
+#include "support/source_dir.hpp"
 
 using namespace fwmail::mime;
 
@@ -28,7 +29,7 @@ const std::map<std::string, std::string>& corpus() {
         std::string dir = (fs::temp_directory_path() / "fwmail-messages-XXXXXX").string();
         REQUIRE(mkdtemp(dir.data()) != nullptr);
         std::string command =
-            "python3 " FWMAIL_SOURCE_DIR "/tests/messages/generate.py --canary CANARY " + dir;
+            "python3 " + fwmail::test::source_dir() + "/tests/messages/generate.py --canary CANARY " + dir;
         REQUIRE(std::system(command.c_str()) == 0);
         std::map<std::string, std::string> out;
         for (const auto& entry : fs::directory_iterator(dir)) {

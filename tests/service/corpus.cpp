@@ -5,6 +5,8 @@
 #include <fstream>
 #include <iterator>
 
+#include "support/source_dir.hpp"
+
 namespace fwmail::service::test {
 
 const std::map<std::string, std::string>& corpus() {
@@ -12,8 +14,8 @@ const std::map<std::string, std::string>& corpus() {
         namespace fs = std::filesystem;
         std::string dir = (fs::temp_directory_path() / "fwmail-messages-XXXXXX").string();
         REQUIRE(mkdtemp(dir.data()) != nullptr);
-        std::string command = "python3 " FWMAIL_SOURCE_DIR "/tests/messages/generate.py --canary " +
-                              std::string(canary) + " " + dir;
+        std::string command = "python3 " + fwmail::test::source_dir() +
+                              "/tests/messages/generate.py --canary " + std::string(canary) + " " + dir;
         REQUIRE(std::system(command.c_str()) == 0);
         std::map<std::string, std::string> out;
         for (const auto& entry : fs::directory_iterator(dir)) {

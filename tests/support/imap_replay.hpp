@@ -12,6 +12,7 @@
 
 #include "imap/server_session.hpp"
 #include "support/imap_text.hpp"
+#include "support/source_dir.hpp"
 
 namespace fwmail::imap {
 
@@ -55,7 +56,7 @@ struct Transcript {
     static std::vector<Transcript> load_all() {
         std::vector<std::filesystem::path> paths;
         for (const auto& entry :
-             std::filesystem::directory_iterator(FWMAIL_SOURCE_DIR "/tests/transcripts/imap"))
+             std::filesystem::directory_iterator(fwmail::test::source_dir() + "/tests/transcripts/imap"))
             if (entry.path().extension() == ".txt") paths.push_back(entry.path());
         std::ranges::sort(paths);
         std::vector<Transcript> all;

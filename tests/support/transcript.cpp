@@ -6,6 +6,7 @@
 #include <stdexcept>
 
 #include "base/encoding.hpp"
+#include "support/source_dir.hpp"
 
 namespace fwmail::testing {
 
@@ -72,7 +73,7 @@ std::string Transcript::option(std::string_view wanted) const {
 
 std::vector<Transcript> load_transcripts(std::string_view folder, std::string_view prefix) {
     std::vector<Transcript> out;
-    auto path = std::filesystem::path(FWMAIL_SOURCE_DIR "/tests/transcripts") / folder;
+    auto path = std::filesystem::path(test::source_dir() + "/tests/transcripts") / folder;
     for (const auto& entry : std::filesystem::directory_iterator(path))
         if (entry.path().extension() == ".txt" && entry.path().filename().string().starts_with(prefix))
             out.push_back(load(entry.path()));

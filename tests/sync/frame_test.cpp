@@ -7,6 +7,7 @@
 #include "base/compress.hpp"
 #include "base/encoding.hpp"
 #include "generate.hpp"
+#include "support/source_dir.hpp"
 
 using namespace fwmail;
 using namespace fwmail::sync;
@@ -71,7 +72,7 @@ Frame golden_frame() {
 }
 
 std::string golden(const std::string& name) {
-    std::ifstream in(std::string(FWMAIL_SOURCE_DIR) + "/tests/sync/" + name);
+    std::ifstream in(fwmail::test::source_dir() + "/tests/sync/" + name);
     std::string text, line;
     while (std::getline(in, line)) text += line.substr(0, line.find('#'));
     std::erase(text, ' ');
