@@ -17,6 +17,7 @@ import time
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SUITES = ("unit", "lint", "e2e", "crash")
 SKIPPED = 77
+JOBS = (os.cpu_count() or 1) + 1  # of Python tests: much of their time they wait
 
 
 class Tally:
@@ -100,9 +101,10 @@ def run_lint(tally):
 
 
 def run_python(tally, folder, build, long):
-    command = [sys.executable, os.path.join(TOP, "tests", "e2e", "run.py"), folder]
+    command = [sys.executable, os.path.join(TOP, "tests", "e2e", "run.py"), "--jobs", str(JOBS)]
     if long:
         command += ["--label", "long"]
+    command += [folder]
     counts = None
     for line in stream(command, {"FWMAIL_BUILD": build}):
         if isinstance(line, int):
