@@ -17,6 +17,11 @@ struct Overloaded : Ts... {
 
 constexpr std::size_t longest_line = 7000;  // RFC 7162 4: 8192 octets are taken everywhere
 
+// INBOX at its beginning is one name in any case.
+bool has_prefix(std::string_view name, std::string_view prefix) {
+    return equal_ignoring_case(name.substr(0, prefix.size()), prefix);
+}
+
 std::unexpected<Error> refused(std::string text) { return fail(ErrorKind::refused, std::move(text)); }
 
 }  // namespace
@@ -222,14 +227,24 @@ Result<std::string> Session::line_of(const Command& command, unsigned step) {
 
 // --- names
 
+bool Session::is_personal(const ListRow& row) const {
+    std::string_view name = row.mailbox;
+    if (!namespace_.known || equal_ignoring_case(name, "INBOX")) return true;
+    auto longest = [&](std::size_t best, const std::string& prefix) {
+        return has_prefix(name, prefix) ? std::max(best, prefix.size() + 1) : best;
+    };
+    std::size_t ours = longest(0, namespace_.prefix), theirs = 0;
+    for (const auto& prefix : namespace_.more) ours = longest(ours, prefix);
+    for (const auto& prefix : namespace_.foreign) theirs = longest(theirs, prefix);
+    return ours >= theirs;
+}
+
 std::string Session::path_of(const ListRow& row) const {
     std::string_view name = row.mailbox;
     // RFC 9051 5.1: INBOX is one name in any case; below "INBOX." the others may lie.
     if (equal_ignoring_case(name, "INBOX")) return "INBOX";
     const std::string& prefix = namespace_.prefix;
-    if (!prefix.empty() && name.size() > prefix.size() &&
-        equal_ignoring_case(name.substr(0, prefix.size()), prefix))
-        name.remove_prefix(prefix.size());
+    if (name.size() > prefix.size() && has_prefix(name, prefix)) name.remove_prefix(prefix.size());
     std::string path;
     std::string decoded = decode_mailbox_name(name).value_or(std::string(name));
     for (char c : decoded) path += row.delimiter && c == row.delimiter ? '/' : c == '/' ? '_' : c;

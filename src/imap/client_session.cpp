@@ -15,6 +15,10 @@ constexpr std::string_view out_of_turn = "the server spoke out of turn";
 
 }  // namespace
 
+bool is_passing(std::string_view code) {
+    return code == "UNAVAILABLE" || code == "INUSE" || code == "LIMIT" || code == "SERVERBUG";
+}
+
 Session::Session(Config config)
     : config_(std::move(config)), framer_(config_.limits), tls_(config_.tls_from_start) {}
 

@@ -170,6 +170,9 @@ struct Failed {
     bool refused = false;  // by the server's own word; else the connection or the protocol broke
     std::string code, text;
 };
+// RFC 5530 3: the same may go well later.
+bool is_passing(std::string_view code);
+
 using Event =
     std::variant<Send, Ready, ListRow, StatusRow, Selected, ContentBegin, ContentPart, Fetched, Vanished,
                  Exists, Expunged, Alert, WantContent, Idling, Answer, Failed, StartTls, Close>;
@@ -203,6 +206,8 @@ class Session {
     bool has_capability(std::string_view name) const { return capabilities_.contains(std::string(name)); }
     bool qresync_enabled() const { return qresync_; }
     const response::Namespace& personal() const { return namespace_; }
+    // Not one of other users', nor shared: the longest prefix that fits decides (RFC 2342 5).
+    bool is_personal(const ListRow& row) const;
     // UTF-8, '/' between levels, without the personal namespace's prefix. A '/' within a level becomes '_'.
     std::string path_of(const ListRow& row) const;
     std::string mailbox_of(std::string_view path) const;

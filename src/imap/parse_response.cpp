@@ -134,17 +134,57 @@ Result<List> take_list(Parser& parser) {
     return list;
 }
 
-// RFC 2342: (("INBOX." ".")("#mh/" "/")) ...
+// RFC 9051 7.3.3: Namespace-Descr = "(" string SP (DQUOTE QUOTED-CHAR DQUOTE / nil) [extensions] ")"
+Result<std::pair<std::string, char>> take_namespace_row(Parser& parser) {
+    if (!parser.accept('(')) return bad("NAMESPACE");
+    std::string prefix = TRY(parser.string());
+    TRY(parser.space());
+    char delimiter = TRY(take_delimiter(parser));
+    for (int depth = 1; depth > 0;) {
+        if (parser.at_end()) return bad("NAMESPACE");
+        if (parser.peek() == '"' || parser.peek() == '{')
+            TRY(parser.string());
+        else if (parser.accept('('))
+            ++depth;
+        else if (parser.accept(')'))
+            --depth;
+        else if (!parser.accept(' ') && take_word(parser).empty())
+            return bad("NAMESPACE");
+    }
+    return std::pair(std::move(prefix), delimiter);
+}
+
+Result<std::vector<std::pair<std::string, char>>> take_namespace_rows(Parser& parser) {
+    std::vector<std::pair<std::string, char>> rows;
+    TRY(parser.space());
+    if (!parser.accept('(')) {
+        take_word(parser);  // NIL
+        return rows;
+    }
+    while (!parser.accept(')')) {
+        if (parser.accept(' ')) continue;
+        auto row = TRY(take_namespace_row(parser));
+        if (rows.size() < 100) rows.push_back(std::move(row));
+    }
+    return rows;
+}
+
+// Personal ones, other users', shared ones: (("INBOX." ".")("#mh/" "/")) NIL (("" "."))
 Result<Namespace> take_namespace(Parser& parser) {
     Namespace space;
-    TRY(parser.space());
-    if (!parser.accept('(')) return space;  // NIL
-    if (!parser.accept('(')) return bad("NAMESPACE");
-    space.prefix = TRY(parser.string());
-    TRY(parser.space());
-    space.delimiter = TRY(take_delimiter(parser));
-    space.known = true;
-    return space;  // the rest is of no use here
+    for (auto& [prefix, delimiter] : TRY(take_namespace_rows(parser))) {
+        if (space.known)
+            space.more.push_back(std::move(prefix));
+        else
+            space.prefix = std::move(prefix), space.delimiter = delimiter;
+        space.known = true;
+    }
+    for (int kind = 0; kind < 2; ++kind) {
+        auto rows = take_namespace_rows(parser);
+        if (!rows) break;  // what is ours is known
+        for (auto& row : *rows) space.foreign.push_back(std::move(row.first));
+    }
+    return space;
 }
 
 Result<MailboxStatus> take_status(Parser& parser) {

@@ -38,6 +38,8 @@ struct Namespace {
     bool known = false;  // there is a personal one
     std::string prefix;  // of the first personal one
     char delimiter = 0;
+    // Prefixes of the other personal ones; of other users' and shared ones.
+    std::vector<std::string> more, foreign;
 };
 struct MailboxStatus {
     std::string mailbox;

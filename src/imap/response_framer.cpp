@@ -21,6 +21,17 @@ std::optional<std::uint64_t> literal_at_end(std::string_view line) {
     return size;
 }
 
+// RFC 9051 7.1: `resp-text` holds no literal, so `* OK hello {5}` ends there.
+bool is_status(std::string_view text) {
+    std::size_t word = text.find(' ');
+    if (word == std::string_view::npos) return false;
+    std::string_view rest = text.substr(word + 1);
+    rest = rest.substr(0, rest.find(' '));
+    for (std::string_view condition : {"OK", "NO", "BAD", "BYE", "PREAUTH"})
+        if (equal_ignoring_case(rest, condition)) return true;
+    return false;
+}
+
 bool ends_with_item(std::string_view text, std::string_view item) {
     return text.size() > item.size() && equal_ignoring_case(text.substr(text.size() - item.size()), item) &&
            (text[text.size() - item.size() - 1] == ' ' || text[text.size() - item.size() - 1] == '(');
@@ -61,6 +72,7 @@ std::optional<ResponseEvent> ResponseFramer::next_line() {
     std::string_view line = std::string_view(buffer_).substr(head_, size);
     if (line.ends_with('\r')) line.remove_suffix(1);
     auto literal = literal_at_end(line);
+    if (literal && is_status(text_.empty() ? line : std::string_view(text_))) literal.reset();
     std::string_view before = literal ? line.substr(0, line.rfind('{')) : line;
     text_ += before;
     head_ = scanned_ = end + 1;

@@ -13,13 +13,13 @@ bool is_loopback(const std::string& host) {
     return host == "localhost" || host == "::1" || host.starts_with("127.");
 }
 
-client::Config session_config(ImapServer& server) {
+client::Config session_config(const ImapServer& server) {
     client::Config config;
     bool loopback = is_loopback(server.address.host);
     config.tls_from_start = server.implicit_tls;
     config.tls = loopback ? client::TlsPolicy::opportunistic : client::TlsPolicy::required;
     config.clear_auth = loopback;
-    config.credentials = client::Credentials{server.user, std::move(server.password)};
+    config.credentials = client::Credentials{server.user, server.password};
     config.limits.streamed = 1ull << 30;
     return config;
 }
@@ -86,10 +86,18 @@ net::Task<Result<client::Event>> ImapClient::next() {
     }
     client::Event event = std::move(events_.front());
     events_.pop_front();
-    if (auto* failed = std::get_if<client::Failed>(&event))
-        co_return fail(failed->refused ? ErrorKind::refused : ErrorKind::temporary,
-                       name_ + ": " + failed->text.substr(0, 300));
+    if (auto* failed = std::get_if<client::Failed>(&event)) {
+        // RFC 9051 7.1.5: after the login a BYE is about this connection only.
+        bool passing = !failed->refused || failed->phase == client::Phase::commands;
+        co_return std::unexpected(error_of(failed->text, failed->code, passing));
+    }
     co_return event;
+}
+
+Error ImapClient::error_of(std::string_view text, std::string_view code, bool passing) const {
+    passing = passing || client::is_passing(code);
+    return {passing ? ErrorKind::temporary : ErrorKind::refused,
+            name_ + ": " + std::string(text.substr(0, 300)) + (passing ? " (try again later)" : "")};
 }
 
 net::Task<Result<>> ImapClient::give(client::Command command) {
@@ -106,7 +114,7 @@ net::Task<Result<client::Answer>> ImapClient::run(client::Command command) {
         auto event = CO_TRY(co_await next());
         auto* answer = std::get_if<client::Answer>(&event);
         if (!answer) continue;
-        if (!answer->ok) co_return fail(ErrorKind::refused, name_ + ": " + answer->text.substr(0, 300));
+        if (!answer->ok) co_return std::unexpected(error_of(answer->text, answer->code));
         co_return std::move(*answer);
     }
 }

@@ -33,6 +33,8 @@ class ImapClient {
     net::Task<Result<imap::client::Answer>> run(imap::client::Command command);
     net::Task<Result<>> append_content(std::string octets);
     net::Task<> log_out();
+    // What the server has turned down: `temporary` where the same may go well later.
+    Error error_of(std::string_view text, std::string_view code, bool passing = false) const;
 
     const imap::client::Session& session() const { return session_; }
 

@@ -17,7 +17,10 @@ class ImapTarget final : public MailTarget {
         CO_TRY(co_await client_->give(client::ListMailboxes{}));
         for (;;) {
             auto event = CO_TRY(co_await client_->next());
-            if (std::holds_alternative<client::Answer>(event)) co_return Result<>();
+            if (auto* answer = std::get_if<client::Answer>(&event)) {
+                if (!answer->ok) co_return std::unexpected(client_->error_of(answer->text, answer->code));
+                co_return Result<>();
+            }
             auto* row = std::get_if<client::ListRow>(&event);
             if (!row || mailboxes_.size() >= 100'000) continue;
             for (const auto& attribute : row->attributes)
@@ -45,7 +48,8 @@ class ImapTarget final : public MailTarget {
         for (;;) {
             auto event = CO_TRY(co_await client_->next());
             if (std::holds_alternative<client::WantContent>(event)) co_return true;
-            if (auto* answer = std::get_if<client::Answer>(&event)) co_return fail(refusal(*answer));
+            if (auto* answer = std::get_if<client::Answer>(&event))
+                co_return std::unexpected(refusal(*answer));
         }
     }
 
@@ -58,7 +62,7 @@ class ImapTarget final : public MailTarget {
             auto event = CO_TRY(co_await client_->next());
             auto* answer = std::get_if<client::Answer>(&event);
             if (!answer) continue;
-            if (!answer->ok) co_return fail(refusal(*answer));
+            if (!answer->ok) co_return std::unexpected(refusal(*answer));
             co_return Result<>();
         }
     }
@@ -68,8 +72,8 @@ class ImapTarget final : public MailTarget {
     bool forgets() const override { return true; }
 
   private:
-    static Error refusal(const client::Answer& answer) {
-        return {ErrorKind::refused, "the server does not take it: " + answer.text.substr(0, 300)};
+    Error refusal(const client::Answer& answer) const {
+        return client_->error_of("the server does not take it: " + answer.text, answer.code);
     }
 
     std::unique_ptr<ImapClient> client_;

@@ -105,6 +105,7 @@ net::Task<Result<>> Importer::run(MailSource& source) {
         if (!known) result = co_await take(source);
         // A file that has gone or may not be read: the source keeps its name, the others go on.
         if (!result && result.error().kind == ErrorKind::refused && !source.unreadable().empty()) result = {};
+        if (!result && source.goes_on()) result = {};
         if (!result) break;
     }
     auto flushed = co_await flush();

@@ -33,8 +33,10 @@ class MailSource {
     virtual net::Task<Result<std::string>> read() = 0;
     // Flags and dates as they are known once all of it has been read.
     virtual const SourceMessage& message() const = 0;
-    // Files that could not be opened and were passed over: one sentence each, the first hundred.
+    // What could not be opened and was passed over: one sentence each, the first hundred.
     virtual std::vector<std::string> unreadable() const { return {}; }
+    // The message was cut off in the midst, and next() gives it again.
+    virtual bool goes_on() const { return false; }
 };
 
 // Whether the message need not be offered: it has been imported before.

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "imap/client_session.hpp"
+#include "imap/parser.hpp"
 #include "support/client_replay.hpp"
 
 using namespace fwmail;
@@ -151,8 +152,12 @@ class Driver {
     void on(client::ListRow& row) {
         std::string path = session.path_of(row);
         trace.action("list " + row.mailbox + " = " + path +
-                     (row.attributes.empty() ? "" : " " + row.attributes[0]));
-        if (strict && path.find('_') == std::string::npos) REQUIRE(session.mailbox_of(path) == row.mailbox);
+                     (row.attributes.empty() ? "" : " " + row.attributes[0]) +
+                     (session.is_personal(row) ? "" : " (another's)"));
+        bool ours = (path == "INBOX" || row.mailbox.starts_with(session.personal().prefix)) &&
+                    decode_mailbox_name(row.mailbox);
+        if (strict && ours && path.find('_') == std::string::npos)
+            REQUIRE(session.mailbox_of(path) == row.mailbox);
     }
     void on(client::StatusRow& row) {
         trace.action("status " + row.mailbox + ' ' + std::to_string(row.messages.value_or(0)) + ' ' +
