@@ -416,9 +416,8 @@ class Alpine(Client):
         screen.type("bob@elsewhere.test")
         screen.keys("Down", "Down")
         screen.type("A draft")
-        screen.keys("C-o")
-        scene.relay.settle()
-        screen.wait("It comes meanwhile")
+        screen.keys("C-o", then="postponed")
+        screen.keys("z", then="It comes meanwhile")
         screen.keys("q")
         screen.end()
         screen = start()
@@ -596,7 +595,7 @@ class ThunderbirdImap(Thunderbird):
     job = "first sync, reads, flags, moves, copies, deletes, hears of new mail, drafts, files in Sent; starts again"
 
 
-@client("thunderbird_smtp")
+@client("thunderbird-smtp")
 class ThunderbirdSmtp(Thunderbird):
     protocol, job = "smtp", "submits a message"
 
@@ -661,3 +660,45 @@ nss.NSS_Shutdown()
     with open(os.path.join(profile, "logins.json"), "w") as file:
         json.dump({"nextId": len(rows) + 1, "logins": rows, "potentiallyVulnerablePasswords": [],
                    "dismissedBreachAlertsByLoginGUID": {}, "version": 3}, file)
+
+
+# Submission.
+
+class Submits(Client):
+    protocol, job = "smtp", "logs in and submits a message"
+    letter = "From: ann@example.test\nTo: bob@elsewhere.test\nSubject: submitted\n\n.\n..\nFrom me.\n"
+
+
+@client("msmtp")
+class Msmtp(Submits):
+    packages = ("msmtp",)
+
+    def run(self):
+        for mechanism in ("plain", "login"):
+            config = self.scene.write(f"rc-{mechanism}", f"account default\nhost 127.0.0.1\nport {self.scene.port}\n"
+                                      f"from msmtp@example.test\nauth {mechanism}\nuser msmtp\npassword {PASSWORD}\ntls off\n"
+                                      "domain client.test\n" + ("dsn_notify failure,delay\ndsn_return headers\n"
+                                                                if mechanism == "login" else ""))
+            self.command("msmtp", "-C", config, "bob@elsewhere.test", input=self.letter)
+
+
+@client("curl_smtp")
+class CurlSmtp(Submits):
+    packages = ("curl",)
+
+    def run(self):
+        path = self.scene.write("letter", self.letter.replace("\n", "\r\n"))
+        self.command("curl", "-sS", "--max-time", "60", "--user", f"curl_smtp:{PASSWORD}", "--upload-file", path,
+                     "--mail-from", "curl_smtp@example.test", "--mail-rcpt", "bob@elsewhere.test", "--mail-rcpt",
+                     "ben@elsewhere.test", f"smtp://127.0.0.1:{self.scene.port}/client.test")
+
+
+@client("swaks")
+class Swaks(Submits):
+    packages = ("swaks",)
+
+    def run(self):
+        for mechanism in ("PLAIN", "LOGIN"):
+            self.command("swaks", "--server", f"127.0.0.1:{self.scene.port}", "--from", "swaks@example.test", "--to",
+                         "bob@elsewhere.test", "--auth", mechanism, "--auth-user", "swaks", "--auth-password", PASSWORD,
+                         "--ehlo", "client.test", "--pipeline")
