@@ -4,6 +4,7 @@ import base64
 import imaplib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ sys.path.insert(0, os.path.join(TOP, "tests", "support"))
 
 import fwmail  # noqa: E402
 from peers import PEER, Dovecot, require_peer  # noqa: E402
-from wire import SmtpClient  # noqa: E402
+from wire import SmtpClient, free_port  # noqa: E402
 
 USER, PASSWORD = "ann", "inside secret"
 ADDRESS = f"{USER}@{fwmail.DOMAIN}"
@@ -47,10 +48,10 @@ class Inbox:
         self.client.logout()
 
 
-def node(role, folder, binary):
+def node(role, folder, binary, settings=()):
     """The smart host's address is not known before the other node is made."""
     made = fwmail.Node(role, os.path.join(folder, role), binary,
-                       [("smarthost.address", "127.0.0.1:1"), ("smarthost.tls", "none")])
+                       [("smarthost.address", "127.0.0.1:1"), ("smarthost.tls", "none"), *settings])
     # The tests want to read everything; a server in use does not write a line for each command.
     substitute(made.config, r"(?m)^log-level = .*$", "log-level = info")
     return made
@@ -62,6 +63,15 @@ def substitute(path, pattern, by):
     assert count == 1, f"{pattern} is in {path} {count} times"
     with open(path, "w") as file:
         file.write(text)
+
+
+def certificate(folder):
+    """One for all servers, of the kind that fwmail makes for itself: the handshake costs each the same."""
+    chain, key = os.path.join(folder, "chain.pem"), os.path.join(folder, "key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30",
+                    "-subj", "/CN=bench.test", "-keyout", key, "-out", chain], check=True, capture_output=True)
+    os.chmod(key, 0o600)
+    return chain, key
 
 
 class Server:
@@ -78,12 +88,18 @@ class Server:
 
 
 class Core(Server):
-    """A core alone, or with a remote that its smart host points straight at."""
+    """A core alone, or with a remote that its smart host points straight at. `certificate`: with TLS, and LMTP."""
 
-    lmtp = False
+    name = "fwmail"
+    lmtp = reused = False
 
-    def __init__(self, folder, binary, linked):
-        self.core, self.remote = node("core", folder, binary), node("remote", folder, binary)
+    def __init__(self, folder, binary, linked, certificate=None):
+        settings = []
+        if certificate:
+            self.tls_port, self.lmtp_port = free_port(), free_port()
+            settings = [("tls.certificate", certificate[0]), ("tls.key", certificate[1]), ("imap.listen-tls", f"127.0.0.1:{self.tls_port}"),
+                        ("lmtp.listen", f"127.0.0.1:{self.lmtp_port}"), ("imap.max-connections-per-address", "1000")]
+        self.core, self.remote = node("core", folder, binary, settings), node("remote", folder, binary)
         substitute(self.core.config, r"(?m)\b127\.0\.0\.1:1$", f"127.0.0.1:{self.remote.smtp_port}")
         substitute(self.remote.config, r"(?m)\b127\.0\.0\.1:1$", f"127.0.0.1:{self.core.smtp_port}")
         self.core.add_user(USER, PASSWORD)
@@ -94,6 +110,17 @@ class Core(Server):
     def link(self):
         fwmail.link(self.core, self.remote)
         self.linked = True
+
+    @property
+    def imap_port(self):
+        return self.core.imap_port
+
+    def forget(self, mailbox):
+        """There is nothing that a first FETCH would make."""
+
+    def wait_for_index(self):
+        while self.core.status()["users"][0]["not_indexed"]:
+            time.sleep(0.5)
 
     def start(self):
         if self.linked:
@@ -168,6 +195,62 @@ class DovecotLmtp(Server):
 
     def inbox(self):
         return Inbox(self.dovecot.imap_port, PASSWORD)
+
+
+IMAP_SETTINGS = """
+ssl = yes
+ssl_cert = <{chain}
+ssl_key = <{key}
+mail_location = {location}
+mail_fsync = always
+mail_max_userip_connections = 1000
+service imap-login {{
+  inet_listener imaps {{
+    port = {tls_port}
+    ssl = yes
+  }}
+}}
+"""
+# Processes that serve one connection after the other, a few of them at once.
+REUSED = """
+service imap-login {
+  service_count = 0
+  client_limit = 1000
+  process_min_avail = 2
+}
+service imap {
+  service_count = 0
+  client_limit = 5
+  process_min_avail = 2
+}
+service lmtp {
+  service_count = 0
+  process_min_avail = 8
+}
+"""
+
+
+class DovecotImap(DovecotLmtp):
+    """With TLS, one of its formats, stock or with reused processes, and as durable as fwmail."""
+
+    def __init__(self, folder, kind, reused, certificate):
+        self.name, self.kind, self.reused, self.tls_port = kind + ", reused" * reused, kind, reused, free_port()
+        own = os.path.join(os.path.realpath(folder), "dovecot")  # all that its private root shows
+        mail = os.path.join(own, "mail")
+        os.makedirs(own)
+        chain, key = (shutil.copy(path, own) for path in certificate)
+        super().__init__(folder, IMAP_SETTINGS.format(chain=chain, key=key, location=f"{kind}:{mail}/%n/{kind}", tls_port=self.tls_port) +
+                         REUSED * reused)
+        self.imap_port, self.lmtp_port = self.dovecot.imap_port, self.dovecot.lmtp_port
+        self.mail = mail
+
+    def forget(self, mailbox):
+        """What FETCH has put into Dovecot's cache goes, so that the next one is the first."""
+        for folder, _, files in os.walk(self.mail):
+            if f"/{mailbox}" in folder.replace("/.", "/"):
+                for name in files:
+                    if name.startswith("dovecot.index.cache"):
+                        os.unlink(os.path.join(folder, name))
 
 
 class SmtpSource:
