@@ -158,7 +158,8 @@ void ServerSession::capa(std::string_view) {
     send("+OK what this server can do");
     send("TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nEXPIRE NEVER\r\nUTF8 USER");
     if (tls_ || config_.clear_login) send("USER\r\nSASL PLAIN");
-    if (config_.offer_stls && !tls_) send("STLS");
+    // RFC 2595 4: announced before the login only.
+    if (config_.offer_stls && !tls_ && state_ != State::transaction) send("STLS");
     send("IMPLEMENTATION fwmail\r\n.");
 }
 

@@ -438,7 +438,7 @@ class Relay:
         names, rows, lines, said, closed = Names(protocol), [], {}, {}, set()
         for kind, number, got in list(self.log):
             if kind == "E":
-                rows.append(f"E: {got.decode()}")
+                rows += [f"E: {got.decode()}"] if protocol != "smtp" else []
             elif not got:
                 if number not in closed:
                     closed.add(number)
