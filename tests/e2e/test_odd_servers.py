@@ -9,7 +9,7 @@ import threading
 import unittest
 
 from fwmail import CommandFailed, Node, NodeTest, letter, ok, quoted
-from peers import Dovecot
+from peers import Cyrus, Dovecot
 
 BELOW_INBOX = """
 namespace inbox {{
@@ -109,6 +109,30 @@ class OddServers(NodeTest):
                 self.assertEqual(got[name], sorted(texts[number::4]), name)
             self.assertFalse([name for name in self.mailboxes() if "Public" in name or "INBOX" in name[1:]])
             self.assertRegex(self.take(relay.port), "imported 0 messages.*24 were there already")
+
+    def test_cyrus(self):
+        with Cyrus(os.path.join(self.folder, "cyrus"), "secret") as cyrus:
+            with imaplib.IMAP4("127.0.0.1", cyrus.imap_port, timeout=60) as admin:
+                admin.login("admin", "secret")
+                for name in ("user.dora", "user.dora.Sent", "user.dora.R&-D.2025", "user.ben", "user.ben.Plans", "notices"):
+                    ok(admin.create(quoted(name)))
+                for name in ("user.ben", "user.ben.Plans", "notices"):
+                    ok(admin.setacl(quoted(name), "dora", "lrsi"))
+            own = ("INBOX", "INBOX.Sent", "INBOX.R&-D.2025")
+            texts = [letter(f"mail {n}")[1] for n in range(9)]
+            with imaplib.IMAP4("127.0.0.1", cyrus.imap_port, timeout=60) as client:
+                client.login("dora", "secret")
+                for n, text in enumerate(texts):
+                    ok(client.append(quoted(own[n % 3]), r"(\Seen)", None, text))
+                for name in ("user.ben.Plans", "notices"):
+                    ok(client.append(quoted(name), None, None, letter("another's")[1]))
+                listed = b" ".join(ok(client.list()))
+            for name in (b"user.ben.Plans", b"notices", b"INBOX.Sent"):
+                self.assertIn(name, listed)
+            self.assertIn("imported 9 messages", self.take(cyrus.imap_port))
+            for number, name in enumerate(("INBOX", "Sent", "R&-D/2025")):
+                self.assertEqual(sorted(self.core.messages("ann", name).values()), sorted(texts[number::3]))
+            self.assertFalse([name for name in self.mailboxes() if "Plans" in name or "notices" in name])
 
     def test_a_line_that_is_always_cut(self):
         folder = os.path.join(self.folder, "dovecot")

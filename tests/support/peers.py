@@ -5,8 +5,10 @@ All that they write lies in one directory of the test, so that they can be kille
 
 import os
 import signal
+import socketserver
 import subprocess
 import tempfile
+import threading
 import unittest
 
 from wire import free_port, is_open, spawn, wait_until
@@ -309,3 +311,77 @@ class Dovecot(Peer):
 
     def command(self):
         return ["dovecot", "-F", "-c", self.config]
+
+
+CYRUS_IMAPD = """\
+configdirectory: {directory}/lib
+proc_path: {directory}/run/proc
+mboxname_lockpath: {directory}/run/lock
+idlesocket: {directory}/run/idle
+notifysocket: {directory}/run/notify
+defaultpartition: default
+partition-default: {directory}/mail
+altnamespace: {altnamespace}
+unixhierarchysep: {unixhierarchysep}
+autocreate_quota: 0
+admins: admin
+allowplaintext: yes
+sasl_pwcheck_method: saslauthd
+sasl_saslauthd_path: {directory}/mux
+sasl_mech_list: PLAIN LOGIN
+"""
+CYRUS_MASTER = """\
+START {{
+  recover cmd="/usr/lib/cyrus/bin/ctl_cyrusdb -C {directory}/imapd.conf -r"
+}}
+SERVICES {{
+  imap cmd="imapd -C {directory}/imapd.conf" listen="127.0.0.1:{port}" prefork=1 maxchild=20
+}}
+EVENTS {{
+}}
+"""
+CYRUS_START = """\
+set -e
+mkdir -p {directory}/lib {directory}/mail {directory}/run/proc {directory}/run/lock
+chown -R cyrus:mail {directory}/lib {directory}/mail {directory}/run
+exec /usr/sbin/cyrmaster -C {directory}/imapd.conf -M {directory}/cyrus.conf
+"""
+
+
+class Passwords(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """saslauthd's protocol, which Cyrus asks about passwords: four counted strings, one back. All have one password."""
+
+    daemon_threads = True
+
+    def __init__(self, path, password):
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                words = [self.rfile.read(int.from_bytes(self.rfile.read(2), "big")) for _ in range(4)]
+                answer = b"OK" if words[1] == password.encode() else b"NO"
+                self.wfile.write(len(answer).to_bytes(2, "big") + answer)
+
+        super().__init__(path, Handler)
+        os.chmod(path, 0o777)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Cyrus(Peer):
+    """IMAP. The user `admin` makes mailboxes: user.NAME. Everyone has the one password."""
+
+    name = "cyrus"
+
+    def __init__(self, directory, password, altnamespace="no", unixhierarchysep="no"):
+        super().__init__(directory)
+        self.imap_port = free_port()
+        words = {"directory": self.directory, "port": self.imap_port, "altnamespace": altnamespace,
+                 "unixhierarchysep": unixhierarchysep}
+        self.write("imapd.conf", CYRUS_IMAPD.format(**words))
+        self.write("cyrus.conf", CYRUS_MASTER.format(**words))
+        self.script = CYRUS_START.format(**words)
+        self.passwords = Passwords(os.path.join(self.directory, "mux"), password)
+
+    def ports(self):
+        return [self.imap_port]
+
+    def command(self):
+        return ["/bin/sh", "-c", self.script]
