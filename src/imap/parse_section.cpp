@@ -42,7 +42,7 @@ Result<Section> Parser::section() {
         TRY(expect('('));
         do {
             std::string name = TRY(astring());
-            if (name.empty() || name.find_first_of("\r\n:") != std::string::npos)
+            if (name.empty() || name.find_first_of("\r\n") != std::string::npos)
                 return bad("invalid field name");
             section.names.push_back(std::move(name));
             if (section.names.size() > most_field_names) return bad("too many field names");

@@ -59,7 +59,7 @@ Result<> Parser::end() {
 Result<std::string> Parser::tag() {
     std::size_t start = at_;
     while (is_astring_char(peek()) && peek() != '+') ++at_;
-    if (at_ == start || at_ - start > 256) return bad("invalid tag");
+    if (at_ == start || at_ - start > 256 || (!at_end() && peek() != ' ')) return bad("invalid tag");
     return std::string(text_.substr(start, at_ - start));
 }
 

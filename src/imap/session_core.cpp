@@ -165,6 +165,9 @@ void SessionCore::send_flags_line() {
     std::string out = "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft";
     for (const auto& keyword : selected->keywords()) out += ' ' + keyword;
     send(out + ")\r\n");
+    // RFC 9051 7.1: what is not named here a client may take for something that is forgotten.
+    if (selected->read_only()) return send("* OK [PERMANENTFLAGS ()] No flags can be changed\r\n");
+    send("* OK [PERMANENTFLAGS " + out.substr(out.find('(')) + " \\*)] Flags\r\n");
 }
 
 void SessionCore::announce_keywords(const FlagSet& flags) {

@@ -1,4 +1,6 @@
 // ENVELOPE, BODY and BODYSTRUCTURE (RFC 3501 7.4.2, RFC 9051 7.5.2).
+#include <map>
+
 #include "imap/writer.hpp"
 
 namespace fwmail::imap {
@@ -16,10 +18,84 @@ std::string write_addresses(const std::vector<mime::Address>& addresses) {
     return out + ')';
 }
 
+// RFC 2231 3: one of the pieces `base*0`, `base*1*`, ... of a long parameter; a second `*` says that it is
+// encoded.
+struct Piece {
+    std::string_view base;
+    std::size_t number = 0;
+    bool encoded = false;
+};
+std::optional<Piece> piece_of(std::string_view name) {
+    Piece piece;
+    std::size_t star = name.find('*');
+    if (star == std::string_view::npos || star == 0) return std::nullopt;
+    piece.base = name.substr(0, star);
+    std::string_view digits = name.substr(star + 1);
+    piece.encoded = digits.ends_with('*');
+    if (piece.encoded) digits.remove_suffix(1);
+    if (digits.empty() || digits.size() > 4 || (digits.size() > 1 && digits[0] == '0')) return std::nullopt;
+    for (char c : digits) {
+        if (c < '0' || c > '9') return std::nullopt;
+        piece.number = piece.number * 10 + static_cast<unsigned>(c - '0');
+    }
+    return piece;
+}
+
+std::string percent_encoded(std::string_view text) {
+    constexpr std::string_view hex = "0123456789ABCDEF";
+    std::string out;
+    for (char c : text) {
+        auto octet = static_cast<unsigned char>(c);
+        bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '.' ||
+                     c == '-' || c == '_';
+        out += plain ? std::string(1, c) : std::string{'%', hex[octet >> 4], hex[octet & 15]};
+    }
+    return out;
+}
+
+// The pieces of one parameter. `whole`: how many there are from 0 on, without a gap.
+struct Pieces {
+    std::map<std::size_t, std::pair<bool, std::string_view>> values;
+    std::size_t whole = 0;
+    bool encoded = false;
+
+    void count() {
+        for (; values.contains(whole); ++whole) encoded |= values.at(whole).first;
+    }
+    std::string text() const {
+        std::string out = encoded && !values.at(0).first ? "''" : "";
+        for (std::size_t i = 0; i < whole; ++i) {
+            auto [is_encoded, value] = values.at(i);
+            out += encoded && !is_encoded ? percent_encoded(value) : std::string(value);
+        }
+        return out;
+    }
+};
+
+// RFC 2231 6: continuations are put together for the client. Where a piece is encoded, the whole is. Without
+// a first piece, and behind a gap, they stay as they are.
+mime::Parameters joined(const mime::Parameters& parameters) {
+    std::map<std::string_view, Pieces> all;
+    for (const auto& [name, value] : parameters)
+        if (auto piece = piece_of(name))
+            all[piece->base].values.try_emplace(piece->number, piece->encoded, value);
+    for (auto& [base, pieces] : all) pieces.count();
+    mime::Parameters out;
+    for (const auto& [name, value] : parameters) {
+        auto piece = piece_of(name);
+        const Pieces* pieces = piece ? &all.at(piece->base) : nullptr;
+        if (!piece || piece->number >= pieces->whole)
+            out.emplace_back(name, value);
+        else if (piece->number == 0)
+            out.emplace_back(std::string(piece->base) + (pieces->encoded ? "*" : ""), pieces->text());
+    }
+    return out;
+}
+
 std::string write_parameters(const mime::Parameters& parameters) {
     if (parameters.empty()) return "NIL";
     std::string out = "(";
-    for (const auto& [name, value] : parameters)
+    for (const auto& [name, value] : joined(parameters))
         out += (out.size() > 1 ? " " : "") + write_string(name) + ' ' + write_string(value);
     return out + ')';
 }

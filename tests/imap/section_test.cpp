@@ -135,6 +135,13 @@ TEST_CASE("bodystructure") {
           "(\"image\" \"png\" (\"name\" \"a\\\"b.png\") \"<1@x>\" NIL \"base64\" 20 NIL (\"attachment\" "
           "(\"filename\" "
           "{2}\r\nü)) (\"en\" \"de\") \"x\")");
+    // RFC 2231 6: continuations come joined; one that lacks its beginning, or lies behind a gap, stays.
+    image.parameters = {{"title*1*", "%20c"},   {"name*0", "long "}, {"title*0", "a b"},
+                        {"name*1", "name.txt"}, {"name*3", "gap"},   {"x*1", "y"},
+                        {"name*1", "again"},    {"*0", "z"},         {"filename*", "utf-8''%e2"}};
+    CHECK(write_body(image).find("(\"name\" \"long name.txt\" \"title*\" \"''a%20b%20c\" \"name*3\" \"gap\" "
+                                 "\"x*1\" \"y\" \"*0\" \"z\" \"filename*\" \"utf-8''%e2\")") !=
+          std::string::npos);
     mime::Part empty;
     empty.type = "multipart";
     empty.subtype = "mixed";

@@ -127,8 +127,10 @@ class FetchCommand : public Command {
     void write_row(SessionCore& core, const FetchRow& row, SeqNum number) {
         if (list_.asked.flags || row.seen_now) core.announce_keywords(row.flags);
         bool uid_only = core.enabled.uid_only;
-        std::string out = core.fetch_head(row.uid, number, list_.uid);
-        bool first = uid_only || !list_.uid;
+        // RFC 7162 3.2.4: under QRESYNC a change of flags is told with the UID.
+        bool with_uid = list_.uid || (row.seen_now && core.enabled.qresync);
+        std::string out = core.fetch_head(row.uid, number, with_uid);
+        bool first = uid_only || !with_uid;
         if (!first) out.pop_back();
         auto begin = [&](std::string_view label) {
             if (!first) out += ' ';

@@ -16,6 +16,7 @@ class MoveCommand : public Command {
         auto uids = core.selected->resolve(set_, uid_);
         if (!uids) return core.refuse(uids.error());
         if (uids->empty()) return core.ok("No such messages");
+        into_itself_ = mailbox_ == core.selected->name();
         core.ask(Move{std::move(*uids), std::move(mailbox_)});
     }
     void on_reply(SessionCore& core, Reply& reply) override {
@@ -26,6 +27,8 @@ class MoveCommand : public Command {
             core.send("* OK [COPYUID " + std::to_string(moved->uidvalidity.value) + ' ' +
                       write_uid_set(moved->source) + ' ' + write_uid_set(moved->destination) + "] Moved\r\n");
         core.announce_expunged(moved->source);
+        // Into itself: what arrives there is news for this session.
+        core.changed |= into_itself_;
         core.ok_expunged("MOVE completed");
     }
 
@@ -33,6 +36,7 @@ class MoveCommand : public Command {
     SequenceSet set_;
     bool uid_;
     std::string mailbox_;
+    bool into_itself_ = false;
 };
 
 }  // namespace

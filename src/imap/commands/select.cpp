@@ -23,6 +23,8 @@ class SelectCommand : public Command {
   public:
     SelectCommand(std::string mailbox, bool read_only, Parameters parameters)
         : mailbox_(std::move(mailbox)), read_only_(read_only), parameters_(std::move(parameters)) {}
+    // Of a name that no mailbox can have.
+    explicit SelectCommand(Error fault) : fault_(std::move(fault)) {}
 
     // The mailbox selected before is left whatever comes (RFC 9051 6.3.2).
     void start(SessionCore& core) override {
@@ -34,9 +36,11 @@ class SelectCommand : public Command {
         if (core.selected) core.send("* OK [CLOSED] The mailbox selected before is closed\r\n");
         core.selected.reset();
         core.changed = false;
+        if (fault_) return core.ask(Unselect{});
         core.ask(Select{mailbox_, read_only_});
     }
     void on_reply(SessionCore& core, Reply& reply) override {
+        if (fault_) return core.refuse(*fault_);
         if (const auto* batch = std::get_if<FetchBatch>(&reply); batch && core.selected)
             return show_changes(core, *batch);
         auto* selected = std::get_if<Selected>(&reply);
@@ -44,7 +48,7 @@ class SelectCommand : public Command {
         Selected facts = std::move(*selected);
         bool read_only = read_only_ || facts.read_only;
         core.selected.emplace(mailbox_, read_only, facts);
-        show(core, facts, read_only);
+        show(core, facts);
         text_ = read_only_ ? "EXAMINE completed" : "SELECT completed";
         if (facts.read_only && !read_only_ && !facts.read_only_reason.empty())
             text_ += ", read-only: " + facts.read_only_reason;
@@ -91,15 +95,11 @@ class SelectCommand : public Command {
         done(core);
     }
 
-    static void show(SessionCore& core, const Selected& facts, bool read_only) {
+    static void show(SessionCore& core, const Selected& facts) {
         // RFC 9051 6.3.2
         if (core.enabled.rev2)
             core.send("* LIST () \"/\" " + core.mailbox_text(core.selected->name()) + "\r\n");
         core.send_flags_line();
-        core.send(
-            read_only
-                ? "* OK [PERMANENTFLAGS ()] No flags can be changed\r\n"
-                : "* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft \\*)] Flags\r\n");
         core.send("* " + std::to_string(core.selected->exists()) + " EXISTS\r\n");
         if (!core.enabled.rev2) core.send("* " + std::to_string(core.selected->recent()) + " RECENT\r\n");
         auto unseen = core.selected->seq_of(facts.first_unseen);
@@ -113,8 +113,9 @@ class SelectCommand : public Command {
     }
 
     std::string mailbox_;
-    bool read_only_;
+    bool read_only_ = false;
     Parameters parameters_;
+    std::optional<Error> fault_;
     std::string text_;
 };
 
@@ -168,11 +169,14 @@ Result<Parameters> parse_parameters(Parser& parser) {
 
 CommandResult parse(CommandInput& input, bool read_only) {
     TRY(input.parser.space());
-    std::string mailbox = TRY(input.parser.mailbox());
+    auto mailbox = input.parser.mailbox();
+    bool refused = !mailbox && mailbox.error().kind == ErrorKind::refused;
+    if (!mailbox && !refused) return std::unexpected(mailbox.error());
     Parameters parameters;
     if (input.parser.accept(' ')) parameters = TRY(parse_parameters(input.parser));
     TRY(input.parser.end());
-    return std::make_unique<SelectCommand>(std::move(mailbox), read_only, std::move(parameters));
+    if (refused) return std::make_unique<SelectCommand>(mailbox.error());
+    return std::make_unique<SelectCommand>(std::move(*mailbox), read_only, std::move(parameters));
 }
 
 }  // namespace
