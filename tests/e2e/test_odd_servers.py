@@ -133,6 +133,30 @@ class OddServers(NodeTest):
             for number, name in enumerate(("INBOX", "Sent", "R&-D/2025")):
                 self.assertEqual(sorted(self.core.messages("ann", name).values()), sorted(texts[number::3]))
             self.assertFalse([name for name in self.mailboxes() if "Plans" in name or "notices" in name])
+            # One that may be seen but not read holds up no other.
+            with imaplib.IMAP4("127.0.0.1", cyrus.imap_port, timeout=60) as admin:
+                admin.login("admin", "secret")
+                ok(admin.create("user.dora.Locked"))
+                ok(admin.setacl("user.dora.Locked", "dora", "l"))
+            with imaplib.IMAP4("127.0.0.1", cyrus.imap_port, timeout=60) as client:
+                client.login("dora", "secret")
+                ok(client.append("INBOX.Sent", None, None, letter("one more")[1]))
+            with self.assertRaisesRegex(CommandFailed, "(?s)exit 1.*Locked is not given: Permission denied"):
+                self.take(cyrus.imap_port)
+            self.assertEqual(self.core.count("ann", "Sent"), 4)
+
+    def test_refused_for_now_or_for_good(self):
+        folder = os.path.join(self.folder, "dovecot")
+        dovecot = Dovecot(folder, {"dora": "secret"})
+        with open(f"{folder}/mail/dora", "w"):
+            pass  # where her folder should be
+        with dovecot:
+            with self.assertRaisesRegex(CommandFailed, "(?s)exit 1.*Internal error.*try again later"):
+                self.take(dovecot.imap_port)
+            with open(self.password, "w") as file:
+                file.write("wrong\n")
+            with self.assertRaisesRegex(CommandFailed, "(?s)exit 1(?!.*try again later).*Authentication failed"):
+                self.take(dovecot.imap_port)
 
     def test_a_line_that_is_always_cut(self):
         folder = os.path.join(self.folder, "dovecot")
