@@ -78,6 +78,7 @@ void Framer::consume(std::size_t count, bool wiped) {
     scanned_ = std::max(scanned_, head_);
     if (head_ == buffer_.size()) {
         buffer_.clear();
+        if (buffer_.capacity() > 1024) buffer_.shrink_to_fit();  // thousands of sessions are idle
         head_ = scanned_ = 0;
     } else if (head_ > 16 * 1024 && head_ > buffer_.size() / 2) {
         buffer_.erase(0, head_);

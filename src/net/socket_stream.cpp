@@ -1,5 +1,4 @@
-// The one Stream there is over sockets, plain and TLS. The only place where Asio's TLS templates are
-// instantiated.
+// The one Stream there is over sockets, plain and TLS.
 #include "net/socket_stream.hpp"
 
 #include <netinet/tcp.h>
@@ -10,8 +9,7 @@
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/ip/address.hpp>
-#include <boost/asio/ssl/error.hpp>
-#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -20,8 +18,8 @@
 
 #include "base/secret.hpp"
 #include "net/dns.hpp"
-#include "net/openssl_owned.hpp"
 #include "net/runtime.hpp"
+#include "net/tls_channel.hpp"
 #include "net/tls_impl.hpp"
 
 namespace asio = boost::asio;
@@ -30,10 +28,6 @@ using boost::system::error_code;
 
 namespace fwmail::net {
 namespace {
-
-// What is read in advance: little while nothing comes, as thousands of connections are idle; more while each
-// read fills what there is.
-constexpr std::size_t least_read_ahead = 2048, most_read_ahead = 32 << 10;
 
 // Cancels one operation at its deadline, and only that one: reading and writing have an alarm each. The state
 // is shared because a timer's handler may run after its operation has ended; the generation tells that it is
@@ -73,30 +67,29 @@ class Alarm {
     std::shared_ptr<State> state_;
 };
 
-// Reading done in advance for wait_readable. Shared, as a pending read may outlive the stream's owner.
+// Shared, as a wait for octets may outlive the stream's owner.
 struct Connection {
     explicit Connection(Socket s) : socket(std::move(s)) {}
 
     Socket socket;
     std::shared_ptr<ssl::context> context;  // outlives tls
-    std::optional<ssl::stream<Socket&>> tls;
+    std::unique_ptr<TlsChannel> tls;
 
-    std::unique_ptr<char[]> ahead;
-    std::size_t ahead_size = least_read_ahead, ahead_begin = 0, ahead_end = 0;
-    bool ahead_pending = false;
-    bool ahead_ready = false;  // octets, or ahead_error, not yet given to the reader
-    error_code ahead_error;
+    // For wait_readable: there is something to read, or `ahead_failure` to tell.
+    bool ahead_pending = false, ahead_ready = false;
+    std::optional<Error> ahead_failure;
     std::optional<Notifier> ahead_waiter;
 };
 
-// Octets' end, with or without close_notify.
-bool is_end(error_code error) { return error == asio::error::eof || error == ssl::error::stream_truncated; }
+using State = TlsChannel::State;
 
 std::unexpected<Error> network_error(const char* doing, error_code error, bool deadline_passed) {
     if (deadline_passed) return fail(ErrorKind::temporary, std::string(doing) + ": the peer took too long");
-    bool tls = error.category() == asio::error::get_ssl_category();
-    return fail(tls ? ErrorKind::protocol : ErrorKind::temporary,
-                std::string(doing) + ": " + error.message());
+    return fail(ErrorKind::temporary, std::string(doing) + ": " + error.message());
+}
+
+std::unexpected<Error> tls_error(const char* doing, const Error& error) {
+    return fail(error.kind, std::string(doing) + ": " + error.text);
 }
 
 class SocketStream final : public Stream {
@@ -115,7 +108,7 @@ class SocketStream final : public Stream {
     Task<Result<>> start_tls_server(std::shared_ptr<TlsServer> tls, Deadline deadline) override;
     Task<Result<>> start_tls_client(std::shared_ptr<TlsClient> tls, std::string host,
                                     Deadline deadline) override;
-    bool tls() const override { return connection_->tls.has_value(); }
+    bool tls() const override { return connection_->tls != nullptr; }
     std::string tls_summary() const override;
     std::string peer_certificate_sha256() const override;
     std::string peer_address() const override { return peer_; }
@@ -125,10 +118,9 @@ class SocketStream final : public Stream {
 
   private:
     void acknowledge();
-    void start_ahead();
-    Result<std::size_t> take_ahead(std::span<char> into);
-    Result<> may_start_tls() const;
-    Task<Result<>> handshake(ssl::stream_base::handshake_type type, Deadline deadline);
+    Result<> begin_tls(std::shared_ptr<ssl::context> context, bool server);
+    Task<Result<>> handshake(Deadline deadline);
+    Task<Result<>> write_tls(std::string_view octets, Deadline deadline);
 
     std::shared_ptr<Connection> connection_;
     Executor executor_;
@@ -148,6 +140,17 @@ void SocketStream::acknowledge() {
                                    ignored);
 }
 
+// Until the socket is ready for what the channel wants.
+Task<Result<>> ready(std::shared_ptr<Connection> connection, State wanted, Alarm& alarm, Deadline deadline,
+                     const char* doing) {
+    auto what = wanted == State::wants_write ? Socket::wait_write : Socket::wait_read;
+    auto token = asio::bind_cancellation_slot(alarm.arm(deadline), asio::as_tuple(asio::use_awaitable));
+    auto [error] = co_await connection->socket.async_wait(what, token);
+    bool late = alarm.disarm();
+    if (error || late) co_return network_error(doing, error, late);
+    co_return Result<>{};
+}
+
 Task<Result<std::size_t>> SocketStream::read_some(std::span<char> into, Deadline deadline) {
     auto connection = connection_;
     if (into.empty()) co_return fail(ErrorKind::internal, "read into nothing");
@@ -158,20 +161,25 @@ Task<Result<std::size_t>> SocketStream::read_some(std::span<char> into, Deadline
         connection->ahead_waiter.reset();
         if (!connection->ahead_ready) co_return network_error("reading", {}, true);
     }
-    if (connection->ahead_ready) co_return take_ahead(into);
-    acknowledge();
+    bool known_ready = std::exchange(connection->ahead_ready, false);
+    if (connection->ahead_failure) co_return std::unexpected(*std::exchange(connection->ahead_failure, {}));
+    if (!known_ready) acknowledge();
+    while (connection->tls) {
+        auto step = connection->tls->read(into);
+        unanswered_ = step.count > 0;
+        if (step.state == State::done) co_return step.count;
+        if (step.state == State::ended) co_return 0;
+        if (step.state == State::failed) co_return tls_error("reading", connection->tls->error());
+        auto waited = co_await ready(connection, step.state, read_alarm_, deadline, "reading");
+        if (!waited) co_return std::unexpected(std::move(waited.error()));
+    }
     auto token = asio::bind_cancellation_slot(read_alarm_.arm(deadline), asio::as_tuple(asio::use_awaitable));
-    error_code error;
-    std::size_t count = 0;
     auto buffer = asio::buffer(into.data(), into.size());
-    if (connection->tls)
-        std::tie(error, count) = co_await connection->tls->async_read_some(buffer, token);
-    else
-        std::tie(error, count) = co_await connection->socket.async_read_some(buffer, token);
+    auto [error, count] = co_await connection->socket.async_read_some(buffer, token);
     bool late = read_alarm_.disarm();
     unanswered_ = count > 0;
     if (count > 0) co_return count;
-    if (is_end(error)) co_return 0;
+    if (error == asio::error::eof) co_return 0;
     co_return network_error("reading", error, late);
 }
 
@@ -179,57 +187,53 @@ Task<Result<>> SocketStream::write_all(std::string_view octets, Deadline deadlin
     auto connection = connection_;
     if (octets.empty()) co_return Result<>{};
     unanswered_ = false;
+    if (connection->tls) co_return co_await write_tls(octets, deadline);
     auto token =
         asio::bind_cancellation_slot(write_alarm_.arm(deadline), asio::as_tuple(asio::use_awaitable));
-    error_code error;
-    std::size_t count = 0;
     auto buffer = asio::buffer(octets.data(), octets.size());
-    if (connection->tls)
-        std::tie(error, count) = co_await asio::async_write(*connection->tls, buffer, token);
-    else
-        std::tie(error, count) = co_await asio::async_write(connection->socket, buffer, token);
+    auto [error, count] = co_await asio::async_write(connection->socket, buffer, token);
     bool late = write_alarm_.disarm();
     if (error) co_return network_error("writing", error, late);
     co_return Result<>{};
 }
 
-void SocketStream::start_ahead() {
+Task<Result<>> SocketStream::write_tls(std::string_view octets, Deadline deadline) {
     auto connection = connection_;
-    connection->ahead = std::make_unique_for_overwrite<char[]>(connection->ahead_size);
-    connection->ahead_pending = true;
-    auto done = [connection](error_code error, std::size_t count) {
-        connection->ahead_pending = false;
-        connection->ahead_ready = true;
-        connection->ahead_error = error;
-        connection->ahead_begin = 0;
-        connection->ahead_end = count;
-        auto& size = connection->ahead_size;
-        if (count == size)
-            size = std::min(size * 4, most_read_ahead);
-        else if (count < size / 4)
-            size = least_read_ahead;
-        if (connection->ahead_waiter) connection->ahead_waiter->poke();
-    };
-    auto buffer = asio::buffer(connection->ahead.get(), connection->ahead_size);
-    if (connection->tls)
-        connection->tls->async_read_some(buffer, done);
-    else
-        connection->socket.async_read_some(buffer, done);
+    while (!octets.empty()) {
+        auto step = connection->tls->write(octets);
+        octets.remove_prefix(step.count);
+        if (step.state == State::done) continue;
+        if (step.state == State::ended)
+            co_return fail(ErrorKind::temporary, "writing: the peer has ended the connection");
+        if (step.state == State::failed) co_return tls_error("writing", connection->tls->error());
+        auto waited = co_await ready(connection, step.state, write_alarm_, deadline, "writing");
+        if (!waited) co_return waited;
+    }
+    co_return Result<>{};
 }
 
-Result<std::size_t> SocketStream::take_ahead(std::span<char> into) {
-    Connection& c = *connection_;
-    std::size_t count = std::min(into.size(), c.ahead_end - c.ahead_begin);
-    std::copy_n(c.ahead.get() + c.ahead_begin, count, into.data());
-    c.ahead_begin += count;
-    unanswered_ = count > 0;
-    if (c.ahead_begin < c.ahead_end) return count;
-    c.ahead_ready = false;
-    c.ahead.reset();  // thousands of idle connections do without
-    if (count > 0) return count;
-    error_code error = std::exchange(c.ahead_error, {});
-    if (is_end(error)) return 0;
-    return network_error("reading", error, false);
+void wait_ahead(const std::shared_ptr<Connection>& connection);
+
+void on_ahead(const std::shared_ptr<Connection>& connection, error_code error) {
+    Connection& c = *connection;
+    if (error) {
+        c.ahead_failure = network_error("reading", error, false).error();
+    } else if (c.tls) {
+        // A part of a record, or a session ticket, is nothing to read yet.
+        auto step = c.tls->peek();
+        if (step.state == State::wants_read) return wait_ahead(connection);
+        // wants_write: a key update is to be answered; reading will see to it.
+        if (step.state == State::failed) c.ahead_failure = tls_error("reading", c.tls->error()).error();
+    }
+    c.ahead_pending = false;
+    c.ahead_ready = true;
+    if (c.ahead_waiter) c.ahead_waiter->poke();
+}
+
+void wait_ahead(const std::shared_ptr<Connection>& connection) {
+    connection->ahead_pending = true;
+    connection->socket.async_wait(Socket::wait_read,
+                                  [connection](error_code error) { on_ahead(connection, error); });
 }
 
 Task<Wake> SocketStream::wait_readable(Notifier& notifier, Deadline deadline) {
@@ -237,8 +241,13 @@ Task<Wake> SocketStream::wait_readable(Notifier& notifier, Deadline deadline) {
     if (connection->ahead_ready) co_return Wake::readable;
     if (!connection->ahead_pending) {
         acknowledge();
-        start_ahead();
+        connection->ahead_pending = true;
+        if (connection->tls && connection->tls->has_pending())
+            on_ahead(connection, {});
+        else
+            wait_ahead(connection);
     }
+    if (connection->ahead_ready) co_return Wake::readable;
     connection->ahead_waiter.emplace(notifier);
     Notifier waiter = notifier;
     bool notified = co_await waiter.wait_or(connection->ahead_ready, deadline);
@@ -247,45 +256,51 @@ Task<Wake> SocketStream::wait_readable(Notifier& notifier, Deadline deadline) {
     co_return connection->ahead_ready ? Wake::readable : Wake::deadline;
 }
 
-Result<> SocketStream::may_start_tls() const {
+Result<> SocketStream::begin_tls(std::shared_ptr<ssl::context> context, bool server) {
     if (connection_->tls) return fail(ErrorKind::protocol, "TLS is already on");
-    // Read in the clear: to be answered after the handshake it would have to be trusted.
+    // Come in the clear: to be answered after the handshake it would have to be trusted.
     if (connection_->ahead_ready || connection_->ahead_pending)
         return fail(ErrorKind::protocol, "octets in clear before the TLS handshake");
+    error_code error;
+    connection_->socket.native_non_blocking(true, error);
+    if (error) return network_error("TLS", error, false);
+    connection_->context = std::move(context);
+    connection_->tls =
+        TlsChannel::make(connection_->context->native_handle(), connection_->socket.native_handle(), server);
+    if (!connection_->tls) return fail(ErrorKind::internal, "TLS: " + openssl_error());
     return {};
 }
 
-Task<Result<>> SocketStream::handshake(ssl::stream_base::handshake_type type, Deadline deadline) {
+Task<Result<>> SocketStream::handshake(Deadline deadline) {
     auto connection = connection_;
-    auto token = asio::bind_cancellation_slot(read_alarm_.arm(deadline), asio::as_tuple(asio::use_awaitable));
-    auto [error] = co_await connection->tls->async_handshake(type, token);
-    bool late = read_alarm_.disarm();
-    if (!error) co_return Result<>{};
-    SSL* native = connection->tls->native_handle();
+    TlsChannel& tls = *connection->tls;
+    auto step = tls.handshake();
+    while (step.state == State::wants_read || step.state == State::wants_write) {
+        auto waited = co_await ready(connection, step.state, read_alarm_, deadline, "TLS handshake");
+        if (!waited) co_return waited;
+        step = tls.handshake();
+    }
+    if (step.state == State::done) co_return Result<>{};
+    if (step.state == State::ended)
+        co_return fail(ErrorKind::temporary, "the peer cut the TLS handshake short");
+    SSL* native = tls.native();
     long verdict = SSL_get_verify_result(native);
-    if (type == ssl::stream_base::client && verdict != X509_V_OK &&
-        (SSL_get_verify_mode(native) & SSL_VERIFY_PEER))
+    if (!SSL_is_server(native) && verdict != X509_V_OK && (SSL_get_verify_mode(native) & SSL_VERIFY_PEER))
         co_return fail(ErrorKind::refused, std::string("the peer's certificate is not accepted: ") +
                                                X509_verify_cert_error_string(verdict));
-    if (is_end(error)) co_return fail(ErrorKind::temporary, "the peer cut the TLS handshake short");
-    co_return network_error("TLS handshake", error, late);
+    co_return tls_error("TLS handshake", tls.error());
 }
 
 Task<Result<>> SocketStream::start_tls_server(std::shared_ptr<TlsServer> tls, Deadline deadline) {
-    if (auto may = may_start_tls(); !may) co_return may;
-    connection_->context = tls->impl().current();
-    connection_->tls.emplace(connection_->socket, *connection_->context);
-    co_return co_await handshake(ssl::stream_base::server, deadline);
+    if (auto begun = begin_tls(tls->impl().current(), true); !begun) co_return begun;
+    co_return co_await handshake(deadline);
 }
 
 Task<Result<>> SocketStream::start_tls_client(std::shared_ptr<TlsClient> tls, std::string host,
                                               Deadline deadline) {
-    if (auto may = may_start_tls(); !may) co_return may;
-    auto connection = connection_;
+    if (auto begun = begin_tls(tls->impl().context, false); !begun) co_return begun;
     const TlsClientOptions& options = tls->impl().options;
-    connection->context = tls->impl().context;
-    connection->tls.emplace(connection->socket, *connection->context);
-    SSL* native = connection->tls->native_handle();
+    SSL* native = connection_->tls->native();
     std::string address = numeric_address(host);
     if (!host.empty() && host.back() == '.') host.pop_back();
     bool set = !address.empty() || SSL_set_tlsext_host_name(native, host.c_str());
@@ -298,7 +313,7 @@ Task<Result<>> SocketStream::start_tls_client(std::shared_ptr<TlsClient> tls, st
                                : X509_VERIFY_PARAM_set1_ip_asc(parameters, address.c_str()));
     }
     if (!set) co_return fail(ErrorKind::usage, "'" + host + "' cannot be a TLS server's name");
-    auto shaken = co_await handshake(ssl::stream_base::client, deadline);
+    auto shaken = co_await handshake(deadline);
     if (!shaken || options.verify != TlsVerify::pin) co_return shaken;
     if (!equal_constant_time(peer_certificate_sha256(), options.pinned_sha256)) {
         close();
@@ -309,24 +324,24 @@ Task<Result<>> SocketStream::start_tls_client(std::shared_ptr<TlsClient> tls, st
 
 std::string SocketStream::tls_summary() const {
     if (!connection_->tls) return {};
-    const SSL* native = const_cast<ssl::stream<Socket&>&>(*connection_->tls).native_handle();
+    const SSL* native = connection_->tls->native();
     return std::string(SSL_get_version(native)) + " " + SSL_get_cipher_name(native);
 }
 
 std::string SocketStream::peer_certificate_sha256() const {
     if (!connection_->tls) return {};
-    const SSL* native = const_cast<ssl::stream<Socket&>&>(*connection_->tls).native_handle();
+    const SSL* native = connection_->tls->native();
     return certificate_digest(SSL_get0_peer_certificate(native));
 }
 
 Task<Result<>> SocketStream::shutdown(Deadline deadline) {
     auto connection = connection_;
-    if (connection->tls && !connection->ahead_pending) {
-        auto token =
-            asio::bind_cancellation_slot(write_alarm_.arm(deadline), asio::as_tuple(asio::use_awaitable));
-        // Whether the peer answers does not matter: close_notify has been sent.
-        co_await connection->tls->async_shutdown(token);
-        write_alarm_.disarm();
+    // Whether the peer answers does not matter: close_notify has been sent.
+    auto step = connection->tls ? connection->tls->shutdown() : TlsChannel::Step{};
+    while (step.state == State::wants_read || step.state == State::wants_write) {
+        auto waited = co_await ready(connection, step.state, write_alarm_, deadline, "closing");
+        if (!waited) break;
+        step = connection->tls->shutdown();
     }
     error_code error;
     connection->socket.shutdown(Socket::shutdown_send, error);

@@ -1,7 +1,8 @@
 #include "service/imap_driver.hpp"
 
-#include <array>
 #include <deque>
+#include <memory>
+#include <span>
 
 #include "base/co_try.hpp"
 #include "imap/server_session.hpp"
@@ -11,7 +12,7 @@
 namespace fwmail::service {
 namespace {
 
-constexpr std::size_t flush_at = 64 * 1024;
+constexpr std::size_t read_size = 16 * 1024, flush_at = 64 * 1024;
 constexpr auto write_time = std::chrono::minutes(5);  // for one buffer to a slow reader
 
 class ImapConnection {
@@ -62,11 +63,16 @@ class ImapConnection {
     }
 
     net::Task<Result<>> read_and_perform() {
-        auto got = co_await stream_->read_some(buffer_, net::deadline_after(write_time));
+        // Only while there is something to read: thousands of sessions are idle.
+        auto buffer = std::make_unique_for_overwrite<char[]>(read_size);
+        auto got =
+            co_await stream_->read_some(std::span(buffer.get(), read_size), net::deadline_after(write_time));
         if (!got) co_return std::unexpected(got.error());
         if (*got == 0) co_return fail(ErrorKind::temporary, "the client has gone");
         last_input_ = std::chrono::steady_clock::now();
-        co_return co_await perform(session_.on_bytes({buffer_.data(), *got}));
+        auto actions = session_.on_bytes({buffer.get(), *got});
+        buffer.reset();
+        co_return co_await perform(std::move(actions));
     }
 
     net::Task<Result<>> flush() {
@@ -139,7 +145,6 @@ class ImapConnection {
     ChangeHub::Subscription stop_;
     MailboxService service_;
     imap::ServerSession session_;
-    std::array<char, 16 * 1024> buffer_;
     std::string out_;
     std::chrono::steady_clock::time_point last_input_;
     bool closed_ = false;

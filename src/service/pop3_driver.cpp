@@ -1,14 +1,15 @@
 #include "service/pop3_driver.hpp"
 
-#include <array>
 #include <deque>
+#include <memory>
+#include <span>
 
 #include "service/maildrop_service.hpp"
 
 namespace fwmail::service {
 namespace {
 
-constexpr std::size_t flush_at = 64 * 1024;
+constexpr std::size_t read_size = 4 * 1024, flush_at = 64 * 1024;
 constexpr auto write_time = std::chrono::minutes(5);  // for one buffer to a slow reader
 
 class Pop3Connection {
@@ -32,9 +33,13 @@ class Pop3Connection {
             } else if (wake == net::Wake::deadline) {
                 result = co_await perform(session_.on_deadline());
             } else if (wake == net::Wake::readable) {
-                auto got = co_await stream_->read_some(buffer_, deadline);
+                // Only while there is something to read: thousands of sessions are idle.
+                auto buffer = std::make_unique_for_overwrite<char[]>(read_size);
+                auto got = co_await stream_->read_some(std::span(buffer.get(), read_size), deadline);
                 if (!got || *got == 0) break;  // without QUIT: nothing is removed
-                result = co_await perform(session_.on_bytes({buffer_.data(), *got}));
+                auto actions = session_.on_bytes({buffer.get(), *got});
+                buffer.reset();
+                result = co_await perform(std::move(actions));
             }
         }
         if (result) (void)co_await stream_->shutdown(net::deadline_after(std::chrono::seconds(5)));
@@ -101,7 +106,6 @@ class Pop3Connection {
     ChangeHub::Subscription stop_;
     MaildropService service_;
     pop3::ServerSession session_;
-    std::array<char, 16 * 1024> buffer_;
     std::string out_;
 };
 

@@ -1,8 +1,9 @@
 #include "service/smtp_driver.hpp"
 
 #include <algorithm>
-#include <array>
 #include <deque>
+#include <memory>
+#include <span>
 
 #include "base/co_try.hpp"
 #include "service/mail_receiver.hpp"
@@ -11,6 +12,7 @@
 namespace fwmail::service {
 namespace {
 
+constexpr std::size_t read_size = 64 * 1024;  // held while it is read only
 constexpr auto write_time = std::chrono::minutes(5);
 constexpr auto command_time = std::chrono::minutes(10);  // from our last reply to the whole next command
 
@@ -39,9 +41,12 @@ class SmtpConnection {
             } else if (wake == net::Wake::deadline) {
                 result = co_await perform(session_.on_deadline());
             } else if (wake == net::Wake::readable) {
-                auto got = co_await stream_->read_some(buffer_, deadline);
+                auto buffer = std::make_unique_for_overwrite<char[]>(read_size);
+                auto got = co_await stream_->read_some(std::span(buffer.get(), read_size), deadline);
                 if (!got || *got == 0) break;
-                result = co_await perform(session_.on_bytes({buffer_.data(), *got}));
+                auto actions = session_.on_bytes({buffer.get(), *got});
+                buffer.reset();
+                result = co_await perform(std::move(actions));
             }
         }
         if (!result && result.error().kind == ErrorKind::internal)
@@ -135,7 +140,6 @@ class SmtpConnection {
     smtp::ServerSession session_;
     const std::chrono::seconds message_time_ = node_.config.duration("smtp.message-time");
     net::Deadline last_said_ = std::chrono::steady_clock::now();
-    std::array<char, 64 * 1024> buffer_;
 };
 
 }  // namespace

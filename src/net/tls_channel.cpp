@@ -1,0 +1,136 @@
+#include "net/tls_channel.hpp"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+
+#include "net/tls_impl.hpp"
+
+namespace fwmail::net {
+namespace {
+
+// OpenSSL's own BIO for sockets writes with write(2), which may bring SIGPIPE.
+int socket_of(BIO* bio) { return static_cast<int>(reinterpret_cast<std::intptr_t>(BIO_get_data(bio))); }
+
+bool try_later(int error) { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
+
+int bio_write(BIO* bio, const char* octets, int count) {
+    BIO_clear_retry_flags(bio);
+    ssize_t done = ::send(socket_of(bio), octets, static_cast<std::size_t>(count), MSG_NOSIGNAL);
+    if (done < 0 && try_later(errno)) BIO_set_retry_write(bio);
+    return static_cast<int>(done);
+}
+
+int bio_read(BIO* bio, char* into, int count) {
+    BIO_clear_retry_flags(bio);
+    ssize_t done = ::recv(socket_of(bio), into, static_cast<std::size_t>(count), 0);
+    if (done < 0 && try_later(errno)) BIO_set_retry_read(bio);
+    if (done == 0) BIO_set_flags(bio, BIO_FLAGS_IN_EOF);
+    return static_cast<int>(done);
+}
+
+long bio_control(BIO* bio, int command, long, void*) {
+    if (command == BIO_CTRL_FLUSH) return 1;
+    return command == BIO_CTRL_EOF && BIO_test_flags(bio, BIO_FLAGS_IN_EOF) ? 1 : 0;
+}
+
+const BIO_METHOD* socket_method() {
+    static const Owned<BIO_METHOD, BIO_meth_free> method = [] {
+        Owned<BIO_METHOD, BIO_meth_free> made(
+            BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "fwmail socket"));
+        if (made) {
+            BIO_meth_set_write(made.get(), bio_write);
+            BIO_meth_set_read(made.get(), bio_read);
+            BIO_meth_set_ctrl(made.get(), bio_control);
+        }
+        return made;
+    }();
+    return method.get();
+}
+
+}  // namespace
+
+std::unique_ptr<TlsChannel> TlsChannel::make(SSL_CTX* context, int socket, bool server) {
+    auto channel = std::make_unique<TlsChannel>();
+    channel->ssl_.reset(SSL_new(context));
+    BIO* bio = socket_method() ? BIO_new(socket_method()) : nullptr;
+    if (!channel->ssl_ || !bio) {
+        BIO_free(bio);
+        return nullptr;
+    }
+    BIO_set_data(bio, reinterpret_cast<void*>(static_cast<std::intptr_t>(socket)));
+    BIO_set_init(bio, 1);
+    SSL_set_bio(channel->ssl_.get(), bio, bio);
+    if (server)
+        SSL_set_accept_state(channel->ssl_.get());
+    else
+        SSL_set_connect_state(channel->ssl_.get());
+    return channel;
+}
+
+TlsChannel::Step TlsChannel::step(int result, std::size_t count) {
+    int cut = errno;
+    if (result > 0) return {State::done, count};
+    switch (SSL_get_error(ssl_.get(), result)) {
+        case SSL_ERROR_WANT_READ:
+            return {State::wants_read};
+        case SSL_ERROR_WANT_WRITE:
+            return {State::wants_write};
+        case SSL_ERROR_ZERO_RETURN:
+            return {State::ended};
+        case SSL_ERROR_SYSCALL:
+            if (ERR_peek_error() == 0) {
+                error_ = {ErrorKind::temporary, cut ? ::strerror(cut) : "the connection was cut"};
+                return {State::failed};
+            }
+            break;
+        default:
+            break;
+    }
+    error_ = {ErrorKind::protocol, openssl_error()};
+    return {State::failed};
+}
+
+TlsChannel::Step TlsChannel::handshake() {
+    ERR_clear_error();
+    errno = 0;
+    return step(SSL_do_handshake(ssl_.get()), 0);
+}
+
+TlsChannel::Step TlsChannel::read(std::span<char> into) {
+    ERR_clear_error();
+    errno = 0;
+    std::size_t count = 0;
+    int result = SSL_read_ex(ssl_.get(), into.data(), into.size(), &count);
+    return step(result, count);
+}
+
+TlsChannel::Step TlsChannel::peek() {
+    ERR_clear_error();
+    errno = 0;
+    char octet;
+    std::size_t count = 0;
+    int result = SSL_peek_ex(ssl_.get(), &octet, 1, &count);
+    return step(result, count);
+}
+
+TlsChannel::Step TlsChannel::write(std::string_view octets) {
+    ERR_clear_error();
+    errno = 0;
+    std::size_t count = 0;
+    int result = SSL_write_ex(ssl_.get(), octets.data(), octets.size(), &count);
+    return step(result, count);
+}
+
+TlsChannel::Step TlsChannel::shutdown() {
+    ERR_clear_error();
+    errno = 0;
+    int result = SSL_shutdown(ssl_.get());
+    if (result == 0) return {State::wants_read};  // sent; the peer's is still to come
+    return step(result, 0);
+}
+
+}  // namespace fwmail::net
