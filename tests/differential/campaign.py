@@ -114,8 +114,8 @@ def summary(outcomes):
     if os.environ.get("DIFF_ENDS"):
         for why, count in collections.Counter(o.ended for o in outcomes).most_common():
             print("   ended", count, why)
-    lines = [f"{len(outcomes)} sessions, {steps} steps, {compared} compared; {sum(counts.values())} differences explained, "
-             f"{unexplained} not"]
+    lines = [f"{len(outcomes)} sessions, {steps} steps, {compared} compared; "
+             f"{sum(counts.values())} differences explained, {unexplained} not"]
     for rule in rules.RULES:
         if counts[rule.name]:
             lines.append(f"{counts[rule.name]:6} {rule.name}")
@@ -145,7 +145,8 @@ def main():
                 print(f"seed {outcome.seed}, step {number}: {step!r}\n"
                       + (f"    in {difference.command!r}\n" if step.kind == "pipeline" else "")
                       + f"    {difference}" + (f" at {difference.where!r}" if difference.where is not None else "")
-                      + f"\n    {difference.results[0].text[:150]!r} / {difference.results[1].text[:150]!r}", flush=True)
+                      + f"\n    {difference.results[0].text[:150]!r} / {difference.results[1].text[:150]!r}",
+                      flush=True)
 
     try:
         outcomes = campaign(given.peer, seeds, folder, given.jobs, each)

@@ -9,7 +9,8 @@ from datetime import datetime
 
 import parse
 
-READING = ("NOOP", "CHECK", "CAPABILITY", "ID", "NAMESPACE", "LIST", "LSUB", "STATUS", "SEARCH", "UID SEARCH", "ENABLE", "IDLE",
+READING = ("NOOP", "CHECK", "CAPABILITY", "ID", "NAMESPACE", "LIST", "LSUB", "STATUS", "SEARCH", "UID SEARCH",
+           "ENABLE", "IDLE",
            "UID", "nothing", "garbage", "FETCH", "UID FETCH")
 NO_VALUE = ("MODSEQ", "SAVEDATE", "EMAILID", "THREADID")
 
@@ -79,6 +80,7 @@ def code_value(code):
     return name, text
 
 
+INBOX_RENAMED = re.compile(rb'(?i)RENAME ("?INBOX"?|\{5\+?\}\r\nINBOX) ')
 KEPT_CODES = ("APPENDUID", "COPYUID", "MODIFIED", "READ-ONLY", "READ-WRITE", "TRYCREATE", "BADCHARSET")
 
 
@@ -128,7 +130,8 @@ def compare_lists(ours, theirs, add):
 
 
 def status_rows(result):
-    return {re.sub(rb"(?i)^inbox$", b"INBOX", name): items for name, items in (response.value for response in result.of("STATUS"))}
+    return {re.sub(rb"(?i)^inbox$", b"INBOX", name): items for name,
+            items in (response.value for response in result.of("STATUS"))}
 
 
 def compare_status(ours, theirs, add):
@@ -204,7 +207,7 @@ def compare_one(step, ours, theirs, rivals):
         return out
     if step.kind not in ("command", "raw", "done"):
         return out
-    if step.name == "RENAME" and ours.status == "OK" and re.match(rb'(?i)RENAME "?INBOX"? |RENAME \\{5\\+?\\}\r\nINBOX ', step.text()):
+    if step.name == "RENAME" and ours.status == "OK" and INBOX_RENAMED.match(step.text()):
         add("INBOX renamed", None, None)
     stray = [[response.value for response in result.of("STRAY")] for result in (ours, theirs)]
     heads = [[line.split(b" ")[:2] for line in lines] for lines in stray]
@@ -219,7 +222,8 @@ def compare_one(step, ours, theirs, rivals):
         compare_select(ours, theirs, add)
     if step.name in ("EXPUNGE", "UID EXPUNGE", "MOVE", "UID MOVE") and expunged(ours) != expunged(theirs):
         add("expunged", expunged(ours), expunged(theirs))
-    earlier = [sorted(uid for response in result.of("VANISHED EARLIER") for uid in response.value) for result in (ours, theirs)]
+    earlier = [sorted(uid for response in result.of("VANISHED EARLIER") for uid in response.value) for result in (ours,
+        theirs)]
     if earlier[0] != earlier[1]:
         add("VANISHED EARLIER", *earlier)
     for kind in ("ENABLED", "NAMESPACE"):

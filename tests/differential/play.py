@@ -107,7 +107,8 @@ class Wire:
             return octets
         validity, before = self.marks.get(step.target or self.current, (1, 1))
         plain = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
-        for name, value in {"USER": user, "PASSWORD": password, "PLAIN": plain, "VALIDITY": validity, "HIGHEST-": before,
+        for name, value in {"USER": user, "PASSWORD": password, "PLAIN": plain, "VALIDITY": validity,
+                            "HIGHEST-": before,
                             "HIGHEST": self.highest}.items():
             octets = octets.replace(b"@{%s}" % name.encode(), str(value).encode())
         return octets

@@ -33,7 +33,8 @@ def statuses(ours, theirs, pattern=None, name=None):
 
     def matches(d):
         return (d.aspect == "status" and d.ours in ours.split("/") and d.theirs in theirs.split("/")
-                and (name is None or d.step.name in name) and (pattern is None or re.search(pattern, command(d), re.S | re.I)))
+                and (name is None or d.step.name in name) and (pattern is None or re.search(pattern, command(d),
+                    re.S | re.I)))
 
     return matches
 
@@ -66,10 +67,15 @@ UNGRAMMATICAL = (
     r" $", r"^\S+  ", r"  ", r"\( ", r" \)",                           # a space too many
     r"^(SELECT|EXAMINE) .* CONDSTORE$", r"^(SELECT|EXAMINE) .* \(\)$", r"\(CONDSTORE CONDSTORE\)$",
     r"^ID( |$)(?!NIL$|\((\"[^\"]*\" (\"[^\"]*\"|NIL) ?)*\)$)", r"^ENABLE( \(.*)?$", r"^ID FETCH",
-    r"QRESYNC \(0 ", r"QRESYNC \(@\{VALIDITY\}\)", r"QRESYNC \(@\{VALIDITY\} 1 \*\)", r"QRESYNC @", r"99999999999999999999",
+    r"QRESYNC \(0 ", r"QRESYNC \(@\{VALIDITY\}\)", r"QRESYNC \(@\{VALIDITY\} 1 \*\)", r"QRESYNC @",
+                 r"99999999999999999999",
     r"\[(\d+\.)*0[.\]]", r"4294967296(?!\d)", r"\.\.", r"\[\d+\.\]", r"\[\.", r"TEXT\.1", r"FIELDS \(\)", r"\[MIME\]",
-    r'""\w', r" \(\)$", r"BINARY\.SIZE\[[0-9.]*\]<", r"BINARY(\.\w+)?\[[A-Z]", r"\][^ ]*<\d+\.0>", r"\]<\d+>", r"KEYWORD \\",
-    r"^(LSUB|LIST) \S+ \(a\)$", r'"\d\d-\w\w\w-\d{4} [0-9:]+ GMT"', r"[0-9:]:[,\d]*:", r"\]<[^ >]*$", r"3[01]-Feb", r"^(LSUB|LIST) [^ ]*%\S* ", r" \\\*", r"HEADER\.LINES", r"SINCE 0-", r'" \d-', r"\d{11,}", r"\w\\[ )]", r"USE \(Sent\)", r"STORE \S+ \(\)", r"PREVIEW \(FUZZY", r" 0-", r"\d,(?![\d*])", r"^APPEND .*\) ?x$",
+    r'""\w', r" \(\)$", r"BINARY\.SIZE\[[0-9.]*\]<", r"BINARY(\.\w+)?\[[A-Z]", r"\][^ ]*<\d+\.0>", r"\]<\d+>",
+                 r"KEYWORD \\",
+    r"^(LSUB|LIST) \S+ \(a\)$", r'"\d\d-\w\w\w-\d{4} [0-9:]+ GMT"', r"[0-9:]:[,\d]*:", r"\]<[^ >]*$", r"3[01]-Feb",
+                 r"^(LSUB|LIST) [^ ]*%\S* ", r" \\\*", r"HEADER\.LINES", r"^[A-Z]+ [^\" {]*\\\w", r"SINCE 0-", r'" \d-', r"\d{11,}",
+                 r"\w\\[ )]", r"\(Sent\)\)$", r"STORE \S+ \(\)", r"PREVIEW \(FUZZY", r" 0-", r"\d,(?![\d*])",
+                 r"^APPEND .*\) ?x$",
     r"^(CAPABILITY|NOOP|CHECK|CLOSE|UNSELECT|EXPUNGE|NAMESPACE|LOGOUT|IDLE|STARTTLS)[ )(]", r"^tag NOOP ",
 )
 
@@ -141,7 +147,8 @@ def differs_by(d, ours_only=(), theirs_only=()):
     return set(d.ours) <= set(ours_only) and set(d.theirs) <= set(theirs_only)
 
 
-TRUE_ALWAYS = {"\\hasnochildren", "\\haschildren", "\\archive", "\\drafts", "\\junk", "\\sent", "\\trash", "\\subscribed"}
+TRUE_ALWAYS = {"\\hasnochildren", "\\haschildren", "\\archive", "\\drafts", "\\junk", "\\sent", "\\trash",
+               "\\subscribed"}
 
 RULES = [
     Rule("HIGHESTMODSEQ at each SELECT", OURS,
@@ -170,15 +177,18 @@ RULES = [
          lambda d: any(b" BAD " in line.value for line in d.results[1].of("STRAY")) and not d.results[0].of("STRAY"),
          ends=True, peers=("dovecot",)),
     Rule("renaming INBOX", OURS, "RFC 9051 6.3.6: its messages move, INBOX and its UIDs stay; Dovecot makes a new one, or "
-         "refuses", lambda d: d.aspect == "INBOX renamed" or statuses("OK", "NO", '^RENAME ("?INBOX|\\{5\\+?\\}\r\nINBOX)')(d), ends=True),
+         "refuses", lambda d: d.aspect == "INBOX renamed" or statuses("OK", "NO",
+             '^RENAME ("?INBOX|\\{5\\+?\\}\r\nINBOX)')(d), ends=True),
     Rule("lines of a part without a line end", BOTH,
          "RFC 9051 7.5.2 (body size in lines): fwmail counts a last line that has no end, others count line ends",
          structure("lines", "case")),
-    Rule("the charset that is implied", BOTH, "RFC 2045 5.2: text without a charset is us-ascii; fwmail says so, Cyrus not always",
+    Rule("the charset that is implied", BOTH,
+         "RFC 2045 5.2: text without a charset is us-ascii; fwmail says so, Cyrus not always",
          structure("charset", "lines", "case"), peers=("cyrus",)),
     Rule("the line end before a boundary", OURS,
          "RFC 2046 5.1.1: it belongs to the boundary; others count it to a message that ends in a multipart of its own",
-         lambda d: structure("boundary", "lines", "case", "charset")(d) or d.aspect.startswith("FETCH BODY[") and isinstance(d.ours, bytes)
+         lambda d: structure("boundary", "lines", "case", "charset")(d) or d.aspect.startswith("FETCH BODY[")
+         and isinstance(d.ours, bytes)
          and isinstance(d.theirs, bytes) and d.ours.endswith(b"--") and d.theirs == d.ours + b"\r\n"),
     Rule("spaces in a subject, and source routes", BOTH,
          "RFC 9051 7.5.2: the subject is the field's; addr-adl holds a route, which RFC 5321 C lets everybody pass over",
@@ -190,14 +200,18 @@ RULES = [
     Rule("a tab is no space", OURS, "RFC 9051 9: SP", aspect("stray", lambda d: "\t" in command(d) and not d.theirs)),
     Rule("case of media types", BOTH, "RFC 2045 5.1: they are the same in any case; fwmail tells them in small letters",
          structure("case")),
-    Rule("uses are a name's with Dovecot", BOTH, "RFC 6154 2: how uses are given is the server's; fwmail's move with RENAME",
-         aspect("(LIST|LSUB) attributes", lambda d: differs_by(d, TRUE_ALWAYS - {"\\subscribed"}, TRUE_ALWAYS - {"\\subscribed"})
+    Rule("uses are a name's with Dovecot", BOTH,
+         "RFC 6154 2: how uses are given is the server's; fwmail's move with RENAME",
+         aspect("(LIST|LSUB) attributes", lambda d: differs_by(d, TRUE_ALWAYS - {"\\subscribed"},
+                                                            TRUE_ALWAYS - {"\\subscribed"})
                 and "RENAME" in before(d)), peers=("dovecot",)),
     Rule("levels above a new mailbox", BOTH,
          "RFC 9051 6.3.4: a server SHOULD create them: fwmail makes mailboxes of them, Dovecot only names",
-         lambda d: d.aspect.endswith("attributes") and set(d.theirs) <= {"\\noselect", "\\marked", "\\unmarked"} and "\\noselect" in d.theirs
+         lambda d: d.aspect.endswith("attributes") and set(d.theirs) <= {"\\noselect", "\\marked", "\\unmarked"}
+         and "\\noselect" in d.theirs
          and set(d.ours) <= TRUE_ALWAYS or statuses("NO", "OK", "^(CREATE|RENAME)")(d) and made_with_a_child(d)),
-    Rule("Dovecot 2.3 has no OBJECTID and no STATUS DELETED", BOTH, "RFC 8474, RFC 9051 6.3.11: advertised by fwmail only",
+    Rule("Dovecot 2.3 has no OBJECTID and no STATUS DELETED", BOTH,
+         "RFC 8474, RFC 9051 6.3.11: advertised by fwmail only",
          statuses("OK/NO", "BAD", r"EMAILID|THREADID|MAILBOXID|\(DELETED|APPENDLIMIT"), peers=("dovecot",), ends=False),
     Rule("names that a file system would not like", BOTH,
          "RFC 9051 5.1: a server may restrict names; fwmail keeps them in a database and refuses other ones: wildcards, which "
@@ -205,7 +219,8 @@ RULES = [
     Rule("TRYCREATE for a name that cannot be made", BOTH, "RFC 9051 7.1: TRYCREATE is a hint only",
          aspect("code", lambda d: {d.ours, d.theirs} == {("TRYCREATE", ""), None} and (re.search(
              "(?i)invalid mailbox name|begins with|character", text(d, 1))
-             or "TRYCREATE" in str((d.ours, d.theirs)) and re.search(r'^(APPEND|\\S*COPY|\\S*MOVE|UID \\S+ \\S+) "?[^ ]*[\\\\&"]', command(d))))),
+             or "TRYCREATE" in str((d.ours, d.theirs))
+                 and re.search(r'^(APPEND|\\S*COPY|\\S*MOVE|UID \\S+ \\S+) "?[^ ]*[\\\\&"]', command(d))))),
     Rule("APPEND with a list of flags without parentheses", OURS,
          "RFC 9051 9: flag-list is parenthesised; Dovecot then waits for a literal that nobody sends",
          statuses("BAD", "TIMEOUT", "^APPEND"), ends=True, peers=("dovecot",)),
@@ -216,22 +231,37 @@ RULES = [
     Rule("bare LF stays bare", OURS, "RFC 9051 6.3.12 stores the message as it came; Dovecot turns LF into CRLF when it is read",
          both(aspect("FETCH (BODY|BINARY|RFC822).*"), lf_only)),
     Rule("what is neither header nor body", BOTH, "RFC 5322 2.1: a mail of one octet has no form",
-         lambda d: d.aspect.startswith("FETCH B") and d.ours in (b"x", b"") and d.theirs in (b"x", b"")),
-    Rule("header of a message within", OURS, "RFC 9051 6.4.4: BODY is all behind the header, the header of a message in it too; Dovecot "
+         lambda d: d.aspect.startswith("FETCH B") and all(value in (b"x", b"", b"\r\n") for value in (d.ours, d.theirs))),
+    Rule("header of a message within", OURS,
+         "RFC 9051 6.4.4: BODY is all behind the header, the header of a message in it too; Dovecot "
          "passes over some", aspect("E?SEARCH", lambda d: re.search("BODY|TEXT", command(d), re.I) and mails_of(
              d, "rfc822", "nested", "digest", "report"))),
     Rule("COPY of nothing to a name that cannot be", BOTH, "RFC 9051 6.4.7: an error, or nothing to do",
          both(statuses("NO", "OK", "^UID (COPY|MOVE)"), said(1, "No messages found")), ends=False),
-    Rule("PREVIEW (LAZY)", BOTH, "RFC 8970 3.1: NIL when it is not at hand", aspect("FETCH PREVIEW", lambda d: "LAZY" in command(d)
+    Rule("PREVIEW (LAZY)", BOTH, "RFC 8970 3.1: NIL when it is not at hand", aspect("FETCH PREVIEW",
+        lambda d: "LAZY" in command(d)
                                                                                   and d.theirs is None)),
+    Rule("BINARY of the whole message", BOTH,
+         "RFC 3516 4.2: the message as a whole has no encoding; Dovecot decodes the parts in it",
+         aspect(r"FETCH BINARY(\.SIZE)?\[\].*", lambda d: d.ours is not None and d.theirs is not None),
+         peers=("dovecot",)),
+    Rule("ESEARCH for SAVE alone", BOTH, "RFC 5182 2.1: no answer but OK; Dovecot sends an empty one when modseqs are asked for",
+         aspect("ESEARCH", lambda d: "SAVE" in command(d) and not d.ours and len(d.theirs) == 1
+                and not set(d.theirs[0]) - {"TAG", "UID", "MODSEQ"}),
+         peers=("dovecot",)),
+    Rule("hangs up after twenty bad commands", BOTH, "RFC 9051 7.1.5: a server may say BYE at any time",
+         statuses("BYE", "BAD"), ends=True),
     Rule("what a preview shows", BOTH, "RFC 8970 3.2: how it is made is the server's",
          aspect("FETCH PREVIEW", lambda d: isinstance(d.ours, bytes) and isinstance(d.theirs, bytes))),
-    Rule("a leap second", BOTH, "RFC 9051 9 (time): two digits", aspect("FETCH INTERNALDATE", lambda d: d.ours == d.theirs + 1
+    Rule("a leap second", BOTH, "RFC 9051 9 (time): two digits", aspect("FETCH INTERNALDATE",
+        lambda d: d.ours == d.theirs + 1
                                                                        and ":60 " in before(d))),
     Rule("mail without a Date", BOTH, "RFC 9051 6.4.4: SENTBEFORE and its like look at a field that is not there",
-         aspect("E?SEARCH", lambda d: "SENT" in command(d).upper() and mails_of(d, "utf8-header", "eight-bit", "odd-fields", "no-header",
+         aspect("E?SEARCH", lambda d: "SENT" in command(d).upper() and mails_of(d, "utf8-header", "eight-bit",
+             "odd-fields", "no-header",
                                                                                 "one-octet", "only-crlf"))),
-    Rule("LIST with a reference and no pattern", OURS, "RFC 9051 6.3.9.1: the root of a name that is not rooted is the empty string",
+    Rule("LIST with a reference and no pattern", OURS,
+         "RFC 9051 6.3.9.1: the root of a name that is not rooted is the empty string",
          aspect("LIST row", lambda d: re.search(r'""( |$)', command(d)))),
     Rule("subscriptions of renamed and deleted mailboxes", THEIRS,
          "RFC 9051 6.3.7: a name stays subscribed though its mailbox is gone; fwmail's subscription goes with the mailbox "
@@ -243,29 +273,38 @@ RULES = [
     Rule("LIST tells more that is true", BOTH,
          "RFC 9051 7.3.1, RFC 5258 3.2: attributes may be told that were not asked for; fwmail always tells children and "
          "uses, Dovecot whether mail came (\\Marked), which may be left out where a server does not look",
-         aspect("(LIST|LSUB) attributes", lambda d: differs_by(d, TRUE_ALWAYS - {"\\subscribed"}, {"\\marked", "\\unmarked"}))),
+         aspect("(LIST|LSUB) attributes", lambda d: differs_by(d, TRUE_ALWAYS - {"\\subscribed"}, {"\\marked",
+             "\\unmarked"}))),
     Rule("LSUB of an empty pattern", BOTH, "RFC 3501 6.3.9 says nothing of it; LIST's answer (6.3.8) does no harm",
          aspect("LSUB row", lambda d: d.where == b"" and d.theirs is None)),
     Rule("* in an empty mailbox", BOTH,
          "RFC 9051 9 (seq-number): a server 'should' answer BAD; nothing is asked about, and OK spares clients the error",
          lambda d: statuses("OK", "NO/BAD", r"(^| |:|,)\*")(d) and "No such messages" in text(d, 0)
          and re.search("(?i)invalid messageset|no matching messages", text(d, 1)), ends=False),
-    Rule("numbers that no message has", OURS, "RFC 9051 9 (seq-number): a server should answer BAD; Cyrus passes over them, or says NO",
+    Rule("numbers that no message has", OURS,
+         "RFC 9051 9 (seq-number): a server should answer BAD; Cyrus passes over them, or says NO",
          both(statuses("BAD", "OK"), said(0, "no message has that number|zero is not allowed")), peers=("cyrus",)),
     Rule("Cyrus 3.6 has no SEARCHRES", BOTH, "RFC 5182: advertised by fwmail only", statuses(
         "OK", "BAD", r"SAVE|\$"), peers=("cyrus",), ends=False),
-    Rule("Cyrus dies of it", OURS, "a process of the peer's that ends", statuses("OK/NO/BAD", "BYE"), ends=True, peers=("cyrus",)),
-    Rule("an empty list in ID", OURS, "RFC 2971 4: id-params-list may be empty", statuses("OK", "BAD", r"^ID \(\)"), peers=("cyrus",), ends=False),
+    Rule("Cyrus dies of it", OURS, "a process of the peer's that ends", statuses("OK/NO/BAD", "BYE"), ends=True,
+         peers=("cyrus",)),
+    Rule("an empty list in ID", OURS, "RFC 2971 4: id-params-list may be empty", statuses("OK", "BAD", r"^ID \(\)"),
+         peers=("cyrus",), ends=False),
     Rule("modseq of a SEARCH that found nothing", OURS, "RFC 7162 3.1.5: told only with a result that is not empty",
          aspect("SEARCH", lambda d: d.ours and not d.ours[0][0] and d.theirs == [([], True)]), peers=("cyrus",)),
-    Rule("what Cyrus says without a tag", BOTH, "RFC 9051 7: lines of no meaning", aspect("stray", lambda d: set(d.theirs) <= {b""} or
+    Rule("what Cyrus says without a tag", BOTH, "RFC 9051 7: lines of no meaning", aspect("stray",
+        lambda d: set(d.theirs) <= {b""} or
          not d.theirs and command(d) == "DONE"), peers=("cyrus",)),
-    Rule("other namespaces", BOTH, "RFC 2342: Cyrus has other users and shared folders", aspect("NAMESPACE"), peers=("cyrus",)),
-    Rule("INBOX and what lies below it with Cyrus", BOTH, "RFC 9051 5.1: with altnamespace INBOX has no children, and LSUB knows it "
+    Rule("other namespaces", BOTH, "RFC 2342: Cyrus has other users and shared folders", aspect("NAMESPACE"),
+         peers=("cyrus",)),
+    Rule("INBOX and what lies below it with Cyrus", BOTH,
+         "RFC 9051 5.1: with altnamespace INBOX has no children, and LSUB knows it "
          "in capitals only", aspect("(LIST|LSUB) (row|attributes)", lambda d: d.where == b"INBOX"), peers=("cyrus",)),
-    Rule("SEARCH for octets that are no text", BOTH, "RFC 9051 6.4.4: not valid in the charset that was named; Cyrus finds nothing",
+    Rule("SEARCH for octets that are no text", BOTH,
+         "RFC 9051 6.4.4: not valid in the charset that was named; Cyrus finds nothing",
          statuses("BAD", "OK", r"\xff|\xe9"), ends=False),
-    Rule("DELETE of a mailbox that has others below", OURS, "RFC 9051 6.3.5: it stays as a name; Cyrus refuses (HASCHILDREN)",
+    Rule("DELETE of a mailbox that has others below", OURS,
+         "RFC 9051 6.3.5: it stays as a name; Cyrus refuses (HASCHILDREN)",
          both(statuses("OK", "NO", "^DELETE"), said(1, "HASCHILDREN")), ends=True, peers=("cyrus",)),
     Rule("Cyrus wants a header", BOTH, "RFC 9051 6.3.12: a server may refuse; fwmail keeps what it is given",
          both(statuses("OK", "NO", "^APPEND"), said(1, "invalid header|NUL|bare")), ends=True, peers=("cyrus",)),
@@ -273,18 +312,24 @@ RULES = [
          statuses("NO", "OK", r'^\S+ "?[^" ]*/"?( |$)|(COPY|MOVE) .*/"?$'), ends=True, peers=("cyrus",)),
     Rule("COPY of nothing to a mailbox that is not there", BOTH, "RFC 9051 6.4.7: an error, or nothing to do",
          both(statuses("OK", "NO", "^(UID )?(COPY|MOVE)"), said(0, "No such messages")), ends=False, peers=("cyrus",)),
-    Rule("levels that Cyrus does not tell", BOTH, "RFC 9051 7.3.1: fwmail tells \\Noselect of a level that is no mailbox, Cyrus \\NonExistent or nothing",
-         aspect("(LIST|LSUB) attributes", lambda d: set(d.ours) <= {"\\noselect"} | TRUE_ALWAYS and set(d.theirs) <= {"\\nonexistent"}),
+    Rule("levels that Cyrus does not tell", BOTH,
+         "RFC 9051 7.3.1: fwmail tells \\Noselect of a level that is no mailbox, Cyrus \\NonExistent or nothing",
+         aspect("(LIST|LSUB) attributes", lambda d: set(d.ours) <= {"\\noselect"} | TRUE_ALWAYS
+                and set(d.theirs) <= {"\\nonexistent"}),
          peers=("cyrus",)),
-    Rule("multipart without parts", BOTH, "RFC 2046 5.1.1 wants one part at least: fwmail tells an empty one, Cyrus makes a text of it",
+    Rule("multipart without parts", BOTH,
+         "RFC 2046 5.1.1 wants one part at least: fwmail tells an empty one, Cyrus makes a text of it",
          aspect("FETCH BODY(STRUCTURE)?", lambda d: mails_of(d, "empty-multipart", "no-boundary")), peers=("cyrus",)),
-    Rule("header fields of a part that is no message", OURS, "RFC 9051 6.4.5.1: HEADER of a part is for message/rfc822 only",
+    Rule("header fields of a part that is no message", OURS,
+         "RFC 9051 6.4.5.1: HEADER of a part is for message/rfc822 only",
          aspect(r"FETCH BODY\[[0-9.]+HEADER.*", lambda d: d.ours is None), peers=("cyrus",)),
-    Rule("preview that is not made yet", BOTH, "RFC 8970 3.1: NIL when it is not at hand", aspect("FETCH PREVIEW", lambda d: d.theirs is None),
+    Rule("preview that is not made yet", BOTH, "RFC 8970 3.1: NIL when it is not at hand", aspect("FETCH PREVIEW",
+        lambda d: d.theirs is None),
          peers=("cyrus",)),
     Rule("field names with a space", BOTH, "RFC 9051 9: header-fld-name is an astring; RFC 5322 has no such name",
          statuses("OK", "BAD", r'FIELDS(\.NOT)? \("a b"|X:Y'), peers=("cyrus",)),
-    Rule("CHARSET of no name", BOTH, "RFC 9051 6.4.4: fwmail and Dovecot take it for none", statuses("OK", "BAD", 'CHARSET ""'), peers=("cyrus",)),
+    Rule("CHARSET of no name", BOTH, "RFC 9051 6.4.4: fwmail and Dovecot take it for none", statuses("OK", "BAD",
+        'CHARSET ""'), peers=("cyrus",)),
     Rule("Cyrus keeps the message of an APPEND that it refuses", OURS, "RFC 9051 6.3.12: nothing is appended then",
          aspect("SELECT .*|view.*|STATUS .*", lambda d: "a]b" in before(d)), ends=True, peers=("cyrus",)),
     Rule("FLAGS told though SILENT", BOTH, "RFC 9051 6.4.6: SILENT asks not to be told, a server may tell all the same",
@@ -296,8 +341,10 @@ RULES = [
          aspect("FETCH UID missing", lambda d: d.ours and "FETCH" not in d.step.name)),
     Rule("keywords that no message has any more", BOTH,
          "RFC 9051 7.3.5: FLAGS are those applicable to the mailbox; Dovecot keeps what was used once, fwmail what is used",
-         aspect("SELECT (FLAGS|PERMANENTFLAGS)", lambda d: d.ours <= d.theirs and not any("\\" in f for f in d.theirs - d.ours))),
-    Rule("BODY[1]<0.1> (CHANGEDSINCE 1) without a list", OURS, "RFC 3501 9, RFC 7162 7: fetch-att may stand alone; Dovecot "
+         aspect("SELECT (FLAGS|PERMANENTFLAGS)", lambda d: d.ours <= d.theirs
+                and not any("\\" in f for f in d.theirs - d.ours))),
+    Rule("BODY[1]<0.1> (CHANGEDSINCE 1) without a list", OURS,
+         "RFC 3501 9, RFC 7162 7: fetch-att may stand alone; Dovecot "
          "reads the modifiers as part of the section", both(statuses("OK", "BAD"), said(1, "Missing '\\]'"))),
     Rule("how long a keyword may be", BOTH, "RFC 9051 2.3.2 sets no limit; ours is 100 octets, Dovecot's 50",
          both(statuses("OK", "NO"), said(1, "Keyword length too long"))),
@@ -309,7 +356,7 @@ RULES = [
          aspect("stray", lambda d: command(d).startswith("tag NOOP"))),
     Rule("ENABLED names what is new, once", OURS, "RFC 5161 3.2: what has been enabled by this command",
          aspect("ENABLED", lambda d: not d.ours[0] and not d.theirs or set(d.ours[0]) <= set(d.theirs[0]) and d.ours[0]
-                or not d.ours[0] and re.search("CONDSTORE|QRESYNC|MODSEQ|SINCE", before(d)))),
+                or not d.ours[0] and re.search("CONDSTORE|QRESYNC|MODSEQ|SINCE", before(d), re.I))),
     Rule("STORE that changes nothing is answered all the same", OURS,
          "RFC 9051 6.4.6: the new value is returned for each message; RFC 7162 3.1.3: with its modseq",
          aspect("FETCH row", lambda d: "STORE" in d.step.name and d.theirs is None)),
