@@ -70,6 +70,15 @@ class Intervals {
         }
         list_ = std::move(kept);
     }
+    Intervals intersection(const Intervals& other) const {
+        Intervals out;
+        for (auto i = list_.begin(), j = other.list_.begin(); i != list_.end() && j != other.list_.end();) {
+            Rep first = std::max(i->first, j->first), last = std::min(i->last, j->last);
+            if (first <= last) out.add(first, last);
+            i->last < j->last ? ++i : ++j;
+        }
+        return out;
+    }
     // The length of the run 1..n that is wholly in the set.
     Rep contiguous_from_one() const { return list_.empty() || list_[0].first > 1 ? Rep(0) : list_[0].last; }
 

@@ -28,6 +28,7 @@ constexpr Option table[] = {
      "Address for IMAP under TLS from the start, as *:993; may be repeated", both, false, true},
     {"imap", "max-connections", count, "1000", "IMAP connections at one time"},
     {"imap", "max-connections-per-address", count, "50", "IMAP connections at one time from one address"},
+    {"imap", "message-limit", count, "1000000", "Messages that one IMAP command works on; 0: no limit"},
 
     {"pop3", "listen", host_port, "", "Address for POP3 with STLS, as *:110; may be repeated", both, false,
      true},
@@ -73,6 +74,9 @@ constexpr Option table[] = {
     {"lmtp", "listen", host_port, "",
      "Address where a mail server hands over mail by LMTP, as 127.0.0.1:24; may be repeated", role_core,
      false, true},
+    {"lmtp", "listen-unix", path, "", "Unix socket where a mail server hands over mail by LMTP", role_core},
+    {"lmtp", "unix-mode", text, "0600", "Who may connect there, as the file's mode in octal", role_core},
+    {"lmtp", "unix-group", text, "", "Group of that file; empty: the server's own", role_core},
     {"lmtp", "max-connections", count, "200", "LMTP connections at one time", role_core},
     {"lmtp", "max-connections-per-address", count, "100", "LMTP connections at one time from one address",
      role_core},
@@ -108,6 +112,9 @@ constexpr Option table[] = {
 
     {"limits", "failed-logins", count, "20",
      "Failed logins after which an address is refused for a while; 0: no limit"},
+    {"limits", "account-size", octets, "0", "Octets of all mail of one account; 0: no limit", role_core},
+    {"limits", "account-messages", count, "0", "Messages of one account; 0: no limit", role_core},
+    {"limits", "account-mailboxes", count, "10000", "Mailboxes of one account; 0: no limit", role_core},
     {"limits", "store-threads", count, "4", "Threads that work on the store"},
 
     {"link.*", "next-hop", host_port, "",

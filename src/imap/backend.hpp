@@ -65,9 +65,28 @@ struct StatusNumbers {
     Uid uidnext;
     UidValidity uidvalidity;
     ModSeq highest_modseq;
-    std::uint64_t size = 0;     // octets of all messages (RFC 8438)
-    std::uint32_t deleted = 0;  // with \\Deleted
+    std::uint64_t size = 0;          // octets of all messages (RFC 8438)
+    std::uint32_t deleted = 0;       // with \\Deleted
+    std::uint64_t deleted_size = 0;  // octets of those (RFC 9208 4.1.4)
     std::string mailbox_id;
+};
+
+// Of the account (RFC 9208). What has no limit is left out.
+struct QuotaNumbers {
+    struct Resource {
+        std::uint64_t usage = 0, limit = 0;
+    };
+    std::optional<Resource> storage;  // octets
+    std::optional<Resource> messages;
+};
+
+// RFC 4314 2.1, without the obsolete `c` and `d`.
+struct MailboxRights {
+    struct Holder {
+        std::string identifier, rights;
+    };
+    std::string mine;
+    std::vector<Holder> holders;  // the owner among them
 };
 
 struct Created {
@@ -152,8 +171,8 @@ struct Changes {
     ModSeq highest;             // all changes up to here have been told with this; 0: unknown
 };
 
-using Reply = std::variant<Refusal, Done, MailboxList, Selected, StatusNumbers, Created, Appended, FetchBatch,
-                           Stored, Copied, Expunged, Found, Changes>;
+using Reply = std::variant<Refusal, Done, MailboxList, Selected, StatusNumbers, QuotaNumbers, MailboxRights,
+                           Created, Appended, FetchBatch, Stored, Copied, Expunged, Found, Changes>;
 
 // ---- requests
 
@@ -187,8 +206,12 @@ struct Subscribe {  // -> Done
 struct Status {
     std::string mailbox;
     bool messages = false, recent = false, uidnext = false, uidvalidity = false, unseen = false;
-    bool highest_modseq = false, size = false, deleted = false, mailbox_id = false;
+    bool highest_modseq = false, size = false, deleted = false, deleted_size = false, mailbox_id = false;
     bool append_limit = false;  // answered by the session itself
+};
+struct GetQuota {};  // -> QuotaNumbers
+struct GetRights {   // -> MailboxRights
+    std::string mailbox;
 };
 // -> Done: the message may come. Then the actions AppendData, and at the end AppendEnd or AppendAbort. With
 // `more` it is a further message for the same mailbox (RFC 3502): AppendEnd keeps all or none.
@@ -246,8 +269,8 @@ struct Search {  // -> Found
 };
 struct Poll {};  // -> Changes
 
-using Request =
-    std::variant<Authenticate, ListMailboxes, Select, Unselect, Create, Delete, Rename, Subscribe, Status,
-                 AppendBegin, AppendEnd, Fetch, FetchMore, Store, Copy, Move, Expunge, Search, Poll>;
+using Request = std::variant<Authenticate, ListMailboxes, Select, Unselect, Create, Delete, Rename, Subscribe,
+                             Status, GetQuota, GetRights, AppendBegin, AppendEnd, Fetch, FetchMore, Store,
+                             Copy, Move, Expunge, Search, Poll>;
 
 }  // namespace fwmail::imap

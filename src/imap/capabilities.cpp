@@ -8,10 +8,36 @@ namespace {
 constexpr std::string_view offered_always[] = {"IMAP4rev1", "IMAP4rev2", "LITERAL+",
                                                "SASL-IR",   "ID",        "ENABLE"};
 constexpr std::string_view offered_after_login[] = {
-    "IDLE",        "UIDPLUS",     "SPECIAL-USE", "UNSELECT",  "NAMESPACE", "CHILDREN",
-    "MOVE",        "ESEARCH",     "SEARCHRES",   "CONDSTORE", "QRESYNC",   "LIST-EXTENDED",
-    "LIST-STATUS", "STATUS=SIZE", "OBJECTID",    "SAVEDATE",  "WITHIN",    "CREATE-SPECIAL-USE",
-    "MULTIAPPEND", "BINARY",      "UTF8=ACCEPT", "PREVIEW",   "PARTIAL",   "UIDONLY",
+    "IDLE",
+    "UIDPLUS",
+    "SPECIAL-USE",
+    "UNSELECT",
+    "NAMESPACE",
+    "CHILDREN",
+    "MOVE",
+    "ESEARCH",
+    "SEARCHRES",
+    "CONDSTORE",
+    "QRESYNC",
+    "LIST-EXTENDED",
+    "LIST-STATUS",
+    "STATUS=SIZE",
+    "OBJECTID",
+    "SAVEDATE",
+    "WITHIN",
+    "CREATE-SPECIAL-USE",
+    "MULTIAPPEND",
+    "BINARY",
+    "UTF8=ACCEPT",
+    "PREVIEW",
+    "PARTIAL",
+    "UIDONLY",
+    "UIDBATCHES",
+    "ACL",
+    "RIGHTS=texk",
+    "QUOTA",
+    "QUOTA=RES-STORAGE",
+    "QUOTA=RES-MESSAGE",
 };
 
 }  // namespace
@@ -21,6 +47,7 @@ std::string SessionCore::capabilities() const {
     for (auto name : offered_always) out += (out.empty() ? "" : " ") + std::string(name);
     if (authenticated) {
         for (auto name : offered_after_login) out += ' ' + std::string(name);
+        if (options.message_limit) out += " MESSAGELIMIT=" + std::to_string(options.message_limit);
         return out + " APPENDLIMIT=" + std::to_string(options.append_limit);
     }
     if (options.starttls_available && !options.tls_active) out += " STARTTLS";

@@ -78,6 +78,9 @@ class Framer {
     // Forgets what has come and was not taken (STARTTLS: RFC 9051 6.2.1).
     void discard();
     std::size_t buffered() const { return buffer_.size() - head_; }
+    // A part of something has come, or been announced, and the rest has not.
+    bool in_message() const { return state_ == State::message; }
+    bool in_command() const { return buffered() > 0 || !command_.empty() || state_ != State::line; }
 
   private:
     enum class State { line, literal, held, message, message_end, skip_line, skip_octets, dead };

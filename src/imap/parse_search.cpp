@@ -13,6 +13,7 @@ using Kind = SearchKey::Kind;
 constexpr int deepest_nesting = 50;
 constexpr std::size_t most_keys = 2000;
 constexpr std::size_t longest_text = 1024;
+constexpr std::size_t most_texts = 200;  // each may be looked for in every body
 
 std::unexpected<Error> bad(std::string text) { return fail(ErrorKind::protocol, std::move(text)); }
 
@@ -119,6 +120,16 @@ Result<SearchKey> id_key(Parser& parser, const std::string& name) {
     return key;
 }
 
+// RFC 9738 3.2: above or below a UID.
+Result<SearchKey> uid_edge_key(Parser& parser, bool after) {
+    constexpr std::uint32_t last = 0xffffffff;
+    std::uint32_t edge = TRY(parser.nz_number());
+    SearchKey key = of_kind(edge == (after ? last : 1) ? Kind::nothing : Kind::uid_sequence);
+    if (key.kind == Kind::uid_sequence)
+        key.set.ranges.emplace_back(after ? edge + 1 : 1, after ? last : edge - 1);
+    return key;
+}
+
 struct DateKey {
     std::string_view name;
     Kind kind;
@@ -138,6 +149,7 @@ constexpr DateKey date_keys[] = {{"BEFORE", Kind::before},
 Result<std::string> Parser::search_text() {
     std::string text = TRY(astring());
     if (text.size() > longest_text) return fail(ErrorKind::refused, "[LIMIT] search text too long");
+    if (++search_texts_ > most_texts) return fail(ErrorKind::refused, "[LIMIT] too many search texts");
     if (!search_charset_.empty()) {
         auto converted = mime::to_utf8(search_charset_, text);
         return mime::fold(converted ? *converted : text);
@@ -222,10 +234,10 @@ Result<SearchKey> Parser::search_modseq() {
 }
 
 Result<SearchKey> Parser::search_key_named(const std::string& name, int depth) {
-    static constexpr std::string_view known[] = {"NOT",    "OR",      "UID",    "KEYWORD", "UNKEYWORD",
-                                                 "FROM",   "TO",      "CC",     "BCC",     "SUBJECT",
-                                                 "HEADER", "BODY",    "TEXT",   "LARGER",  "SMALLER",
-                                                 "OLDER",  "YOUNGER", "MODSEQ", "EMAILID", "THREADID"};
+    static constexpr std::string_view known[] = {
+        "NOT",     "OR",      "UID",     "KEYWORD",  "UNKEYWORD", "FROM",     "TO",      "CC",
+        "BCC",     "SUBJECT", "HEADER",  "BODY",     "TEXT",      "LARGER",   "SMALLER", "OLDER",
+        "YOUNGER", "MODSEQ",  "EMAILID", "THREADID", "UIDAFTER",  "UIDBEFORE"};
     if (std::ranges::find(known, name) == std::end(known)) return bad("unknown search key");
     TRY(space());
     SearchKey key;
@@ -243,6 +255,7 @@ Result<SearchKey> Parser::search_key_named(const std::string& name, int depth) {
         key.set = TRY(sequence_set());
         return key;
     }
+    if (name == "UIDAFTER" || name == "UIDBEFORE") return uid_edge_key(*this, name == "UIDAFTER");
     if (name == "KEYWORD" || name == "UNKEYWORD") {
         key.kind = Kind::keyword;
         key.text = TRY(atom());

@@ -68,9 +68,9 @@ class Parser {
     std::size_t at_ = 0;
     bool utf8_;
     bool utf8_only_ = false;
-    bool ascii_only_ = false;      // CHARSET US-ASCII
-    std::string search_charset_;   // any other but UTF-8
-    std::size_t search_keys_ = 0;  // seen so far
+    bool ascii_only_ = false;                         // CHARSET US-ASCII
+    std::string search_charset_;                      // any other but UTF-8
+    std::size_t search_keys_ = 0, search_texts_ = 0;  // seen so far
 };
 
 // ATOM-CHAR and ASTRING-CHAR of RFC 3501 9.

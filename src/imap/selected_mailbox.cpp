@@ -81,6 +81,28 @@ Result<UidSet> SelectedMailbox::resolve(const SequenceSet& set, bool uids) const
     return out;
 }
 
+std::optional<Uid> SelectedMailbox::keep_highest(UidSet& uids, std::uint64_t most) const {
+    if (uids_.size() <= most) return std::nullopt;
+    auto known = known_in(uids);
+    if (known.size() <= most) return std::nullopt;
+    Uid lowest = known[known.size() - most];
+    uids.remove(1, lowest.value - 1);
+    return lowest;
+}
+
+std::vector<UidSet::Interval> SelectedMailbox::batches(std::uint32_t size, std::uint32_t first,
+                                                       std::uint32_t count) const {
+    std::vector<UidSet::Interval> out;
+    std::uint64_t skipped = std::uint64_t{size} * (first - 1);
+    if (skipped >= uids_.size()) return out;
+    for (std::size_t end = uids_.size() - skipped; end > 0 && out.size() < count;) {
+        std::size_t begin = end > size ? end - size : 0;
+        out.push_back({uids_[begin].value, uids_[end - 1].value});
+        end = begin;
+    }
+    return out;
+}
+
 void SelectedMailbox::resolve(SearchKey& key) const {
     for (auto& child : key.children) resolve(child);
     if (key.kind == SearchKey::Kind::recent) {

@@ -31,6 +31,12 @@ class SelectedMailbox {
     // sequence number beyond the last is a protocol error (RFC 9051 9, seq-number), an unknown UID is nothing
     // (6.4.9).
     Result<UidSet> resolve(const SequenceSet& set, bool uids) const;
+    // Leaves the highest `most` of the messages that are meant, and returns the lowest of these; nothing when
+    // all stay.
+    std::optional<Uid> keep_highest(UidSet& uids, std::uint64_t most) const;
+    // Ranges that each hold `size` messages, from the highest UID down; the last may hold fewer. Of these the
+    // ones from `first` on, `count` at most.
+    std::vector<UidSet::Interval> batches(std::uint32_t size, std::uint32_t first, std::uint32_t count) const;
     // Sequence sets and RECENT become UID sets. Numbers beyond the last match nothing.
     void resolve(SearchKey& key) const;
 

@@ -78,8 +78,12 @@ bool ServerSession::closed() const { return core_->closed; }
 Deadline ServerSession::deadline() const {
     using namespace std::chrono_literals;
     if (!core_->authenticated) return {Deadline::From::connected, 60s};
+    if (core_->framer.in_message()) return {Deadline::From::progress, core_->options.message_time};
+    if (core_->framer.in_command()) return {Deadline::From::progress, 10min};
     return {Deadline::From::last_input, 30min};
 }
+std::uint64_t ServerSession::progress() const { return core_->progress; }
+const std::string& ServerSession::abuse() const { return core_->abuse; }
 bool ServerSession::authenticated() const { return core_->authenticated; }
 const std::string& ServerSession::user() const { return core_->user; }
 

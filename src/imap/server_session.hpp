@@ -23,8 +23,10 @@ struct ServerOptions {
     bool starttls_available = false;
     // Login without TLS: for loopback only. Otherwise LOGINDISABLED until TLS is on.
     bool plaintext_login_allowed = false;
-    std::string greeting_name = "fwmail";    // in the greeting, and ID's name; ASCII
-    std::uint64_t append_limit = 64u << 20;  // octets of a message; larger ones are refused [TOOBIG]
+    std::string greeting_name = "fwmail";     // in the greeting, and ID's name; ASCII
+    std::uint64_t append_limit = 64u << 20;   // octets of a message; larger ones are refused [TOOBIG]
+    std::chrono::seconds message_time{3600};  // for one message of APPEND to come in
+    std::uint64_t message_limit = 0;          // messages that one command works on (RFC 9738); 0: no limit
 };
 
 struct Send {
@@ -46,9 +48,10 @@ struct Close {};        // flush and close; the last action ever. An APPEND unde
 using Action = std::variant<Send, SendObject, Ask, AppendData, AppendAbort, StartTls, Close>;
 using Actions = std::vector<Action>;
 
-// When on_deadline() is due: `after` the connection's beginning, or after the last octets from the client.
+// When on_deadline() is due: `after` the connection's beginning, after the last octets from the client, or
+// after progress() has changed.
 struct Deadline {
-    enum class From { connected, last_input };
+    enum class From { connected, last_input, progress };
     From from = From::connected;
     std::chrono::seconds after{60};
     bool operator==(const Deadline&) const = default;
@@ -77,6 +80,10 @@ class ServerSession {
     bool request_pending() const;
     bool closed() const;
     Deadline deadline() const;
+    // Rises with each command, literal or message that has come whole: an octet now and then is none.
+    std::uint64_t progress() const;
+    // Why the session was ended as abuse; else empty. Worth a line in the log.
+    const std::string& abuse() const;
     bool authenticated() const;
     const std::string& user() const;  // empty before login
 

@@ -11,6 +11,7 @@ namespace {
 
 constexpr int most_failed_logins = 3;
 constexpr int most_bad_in_a_row = 20;
+constexpr int most_before_login = 50;
 
 // "[CODE] text": codes come from the service and are held to what a code may be (RFC 9051 9, resp-text-code).
 std::string with_code(std::string_view code, std::string_view text) {
@@ -70,10 +71,31 @@ void SessionCore::ok_expunged(std::string_view text) {
     ok(text, enabled.qresync ? News::always : News::if_changed);
 }
 
+bool SessionCore::limit(UidSet& uids) {
+    if (options.message_limit) lowest_ = selected->keep_highest(uids, options.message_limit);
+    return lowest_.has_value();
+}
+
+std::optional<Refusal> SessionCore::over_limit(UidSet uids) const {
+    if (!options.message_limit) return std::nullopt;
+    auto lowest = selected->keep_highest(uids, options.message_limit);
+    if (!lowest) return std::nullopt;
+    return Refusal{ErrorKind::refused, message_limit_code(lowest), "Too many messages for one command"};
+}
+
+std::string SessionCore::message_limit_code(std::optional<Uid> lowest) const {
+    return "MESSAGELIMIT " + std::to_string(options.message_limit) +
+           (lowest ? ' ' + std::to_string(lowest->value) : "");
+}
+
 void SessionCore::finish_ok() {
     Answer answer = std::exchange(answer_, {});
     if (answer.highest && selected)
         answer.code = "HIGHESTMODSEQ " + std::to_string(selected->highest_modseq().value);
+    if (lowest_ && answer.code.empty())
+        answer.code = message_limit_code(lowest_);
+    else if (lowest_)  // the tagged response has room for one code only
+        send("* NO [" + message_limit_code(lowest_) + "] This command worked on a part of the messages\r\n");
     finish(tag_ + " OK " + with_code(answer.code, answer.text) + "\r\n");
 }
 
@@ -220,6 +242,7 @@ void SessionCore::run() {
 }
 
 void SessionCore::on_event(FrameEvent event) {
+    if (!std::holds_alternative<MessageData>(event)) ++progress;
     if (auto* framed = std::get_if<FramedCommand>(&event)) {
         dispatch(*framed);
     } else if (auto* line = std::get_if<FramedLine>(&event)) {
@@ -245,6 +268,7 @@ void SessionCore::dispatch(FramedCommand& framed) {
 }
 
 void SessionCore::on_command(const FramedCommand& framed) {
+    if (!authenticated && ++before_login_ > most_before_login) doom_ = "Too many commands before the login";
     Parser parser(framed.text, utf8_names());
     if (enabled.utf8 && !enabled.rev2) parser.forbid_charset();
     auto refused = [&](const Error& error) {
@@ -309,8 +333,11 @@ void SessionCore::count_bad() {
 
 void SessionCore::finish(std::string line) {
     send(line);
+    lowest_.reset();
     if (command_) answered_ = std::move(command_);
-    if (!doom_.empty()) bye(doom_);
+    if (doom_.empty()) return;
+    abuse = doom_;
+    bye(doom_);
 }
 
 }  // namespace fwmail::imap

@@ -42,6 +42,12 @@ struct SessionCore {
     // OK after something was expunged: under QRESYNC it tells HIGHESTMODSEQ, once all news have been told
     // (RFC 7162 3.2.7 to 3.2.9).
     void ok_expunged(std::string_view text);
+    // Leaves no more messages than one command may work on, those with the highest UIDs. That is told with
+    // the command's OK (RFC 9738 3.1). True: some were left out.
+    bool limit(UidSet& uids);
+    // Where a command is done whole or not at all: what it is refused with, when it names too many.
+    std::optional<Refusal> over_limit(UidSet uids) const;
+    std::string message_limit_code(std::optional<Uid> lowest = std::nullopt) const;
     // Of a parse: BAD or NO, as its kind says.
     void refuse(const Error& error);
     // The reply is none that fits.
@@ -84,6 +90,8 @@ struct SessionCore {
     bool changed = false;  // the selected mailbox has news
     bool awaiting_tls = false;
     bool closed = false;
+    std::uint64_t progress = 0;
+    std::string abuse;
 
   private:
     enum class Polling { no, before_command, before_answer, idle };
@@ -105,11 +113,13 @@ struct SessionCore {
         std::string text, code;
         bool highest = false;  // HIGHESTMODSEQ takes the code's place
     };
-    Answer answer_;     // OK, perhaps waiting for a poll
-    std::string doom_;  // BYE after the tagged answer, when not empty
+    Answer answer_;              // OK, perhaps waiting for a poll
+    std::optional<Uid> lowest_;  // the command was cut short: the last message that it worked on
+    std::string doom_;           // BYE after the tagged answer, when not empty
     Polling polling_ = Polling::no;
     int failed_logins_ = 0;
     int bad_in_a_row_ = 0;
+    int before_login_ = 0;  // commands
 };
 
 }  // namespace fwmail::imap

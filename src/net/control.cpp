@@ -20,6 +20,7 @@
 
 #include "base/secret.hpp"
 #include "net/socket_stream.hpp"
+#include "net/unix_socket.hpp"
 
 namespace asio = boost::asio;
 using asio::local::stream_protocol;
@@ -46,16 +47,6 @@ constexpr auto write_time = std::chrono::seconds(30);
 
 std::string system_error(const std::filesystem::path& path, const char* what) {
     return path.string() + ": " + what + ": " + std::strerror(errno);
-}
-
-Result<sockaddr_un> socket_address(const std::filesystem::path& path) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    const std::string& text = path.native();
-    if (text.empty() || text.size() >= sizeof address.sun_path)
-        return fail(ErrorKind::usage, "'" + text + "' is too long for a unix socket; use a shorter data-dir");
-    std::memcpy(address.sun_path, text.data(), text.size());
-    return address;
 }
 
 bool peer_may_control(int fd) {
@@ -159,26 +150,6 @@ Task<> accept_loop(std::shared_ptr<ServerImpl> impl, stream_protocol::acceptor a
     }
 }
 
-// Owner-only from its first moment: Linux gives the file the mode of the socket, less the umask.
-Result<int> bind_private(const std::filesystem::path& path) {
-    sockaddr_un address = TRY(socket_address(path));
-    struct stat info{};
-    if (::lstat(path.c_str(), &info) == 0) {
-        if (!S_ISSOCK(info.st_mode))
-            return fail(ErrorKind::usage, path.string() + " is there and is no socket");
-        ::unlink(path.c_str());
-    }
-    int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) return fail(ErrorKind::internal, system_error(path, "socket"));
-    if (::fchmod(fd, 0600) != 0 || ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
-        ::chmod(path.c_str(), 0600) != 0 || ::listen(fd, 16) != 0) {
-        auto error = fail(ErrorKind::usage, system_error(path, "cannot listen"));
-        ::close(fd);
-        return error;
-    }
-    return fd;
-}
-
 // A descriptor that closes itself, for the blocking end.
 struct Descriptor {
     int fd;
@@ -219,7 +190,7 @@ ControlServer::~ControlServer() { stop(); }
 
 Result<std::shared_ptr<ControlServer>> ControlServer::open(Runtime& runtime, std::filesystem::path path,
                                                            ControlHandler handler) {
-    int fd = TRY(bind_private(path));
+    int fd = TRY(listen_unix({path})).fd;
     stream_protocol::acceptor acceptor(runtime.main_executor());
     error_code error;
     acceptor.assign(stream_protocol(), fd, error);
@@ -250,7 +221,7 @@ Result<> control_request(const std::filesystem::path& path, std::string_view req
                          std::chrono::milliseconds idle) {
     if (request.empty() || request.find('\n') != std::string_view::npos || request.size() > max_control_line)
         return fail(ErrorKind::internal, "a control request has to be one line");
-    sockaddr_un address = TRY(socket_address(path));
+    sockaddr_un address = TRY(unix_address(path));
     Descriptor socket{::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)};
     if (socket.fd < 0) return fail(ErrorKind::internal, system_error(path, "socket"));
     if (::connect(socket.fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {

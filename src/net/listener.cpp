@@ -9,15 +9,18 @@
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <mutex>
+#include <optional>
 #include <unordered_map>
 
 #include "net/socket_stream.hpp"
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
+using local = asio::local::stream_protocol;
 using boost::system::error_code;
 
 namespace fwmail::net {
@@ -39,9 +42,13 @@ struct Listener::Impl {
     const ListenerOptions options;
     const SessionHandler handler;
     HostPort bound;
+    std::filesystem::path path;      // of a unix socket
+    std::optional<UnixSocket> file;  // that is ours to take away
     std::atomic<bool> stopped = false;
-    // Lies in the accept loop, as what lies here may outlive the runtime; used on the main executor only.
-    tcp::acceptor* acceptor = nullptr;
+    // Of the acceptor in the accept loop, as what lies here may outlive the runtime; on the main executor
+    // only, and so is the next one.
+    std::function<void()> close_acceptor;
+    Deadline quiet_until{};  // that somebody was turned away is in the log
 
     mutable std::mutex mutex;
     std::size_t count = 0;
@@ -97,42 +104,58 @@ Task<> run_session(Admitted<ListenerImpl> admitted, StreamPtr stream) {
 }
 
 // What fits into the socket's buffer is said; nobody waits for whom is turned away.
-void turn_away(tcp::socket& socket, const ListenerOptions& options) {
+template <class Accepted>
+void turn_away(Accepted& socket, const ListenerOptions& options) {
     error_code ignored;
     socket.non_blocking(true, ignored);
     if (!options.implicit_tls && !options.farewell.empty())
         socket.send(asio::buffer(options.farewell), 0, ignored);
-    socket.shutdown(tcp::socket::shutdown_send, ignored);
+    socket.shutdown(asio::socket_base::shutdown_send, ignored);
     socket.close(ignored);
 }
 
+std::string peer_text(const tcp::endpoint& peer) { return address_text(peer.address()); }
+std::string peer_text(const local::endpoint&) { return "local"; }
+
+// One line in the log for a while, whoever comes.
 template <class ListenerImpl>
-void take_in(const std::shared_ptr<ListenerImpl>& impl, tcp::socket socket, tcp::endpoint peer) {
-    std::string key = limited_as(address_text(peer.address()));
+void note_turned_away(ListenerImpl& impl, const std::string& peer) {
+    if (std::chrono::steady_clock::now() < impl.quiet_until) return;
+    impl.runtime.log().warning(impl.options.name, "too many connections: turned away " + peer +
+                                                      "; others are not logged for ten minutes");
+    impl.quiet_until = deadline_after(std::chrono::minutes(10));
+}
+
+template <class ListenerImpl, class Accepted, class Endpoint>
+void take_in(const std::shared_ptr<ListenerImpl>& impl, Accepted socket, Endpoint peer_endpoint) {
+    std::string peer = peer_text(peer_endpoint);
+    std::string key = limited_as(peer);
     if (!impl->admit(key)) {
-        impl->runtime.log().debug(impl->options.name,
-                                  "too many connections: turned away " + address_text(peer.address()));
+        note_turned_away(*impl, peer);
         return turn_away(socket, impl->options);
     }
     Admitted<ListenerImpl> admitted(impl, std::move(key));
-    error_code ignored;
+    error_code ignored;  // a unix socket has neither
     socket.set_option(tcp::no_delay(true), ignored);
     socket.set_option(asio::socket_base::keep_alive(true), ignored);
     Executor executor = socket.get_executor();
-    StreamPtr stream = make_stream(Socket(std::move(socket)), address_text(peer.address()));
+    StreamPtr stream = make_stream(Socket(std::move(socket)), std::move(peer));
     impl->runtime.spawn_on(executor, impl->options.name, run_session(std::move(admitted), std::move(stream)));
 }
 
-template <class ListenerImpl>
-Task<> accept_loop(std::shared_ptr<ListenerImpl> impl, tcp::acceptor acceptor) {
+template <class ListenerImpl, class Acceptor>
+Task<> accept_loop(std::shared_ptr<ListenerImpl> impl, Acceptor acceptor) {
     struct Lent {
         ListenerImpl& impl;
-        ~Lent() { impl.acceptor = nullptr; }
+        ~Lent() { impl.close_acceptor = nullptr; }
     } lent{*impl};
-    impl->acceptor = &acceptor;
+    impl->close_acceptor = [&acceptor] {
+        error_code ignored;
+        acceptor.close(ignored);
+    };
     Deadline quiet_until{};
     while (!impl->stopped) {
-        tcp::endpoint peer;
+        typename Acceptor::endpoint_type peer;
         auto [error, socket] = co_await acceptor.async_accept(impl->runtime.next_executor(), peer,
                                                               asio::as_tuple(asio::use_awaitable));
         if (!error) {
@@ -184,6 +207,21 @@ Result<> open_acceptor(tcp::acceptor& acceptor, const HostPort& at) {
     return {};
 }
 
+// Takes the descriptor over.
+template <class ListenerImpl>
+Result<> start_unix(const std::shared_ptr<ListenerImpl>& impl, int fd) {
+    error_code error;
+    local::acceptor acceptor(impl->runtime.main_executor());
+    acceptor.assign(local(), fd, error);
+    if (error) {
+        ::close(fd);
+        return fail(ErrorKind::internal, impl->path.string() + ": " + error.message());
+    }
+    impl->runtime.spawn_on(impl->runtime.main_executor(), impl->options.name + " listener",
+                           accept_loop(impl, std::move(acceptor)));
+    return {};
+}
+
 }  // namespace
 
 Listener::Listener(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -206,15 +244,21 @@ Result<std::shared_ptr<Listener>> Listener::adopt(Runtime& runtime, int fd, List
     socklen_t size = sizeof storage;
     int listening = 0;
     socklen_t listening_size = sizeof listening;
-    bool good = ::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size) == 0 &&
-                (storage.ss_family == AF_INET || storage.ss_family == AF_INET6) &&
-                ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &listening_size) == 0 && listening;
+    bool good =
+        ::getsockname(fd, reinterpret_cast<sockaddr*>(&storage), &size) == 0 &&
+        (storage.ss_family == AF_INET || storage.ss_family == AF_INET6 || storage.ss_family == AF_UNIX) &&
+        ::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &listening_size) == 0 && listening;
     if (!good) {
         ::close(fd);
         return fail(ErrorKind::usage,
-                    "socket '" + options.name + "' from the service manager does not listen on TCP");
+                    "socket '" + options.name + "' from the service manager does not listen");
     }
     auto impl = std::make_shared<Impl>(runtime, std::move(options), std::move(handler));
+    if (storage.ss_family == AF_UNIX) {
+        impl->path = reinterpret_cast<const sockaddr_un&>(storage).sun_path;
+        TRY(start_unix(impl, fd));
+        return std::shared_ptr<Listener>(new Listener(impl));
+    }
     error_code error;
     tcp::acceptor acceptor(runtime.main_executor());
     acceptor.assign(storage.ss_family == AF_INET6 ? tcp::v6() : tcp::v4(), fd, error);
@@ -226,7 +270,19 @@ Result<std::shared_ptr<Listener>> Listener::adopt(Runtime& runtime, int fd, List
     return std::shared_ptr<Listener>(new Listener(impl));
 }
 
+Result<std::shared_ptr<Listener>> Listener::open_unix(Runtime& runtime, UnixPlace place,
+                                                      ListenerOptions options, SessionHandler handler) {
+    auto impl = std::make_shared<Impl>(runtime, std::move(options), std::move(handler));
+    impl->file = TRY(listen_unix(place));
+    impl->path = place.path;
+    TRY(start_unix(impl, impl->file->fd));
+    return std::shared_ptr<Listener>(new Listener(impl));
+}
+
 HostPort Listener::address() const { return impl_->bound; }
+std::string Listener::place() const {
+    return impl_->path.empty() ? impl_->bound.text() : "unix:" + impl_->path.string();
+}
 const std::string& Listener::name() const { return impl_->options.name; }
 
 std::size_t Listener::connections() const {
@@ -237,9 +293,9 @@ std::size_t Listener::connections() const {
 void Listener::stop() {
     if (impl_->stopped.exchange(true)) return;
     asio::post(impl_->runtime.main_executor(), [impl = impl_] {
-        error_code ignored;
-        if (impl->acceptor) impl->acceptor->close(ignored);
+        if (impl->close_acceptor) impl->close_acceptor();
     });
+    if (impl_->file) remove_unix(impl_->path, *impl_->file);
 }
 
 }  // namespace fwmail::net

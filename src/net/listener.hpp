@@ -12,6 +12,7 @@
 #include "net/runtime.hpp"
 #include "net/stream.hpp"
 #include "net/tls.hpp"
+#include "net/unix_socket.hpp"
 
 namespace fwmail::net {
 
@@ -38,13 +39,18 @@ class Listener {
     // any.
     static Result<std::shared_ptr<Listener>> open(Runtime& runtime, HostPort address, ListenerOptions options,
                                                   SessionHandler handler);
-    // A socket that listens already (systemd's). Takes the descriptor over.
+    // A socket that listens already (systemd's), TCP or unix. Takes the descriptor over.
     static Result<std::shared_ptr<Listener>> adopt(Runtime& runtime, int fd, ListenerOptions options,
                                                    SessionHandler handler);
+    // On a unix socket. Its file goes with the listener.
+    static Result<std::shared_ptr<Listener>> open_unix(Runtime& runtime, UnixPlace place,
+                                                       ListenerOptions options, SessionHandler handler);
     ~Listener();
 
-    // As bound, with the port that was found.
+    // As bound, with the port that was found; of a unix socket nothing.
     HostPort address() const;
+    // For people: "127.0.0.1:143", "unix:/run/fwmail/lmtp".
+    std::string place() const;
     const std::string& name() const;
     std::size_t connections() const;
     // From any thread. No more is accepted; sessions go on.

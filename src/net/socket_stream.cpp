@@ -4,6 +4,7 @@
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -114,6 +115,7 @@ class SocketStream final : public Stream {
     std::string peer_address() const override { return peer_; }
     Task<Result<>> shutdown(Deadline deadline) override;
     void close() override;
+    bool peer_gone() const override;
     Executor executor() const override { return executor_; }
 
   private:
@@ -352,6 +354,11 @@ Task<Result<>> SocketStream::shutdown(Deadline deadline) {
 void SocketStream::close() {
     error_code ignored;
     connection_->socket.close(ignored);
+}
+
+bool SocketStream::peer_gone() const {
+    pollfd state{connection_->socket.native_handle(), POLLRDHUP, 0};
+    return ::poll(&state, 1, 0) > 0;
 }
 
 }  // namespace

@@ -73,6 +73,8 @@ class Stream {
     virtual Task<Result<>> shutdown(Deadline deadline) = 0;
     // Pending operations end with an error.
     virtual void close() = 0;
+    // Whether the peer has ended its side, octets of it still unread or not. Does not wait.
+    virtual bool peer_gone() const = 0;
     virtual Executor executor() const = 0;
 };
 

@@ -104,6 +104,9 @@ class ServerSession {
     // Back-pressure: false while the buffer is full or the session is over; do not read then.
     bool wants_input() const;
     bool wants_body() const { return state_ == State::body; }
+    bool is_before_login() const {
+        return state_ == State::authorization || state_ == State::sasl || state_ == State::starting_tls;
+    }
     bool awaits_reply() const { return pending_ != Pending::none; }
     bool is_closed() const { return state_ == State::closed; }
     // How long to wait for the client, from its last octet on; nothing while the backend is asked.

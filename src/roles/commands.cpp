@@ -118,14 +118,29 @@ Result<> init(const Arguments& arguments) {
 
 // --- user
 
+std::string number(const json::object& row, std::string_view name) {
+    return std::to_string(row.at(name).to_number<std::uint64_t>());
+}
+
+// "3 of 100 messages, 4096 octets": what an account holds, and may hold where that is limited.
+std::string amounts(const json::object& row) {
+    auto one = [&](const std::string& name) {
+        std::string limit = number(row, "limit_" + name);
+        return number(row, name) + (limit == "0" ? "" : " of " + limit) + " " + name;
+    };
+    return one("messages") + ", " + one("octets");
+}
+
 Result<> user(const Arguments& arguments) {
-    auto words = TRY(parse_words(arguments, {"config", "address", "password-file", "label"},
-                                 {"outside", "revoke", "json"}));
+    auto words =
+        TRY(parse_words(arguments, {"config", "address", "password-file", "label", "size", "messages"},
+                        {"outside", "revoke", "json"}));
     if (words.positional.empty())
-        return fail(ErrorKind::usage, "say what to do: add, list, passwd or remove");
+        return fail(ErrorKind::usage, "say what to do: add, list, passwd, quota or remove");
     const std::string& verb = words.positional[0];
-    if (verb != "add" && verb != "list" && verb != "passwd" && verb != "remove")
-        return fail(ErrorKind::usage, "there is no fwmail user " + verb + ": add, list, passwd or remove");
+    if (verb != "add" && verb != "list" && verb != "passwd" && verb != "quota" && verb != "remove")
+        return fail(ErrorKind::usage,
+                    "there is no fwmail user " + verb + ": add, list, passwd, quota or remove");
     json::object request{{"command", "user." + verb}};
     if (verb != "list") {
         if (words.positional.size() != 2)
@@ -174,6 +189,11 @@ Result<> user(const Arguments& arguments) {
             say("the password for this device; it is shown once:");
             print(password);
         }
+    } else if (verb == "quota") {
+        request["size"] = words.option("size");
+        request["messages"] = words.option("messages");
+        auto answer = TRY(ask_node(config, request));
+        print(words.positional[1] + ": " + amounts(answer));
     } else {
         TRY(ask_node(config, request));
         say("the user can no longer log in and gets no more mail; the mail stays on disk");
@@ -261,10 +281,6 @@ std::string ago(const json::value& when) {
     return std::to_string(seconds / 3600) + " h ago";
 }
 
-std::string number(const json::object& row, std::string_view name) {
-    return std::to_string(row.at(name).to_number<std::uint64_t>());
-}
-
 void print_status(const json::object& status) {
     print(text_of(status, "role") + " " + text_of(status, "host_name") +
           (status.at("running").as_bool() ? " is running" : " is NOT running"));
@@ -282,7 +298,8 @@ void print_status(const json::object& status) {
     }
     for (const auto& value : status.at("users").as_array()) {
         const auto& row = value.as_object();
-        print("user " + text_of(row, "name") + ": " + number(row, "messages") + " messages" +
+        print("user " + text_of(row, "name") + ": " + amounts(row) +
+              (row.at("full").as_bool() ? ", FULL: no more mail is taken" : "") +
               (row.at("withheld").to_number<std::uint64_t>()
                    ? ", " + number(row, "withheld") +
                          " withheld from the remote: " + text_of(row, "withheld_reason")

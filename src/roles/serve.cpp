@@ -160,6 +160,7 @@ class Server {
                    : pop3 ? serve_pop3(node_, std::move(stream))
                           : serve_smtp(node_, intake_, receiver_, mail_limits_, service, std::move(stream));
         };
+        if (section == "lmtp") TRY(listen_unix(options, handler));
         for (const auto& socket : activated_)
             if (socket.name == name)
                 listeners_.push_back(TRY(net::Listener::adopt(node_.runtime, socket.fd, options, handler)));
@@ -168,10 +169,23 @@ class Server {
         return {};
     }
 
+    Result<> listen_unix(net::ListenerOptions options, net::SessionHandler handler) {
+        net::UnixPlace place{config_.path("lmtp.listen-unix")};
+        if (place.path.empty()) return {};
+        std::string mode = config_.text("lmtp.unix-mode");
+        if (mode.empty() || mode.size() > 4 || mode.find_first_not_of("01234567") != std::string::npos)
+            return fail(ErrorKind::usage, "unix-mode in [lmtp] is no file mode: write it as 0660");
+        place.mode = static_cast<mode_t>(std::stoul(mode, nullptr, 8));
+        place.group = config_.text("lmtp.unix-group");
+        options.max_connections_per_address = options.max_connections;  // all come from one
+        listeners_.push_back(TRY(net::Listener::open_unix(node_.runtime, std::move(place), std::move(options),
+                                                          std::move(handler))));
+        return {};
+    }
+
     std::vector<std::string> listening() const {
         std::vector<std::string> lines;
-        for (const auto& listener : listeners_)
-            lines.push_back(listener->name() + " " + listener->address().text());
+        for (const auto& listener : listeners_) lines.push_back(listener->name() + " " + listener->place());
         return lines;
     }
 

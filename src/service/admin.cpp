@@ -11,6 +11,7 @@
 #include "crypto/scram.hpp"
 #include "service/link_table.hpp"
 #include "service/link_token.hpp"
+#include "service/quota.hpp"
 #include "smtp/path.hpp"
 
 namespace fwmail::service {
@@ -192,6 +193,39 @@ Result<json::object> user_remove(AdminContext& context, const json::object& requ
     return json::object{};
 }
 
+// Absent: as it is. "default": the configuration's. 0: no limit.
+Result<std::optional<std::uint64_t>> new_limit(const json::object& request, std::string_view name,
+                                               std::optional<std::uint64_t> before, bool octets) {
+    std::string text = text_of(request, name);
+    if (text.empty()) return before;
+    if (text == "default") return std::optional<std::uint64_t>();
+    if (octets) return TRY(config::parse_octets(text));
+    if (text.size() > 18 || text.find_first_not_of("0123456789") != std::string::npos)
+        return fail(ErrorKind::usage, "'" + text + "' is not a number of messages");
+    return std::stoull(text);
+}
+
+Result<json::object> user_quota(AdminContext& context, const json::object& request) {
+    TRY(core_only(context, "limits"));
+    auto user = TRY(need_user(context, request));
+    auto octets = TRY(new_limit(request, "size", user.limit_octets, true));
+    auto messages = TRY(new_limit(request, "messages", user.limit_messages, false));
+    if (octets != user.limit_octets || messages != user.limit_messages) {
+        TRY(context.system.set_user_limits(user.id, octets, messages));
+        user.limit_octets = octets;
+        user.limit_messages = messages;
+        context.users_changed = true;
+    }
+    auto store = TRY(
+        store::AccountStore::open(context.data_dir(), user.id, context.clock(), store::Access::read_only));
+    auto usage = TRY(store->usage());
+    auto quota = quota_of(context.config, user);
+    return json::object{{"octets", usage.octets},
+                        {"messages", usage.messages},
+                        {"limit_octets", quota.octets},
+                        {"limit_messages", quota.messages}};
+}
+
 }  // namespace
 
 std::string text_of(const json::object& request, std::string_view name) {
@@ -205,6 +239,7 @@ Result<json::object> admin_user(AdminContext& context, std::string_view command,
     if (command == "list") return user_list(context);
     if (command == "passwd") return user_passwd(context, request);
     if (command == "remove") return user_remove(context, request);
+    if (command == "quota") return user_quota(context, request);
     return fail(ErrorKind::usage, "no such command");
 }
 

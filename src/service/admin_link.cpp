@@ -7,6 +7,7 @@
 #include "service/link_table.hpp"
 #include "service/link_token.hpp"
 #include "service/outbox_kinds.hpp"
+#include "service/quota.hpp"
 
 namespace fwmail::service {
 namespace json = boost::json;
@@ -181,7 +182,8 @@ Result<json::object> link_remove(AdminContext& context, const std::string& name)
 }
 
 struct AccountNumbers {
-    std::uint64_t messages = 0, withheld = 0, stubs = 0, not_indexed = 0;
+    store::Usage usage;
+    std::uint64_t withheld = 0, stubs = 0, not_indexed = 0;
     std::string withheld_reason;
     std::map<NodeId, store::OutboxSummary> outbox;
 };
@@ -200,8 +202,7 @@ Result<AccountNumbers> numbers_of(AdminContext& context, AccountId account,
     AccountNumbers numbers;
     auto store = TRY(
         store::AccountStore::open(context.data_dir(), account, context.clock(), store::Access::read_only));
-    for (const auto& mailbox : TRY(store->load_mailboxes()))
-        numbers.messages += TRY(store->status(mailbox.id)).messages;
+    numbers.usage = TRY(store->usage());
     if (auto count = TRY(store->value("withheld-count"))) numbers.withheld = std::stoull(*count);
     if (auto count = TRY(store->value("stub-count"))) numbers.stubs = std::stoull(*count);
     numbers.withheld_reason = TRY(store->value("withheld-reason")).value_or("");
@@ -244,8 +245,13 @@ Result<json::object> admin_status(AdminContext& context) {
             totals[peer].messages += summary.messages;
         }
         if (user.state != store::UserState::active) continue;
+        auto quota = quota_of(context.config, user);
         users.push_back(json::object{{"name", user.name},
-                                     {"messages", numbers.messages},
+                                     {"messages", numbers.usage.messages},
+                                     {"octets", numbers.usage.octets},
+                                     {"limit_messages", quota.messages},
+                                     {"limit_octets", quota.octets},
+                                     {"full", !quota.has_room(numbers.usage, {0, 1})},
                                      {"withheld", numbers.withheld},
                                      {"stubs", numbers.stubs},
                                      {"not_indexed", numbers.not_indexed},

@@ -1,5 +1,6 @@
 #include "service/imap_driver.hpp"
 
+#include <algorithm>
 #include <deque>
 #include <memory>
 #include <span>
@@ -22,16 +23,26 @@ class ImapConnection {
           stream_(std::move(stream)),
           changed_(stream_->executor()),
           stop_(node.hub.subscribe(AccountId{}, changed_)),
-          service_(node, stream_->peer_address(), changed_),
+          service_(node, stream_->peer_address(), changed_, [s = stream_.get()] { return s->peer_gone(); }),
           session_(options()) {}
 
     net::Task<> run() {
         auto connected = std::chrono::steady_clock::now();
         last_input_ = connected;
+        auto last_progress = connected;
+        auto progress = session_.progress();
+        bool was_partial = false;
         auto result = co_await perform(session_.start());
         while (result && !closed_) {
             auto deadline = session_.deadline();
-            auto from = deadline.from == imap::Deadline::From::connected ? connected : last_input_;
+            auto now = std::chrono::steady_clock::now();
+            bool partial = deadline.from == imap::Deadline::From::progress;
+            bool moved = std::exchange(progress, session_.progress()) != session_.progress();
+            if (moved || !was_partial) last_progress = now;
+            was_partial = partial;
+            auto from = deadline.from == imap::Deadline::From::connected    ? connected
+                        : deadline.from == imap::Deadline::From::last_input ? last_input_
+                                                                            : last_progress;
             auto wake = co_await stream_->wait_readable(changed_, from + deadline.after);
             if (node_.stopping) {
                 result = co_await perform(session_.on_shutdown());
@@ -46,6 +57,8 @@ class ImapConnection {
             }
         }
         co_await service_.append_abort();
+        if (!session_.abuse().empty())
+            node_.log.warning("imap", stream_->peer_address() + " was sent away: " + session_.abuse());
         if (!result && result.error().kind == ErrorKind::internal)
             node_.log.error("imap", result.error().text);
         if (result) (void)co_await stream_->shutdown(net::deadline_after(std::chrono::seconds(5)));
@@ -59,6 +72,11 @@ class ImapConnection {
         options.plaintext_login_allowed = net::is_loopback(stream_->peer_address());
         options.greeting_name = node_.host_name();
         options.append_limit = node_.config.octets("smtp.max-message-size");
+        options.message_time = node_.config.duration("smtp.message-time");
+        options.message_limit = node_.config.count("imap.message-limit");
+        // RFC 9738 3: not below this.
+        if (options.message_limit)
+            options.message_limit = std::max<std::uint64_t>(options.message_limit, 1000);
         return options;
     }
 

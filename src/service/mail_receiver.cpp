@@ -1,6 +1,7 @@
 #include "service/mail_receiver.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
@@ -8,6 +9,7 @@
 #include "service/login.hpp"
 #include "service/message_texts.hpp"
 #include "service/queue_runner.hpp"
+#include "service/quota.hpp"
 #include "smtp/received.hpp"
 #include "sync/frame_builder.hpp"
 
@@ -79,6 +81,7 @@ net::Task<smtp::Reply> MailReceiver::begin(smtp::MailFrom request) {
     transaction_->utf8 = !request.reverse_path.is_ascii();
     transaction_->sender = std::move(request.reverse_path);
     transaction_->dsn = std::move(request.dsn);
+    transaction_->size = request.size.value_or(0);
     co_return reply(250, 1, 0, "the sender is noted");
 }
 
@@ -112,6 +115,9 @@ net::Task<smtp::Reply> MailReceiver::recipient(smtp::RcptTo request) {
     if (mail.local.size() + mail.relayed.size() + reached->users.size() + reached->outside.size() >
         most_copies)
         co_return reply(452, 5, 3, "too many recipients");
+    auto full = co_await no_room({address, reached->users, !reached->outside.empty()}, mail.size);
+    if (!full) co_return reply_of(full.error());
+    if (*full) co_return **full;
     if (user_ && !limits_.user_recipients.take(user_->user.id.octets()))
         co_return reply(450, 7, 1, "too many recipients within an hour, try again later");
     bool known = alias || reached->outside.empty();
@@ -123,6 +129,7 @@ void MailReceiver::take_recipients(smtp::RcptTo request, Reached reached) {
     auto& mail = *transaction_;
     std::string address = request.forward_path.text();
     mail.utf8 |= !request.forward_path.is_ascii();
+    mail.recipients.push_back({address, reached.users, !reached.outside.empty()});
     store::QueueRecipient recipient{address};
     recipient.notify = request.dsn.notify;
     recipient.orcpt = request.dsn.orcpt;
@@ -152,8 +159,7 @@ net::Task<smtp::Reply> MailReceiver::data(std::string helo, std::string protocol
     if (service_ == MailService::submission)
         mail.fields.emplace(date, "<" + mail.email_id.hex() + "@" + node_.host_name() + ">");
     mail.digest.update(mail.sender.text() + '\0');
-    for (const auto& [account, address] : mail.local) mail.digest.update(address + '\0');
-    for (const auto& recipient : mail.relayed) mail.digest.update(recipient.address + '\0');
+    mail.size = 0;
     smtp::ReceivedInfo info;
     info.helo = std::move(helo);
     info.peer = peer_;
@@ -185,6 +191,7 @@ net::Task<> MailReceiver::chunk(std::string octets) {
         co_return;
     }
     mail.digest.update(octets);
+    mail.size += octets.size();
     if (mail.head.size() < head_limit) mail.head.append(octets, 0, head_limit - mail.head.size());
     (void)co_await mail.body->feed(filtered(mail, octets, false));
 }
@@ -207,9 +214,75 @@ net::Task<> MailReceiver::abort() {
     if (mail.body) co_await mail.body->discard();
 }
 
-net::Task<smtp::Reply> MailReceiver::end() {
+// Nothing: at least one whom the recipient reaches has room for the mail. An alias's mail is taken for all
+// then, as it could be refused for all only. 452 4.2.2 has the sender try again for some days (RFC
+// 5321 4.2.5, RFC 3463 3.3); what will never fit goes back at once.
+net::Task<Result<std::optional<smtp::Reply>>> MailReceiver::no_room(Recipient recipient, std::uint64_t size) {
+    using Answer = std::optional<smtp::Reply>;
+    if (recipient.elsewhere || recipient.accounts.empty()) co_return Answer();
+    bool ever = false;
+    for (auto account : recipient.accounts) {
+        auto quota = quota_of(node_, account);
+        if (!quota.any()) co_return Answer();
+        auto look = [](store::AccountStore& store) { return store.usage(); };
+        auto usage = CO_TRY(co_await node_.read(account, look));
+        if (quota.has_room(usage, {size, 1})) co_return Answer();
+        ever |= quota.octets == 0 || size <= quota.octets;
+    }
+    std::string who = "<" + recipient.address + ">";
+    if (!ever) co_return reply(552, 2, 3, "the mail is larger than all that " + who + " may have");
+    co_return reply(452, 2, 2, "the mailboxes of " + who + " are full, try again later");
+}
+
+// For each reply that is due, whether its recipient has no room for the mail now that its size is known. SMTP
+// has one reply for all: there one who has room is enough, and the others go beyond their limit by this mail.
+net::Task<Result<std::vector<std::optional<smtp::Reply>>>> MailReceiver::refuse_full(Transaction& mail,
+                                                                                     std::size_t replies) {
+    std::vector<std::optional<smtp::Reply>> refused;
+    for (const auto& recipient : mail.recipients)
+        refused.push_back(CO_TRY(co_await no_room(recipient, mail.size)));
+    auto is_full = [](const auto& answer) { return answer.has_value(); };
+    if (service_ != MailService::delivery || refused.size() != replies) {
+        bool all = !refused.empty() && std::ranges::all_of(refused, is_full);
+        co_return std::vector(replies, all ? refused.front() : std::nullopt);
+    }
+    std::set<AccountId> wanted;
+    for (std::size_t i = 0; i < refused.size(); ++i) {
+        const auto& recipient = mail.recipients[i];
+        if (!refused[i])
+            wanted.insert(recipient.accounts.begin(), recipient.accounts.end());
+        else
+            std::erase_if(mail.told, [&](const auto& told) { return told.address == recipient.address; });
+    }
+    if (std::ranges::any_of(refused, is_full))
+        std::erase_if(mail.local, [&](const auto& local) { return !wanted.contains(local.first); });
+    co_return refused;
+}
+
+net::Task<std::vector<smtp::Reply>> MailReceiver::end(std::size_t replies) {
     Transaction mail = std::move(*transaction_);
     transaction_.reset();
+    std::vector<std::optional<smtp::Reply>> refused(replies);
+    if (!mail.link) {
+        auto full = co_await refuse_full(mail, replies);
+        if (!full) {
+            co_await mail.body->discard();
+            co_return std::vector(replies, reply_of(full.error()));
+        }
+        refused = std::move(*full);
+    }
+    std::vector<smtp::Reply> answers;
+    if (std::ranges::all_of(refused, [](const auto& answer) { return answer.has_value(); })) {
+        co_await mail.body->discard();
+        for (const auto& answer : refused) answers.push_back(*answer);
+        co_return answers;
+    }
+    auto answer = co_await conclude(std::move(mail));
+    for (const auto& refusal : refused) answers.push_back(refusal.value_or(answer));
+    co_return answers;
+}
+
+net::Task<smtp::Reply> MailReceiver::conclude(Transaction mail) {
     if (mail.link) {
         if (mail.node_mail_too_large) co_return reply(552, 3, 4, "a node mail of this size is never sent");
         if (mail.no_room) co_return reply(452, 3, 1, "too much node mail is under way, try again later");
@@ -256,6 +329,9 @@ net::Task<Result<>> MailReceiver::store(Transaction& mail) {
     auto written = CO_TRY(co_await mail.body->finish());
     store::SpoolRequest request;
     request.object = written.object;
+    // Last, as a recipient may be left out at the end.
+    for (const auto& [account, address] : mail.local) mail.digest.update(address + '\0');
+    for (const auto& recipient : mail.relayed) mail.digest.update(recipient.address + '\0');
     auto digest = mail.digest.finish();
     // Without a Message-ID two mails of one text may well be meant.
     if (!mail.fields || !mail.fields->lacked_message_id())

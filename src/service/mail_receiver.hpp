@@ -46,10 +46,17 @@ class MailReceiver {
     net::Task<smtp::Reply> recipient(smtp::RcptTo request);
     net::Task<smtp::Reply> data(std::string helo, std::string protocol);
     net::Task<> chunk(std::string octets);
-    net::Task<smtp::Reply> end();
+    // One reply for each that the end of the message wants: in LMTP one for each recipient, in their order.
+    net::Task<std::vector<smtp::Reply>> end(std::size_t replies);
     net::Task<> abort();
 
   private:
+    // Whom an accepted RCPT has reached here.
+    struct Recipient {
+        std::string address;
+        std::vector<AccountId> accounts;
+        bool elsewhere = false;  // and others, at other servers
+    };
     struct Transaction {
         smtp::Path sender;
         smtp::MailDsn dsn;
@@ -58,6 +65,8 @@ class MailReceiver {
         std::vector<store::QueueRecipient> relayed;
         std::vector<store::QueueRecipient> told;  // reached here, and the sender wants to hear of it
         std::vector<std::string> passed_on;       // aliases, as given, that lead elsewhere
+        std::vector<Recipient> recipients;
+        std::uint64_t size = 0;  // as declared; then of what has come
         std::optional<NodeId> link;
         EmailId email_id;
         UnixMillis arrived;
@@ -76,6 +85,10 @@ class MailReceiver {
     net::Task<smtp::Reply> on_sasl(smtp::SaslExchange::Step step);
     bool may_relay() const;
     void take_recipients(smtp::RcptTo request, Reached reached);
+    net::Task<Result<std::optional<smtp::Reply>>> no_room(Recipient recipient, std::uint64_t size);
+    net::Task<Result<std::vector<std::optional<smtp::Reply>>>> refuse_full(Transaction& mail,
+                                                                           std::size_t replies);
+    net::Task<smtp::Reply> conclude(Transaction mail);
     Result<std::optional<Notice>> success_notice(const Transaction& mail) const;
     bool is_own_address(const smtp::Path& path) const;
     std::string filtered(Transaction& mail, std::string_view octets, bool last) const;

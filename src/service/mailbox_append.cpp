@@ -6,6 +6,7 @@
 #include "service/imap_refusal.hpp"
 #include "service/mailbox_service.hpp"
 #include "service/message_texts.hpp"
+#include "service/quota.hpp"
 #include "service/releases.hpp"
 
 namespace fwmail::service {
@@ -32,6 +33,13 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::AppendBegin reques
     CO_TRY(writable());
     if (!more) {
         auto mailbox = CO_TRY(co_await find_target(request.mailbox));
+        // Before the octets come; what counts is asked again when they are there.
+        if (auto quota = quota_of(node_, *account_); quota.any()) {
+            auto look = [quota, size = request.size](store::AccountStore& account) {
+                return account.check_quota(quota, {size, 1});
+            };
+            CO_TRY(co_await node_.read(*account_, std::move(look)));
+        }
         append_.emplace(std::move(mailbox));
     } else if (auto ended = co_await end_message(); !ended) {
         co_await append_abort();
@@ -116,7 +124,11 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::AppendEnd) {
         co_return std::unexpected(kept.error());
     }
     crash_point("append.between-files");
-    auto add = [messages = std::move(run.messages)](store::AccountStore& account) {
+    auto add = [messages = std::move(run.messages), quota = quota_of(node_, *account_)](
+                   store::AccountStore& account) -> Result<std::vector<Uid>> {
+        store::Usage more{0, messages.size()};
+        for (const auto& message : messages) more.octets += message.size;
+        TRY(account.check_quota(quota, more));
         return account.append(messages);
     };
     auto uids = co_await node_.write(*account_, std::move(add));

@@ -5,24 +5,6 @@
 #include "service/mailbox_service.hpp"
 
 namespace fwmail::service {
-namespace {
-
-UidSet intersection(const UidSet& a, const UidSet& b) {
-    UidSet out;
-    auto i = a.list().begin(), j = b.list().begin();
-    while (i != a.list().end() && j != b.list().end()) {
-        auto first = std::max(i->first, j->first), last = std::min(i->last, j->last);
-        if (first <= last) out.add(first, last);
-        if (i->last < j->last)
-            ++i;
-        else
-            ++j;
-    }
-    return out;
-}
-
-}  // namespace
-
 // Leaves of request.uids what has changed since, and returns which of them have vanished. An expunge that
 // this session has not been told of is not among them: it would shift numbers that the client still counts
 // by.
@@ -31,8 +13,8 @@ net::Task<Result<UidSet>> MailboxService::narrow_to_changes(imap::Fetch& request
                    store::AccountStore& account) { return account.changed_uids(id, since, until); };
     auto changes = CO_TRY(co_await node_.read(*account_, job));
     UidSet vanished;
-    if (request.vanished) vanished = intersection(changes.expunged, request.uids);
-    request.uids = intersection(changes.changed, request.uids);
+    if (request.vanished) vanished = changes.expunged.intersection(request.uids);
+    request.uids = changes.changed.intersection(request.uids);
     co_return vanished;
 }
 

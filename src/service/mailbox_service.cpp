@@ -7,6 +7,7 @@
 #include "service/imap_refusal.hpp"
 #include "service/login.hpp"
 #include "service/object_ids.hpp"
+#include "service/quota.hpp"
 #include "service/releases.hpp"
 #include "service/search.hpp"
 
@@ -124,8 +125,13 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Unselect) {
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Create request) {
     CO_TRY(writable());
     UnixMillis now = node_.clock();
-    auto job = [name = request.name, use = request.special_use,
-                now](store::AccountStore& account) -> Result<MailboxId> {
+    auto job = [name = request.name, use = request.special_use, now,
+                most = node_.config.count("limits.account-mailboxes")](
+                   store::AccountStore& account) -> Result<MailboxId> {
+        auto make = [&](const std::string& at, const std::string& for_use) -> Result<store::Mailbox> {
+            TRY(account.check_mailbox_count(most));
+            return account.create_mailbox(at, for_use, now);
+        };
         // RFC 6154 3: one mailbox a use.
         auto in_use = [&](const store::Mailbox& mailbox) { return mailbox.special_use == use; };
         if (!use.empty() && std::ranges::any_of(TRY(account.load_mailboxes()), in_use))
@@ -133,10 +139,10 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Create request) {
         // RFC 3501 6.3.3: superior levels are made as well.
         for (std::size_t at = 0; (at = name.find(store::mailbox_delimiter, at + 1)) != std::string::npos;)
             if (std::string parent = name.substr(0, at); !TRY(account.find_mailbox(parent)))
-                TRY(account.create_mailbox(parent, "", now));
+                TRY(make(parent, ""));
         if (TRY(account.find_mailbox(name)))
             return fail(coded(ErrorKind::refused, "ALREADYEXISTS", "A mailbox of that name exists already"));
-        return TRY(account.create_mailbox(name, use, now)).id;
+        return TRY(make(name, use)).id;
     };
     MailboxId id = CO_TRY(co_await node_.write(*account_, std::move(job)));
     node_.hub.changed(*account_);
@@ -162,11 +168,13 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Rename request) {
     CO_TRY(writable());
     auto from = CO_TRY(co_await find(request.from));
     UnixMillis now = node_.clock();
-    auto job = [request, from, now](store::AccountStore& account) -> Result<> {
+    auto job = [request, from, now, most = node_.config.count("limits.account-mailboxes")](
+                   store::AccountStore& account) -> Result<> {
         if (TRY(account.find_mailbox(request.to)))
             return fail(coded(ErrorKind::refused, "ALREADYEXISTS", "A mailbox of that name exists already"));
         if (!is_inbox(request.from)) return account.rename_mailbox(request.from, request.to);
         // RFC 3501 6.3.5: INBOX stays, its messages move.
+        TRY(account.check_mailbox_count(most));
         auto to = TRY(account.create_mailbox(request.to, "", now));
         UidSet all;
         all.add(1, 0xffffffff);
@@ -189,6 +197,29 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Subscribe request)
     co_return imap::Done{};
 }
 
+net::Task<Result<MailboxService::R>> MailboxService::on(imap::GetQuota) {
+    imap::QuotaNumbers numbers;
+    auto quota = quota_of(node_, *account_);
+    if (!quota.any()) co_return numbers;
+    auto look = [](store::AccountStore& account) { return account.usage(); };
+    auto usage = CO_TRY(co_await node_.read(*account_, look));
+    if (quota.octets) numbers.storage = {usage.octets, quota.octets};
+    if (quota.messages) numbers.messages = {usage.messages, quota.messages};
+    co_return numbers;
+}
+
+// The owner alone has rights; where nothing can be changed, to look and to read.
+net::Task<Result<MailboxService::R>> MailboxService::on(imap::GetRights request) {
+    auto mailbox = CO_TRY(co_await find(request.mailbox));
+    auto user = node_.directory.find(*account_);
+    if (!user) co_return fail(ErrorKind::refused, "This user is gone");
+    bool read_only = mailbox.read_only || !node_.is_core();
+    imap::MailboxRights rights;
+    rights.mine = read_only ? "lr" : "lrswipkxtea";
+    rights.holders.push_back({user->user.name, rights.mine});
+    co_return rights;
+}
+
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Status request) {
     auto mailbox = CO_TRY(co_await find(request.mailbox));
     auto job = [id = mailbox.id](store::AccountStore& account) { return account.status(id); };
@@ -202,6 +233,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Status request) {
     numbers.highest_modseq = status.mailbox.highest_modseq;
     numbers.size = status.octets;
     numbers.deleted = static_cast<std::uint32_t>(status.deleted);
+    numbers.deleted_size = status.deleted_octets;
     numbers.mailbox_id = mailbox_id_text(node_, status.mailbox.id);
     co_return numbers;
 }
@@ -241,7 +273,11 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Copy request) {
     };
     CO_TRY(co_await node_.write(store::system_file, std::move(keep)));
     crash_point("copy.between-files");
-    auto copy = [from, items, to = target.id, now = node_.clock()](store::AccountStore& account) {
+    auto copy = [from, items, to = target.id, quota = quota_of(node_, *account_),
+                 now = node_.clock()](store::AccountStore& account) -> Result<std::vector<store::UidPair>> {
+        store::Usage more{0, items.size()};
+        for (const auto& item : items) more.octets += item.size;
+        TRY(account.check_quota(quota, more));
         return account.copy(from, items, to, now);
     };
     auto copied = co_await node_.write(*account_, std::move(copy));
@@ -283,8 +319,8 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Search request) {
                   "Subjects and bodies are sealed here: search at the core server or in the client"));
     imap::Found found;
     imap::prepare(request.key, node_.clock(), email_id_prefix(node_));
-    for (auto hit :
-         CO_TRY(co_await search_mailbox(node_, *account_, selected_->mailbox, std::move(request.key)))) {
+    for (auto hit : CO_TRY(
+             co_await search_mailbox(node_, *account_, selected_->mailbox, std::move(request.key), gone_))) {
         found.uids.push_back(hit.uid);
         if (request.modseqs) found.modseqs.push_back(hit.modseq);
     }

@@ -1,6 +1,7 @@
 // Answers what an IMAP session asks (imap/backend.hpp), from the store. One a session.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 
@@ -13,9 +14,10 @@ namespace fwmail::service {
 
 class MailboxService {
   public:
-    // `changed` is notified of changes in the account once somebody is logged in.
-    MailboxService(Node& node, std::string peer, net::Notifier changed)
-        : node_(node), peer_(std::move(peer)), changed_(std::move(changed)) {}
+    // `changed` is notified of changes in the account once somebody is logged in. `gone` says that the client
+    // is not there any more.
+    MailboxService(Node& node, std::string peer, net::Notifier changed, std::function<bool()> gone = {})
+        : node_(node), peer_(std::move(peer)), changed_(std::move(changed)), gone_(std::move(gone)) {}
 
     net::Task<imap::Reply> execute(imap::Request request);
     // Octets of the message that AppendBegin announced.
@@ -39,6 +41,8 @@ class MailboxService {
     net::Task<Result<R>> on(imap::Rename request);
     net::Task<Result<R>> on(imap::Subscribe request);
     net::Task<Result<R>> on(imap::Status request);
+    net::Task<Result<R>> on(imap::GetQuota request);
+    net::Task<Result<R>> on(imap::GetRights request);
     net::Task<Result<R>> on(imap::AppendBegin request);
     net::Task<Result<R>> on(imap::AppendEnd request);
     net::Task<Result<R>> on(imap::Fetch request);
@@ -99,6 +103,7 @@ class MailboxService {
     Node& node_;
     std::string peer_;
     net::Notifier changed_;
+    std::function<bool()> gone_;
     ChangeHub::Subscription subscription_;
     std::optional<AccountId> account_;
     std::vector<std::string> verifiers_;  // of the user's passwords, at the login

@@ -10,6 +10,9 @@ namespace fwmail::service {
 namespace {
 
 constexpr std::size_t read_size = 4 * 1024, flush_at = 64 * 1024;
+constexpr auto login_time = std::chrono::seconds(60);  // from the connection's beginning
+constexpr auto command_time =
+    std::chrono::minutes(11);  // from our last reply to the whole next command (RFC 1939 3)
 constexpr auto write_time = std::chrono::minutes(5);  // for one buffer to a slow reader
 
 class Pop3Connection {
@@ -23,10 +26,14 @@ class Pop3Connection {
           session_(config()) {}
 
     net::Task<> run() {
+        auto connected = std::chrono::steady_clock::now();
         auto result = co_await perform(session_.start());
         while (result && !session_.is_closed()) {
             auto limit = session_.deadline();
             auto deadline = limit ? net::deadline_after(*limit) : net::no_deadline;
+            // An octet now and then must not hold a connection for ever.
+            deadline = std::min(
+                deadline, session_.is_before_login() ? connected + login_time : last_said_ + command_time);
             auto wake = co_await stream_->wait_readable(wake_, deadline);
             if (node_.stopping) {
                 result = co_await perform(session_.on_shutdown());
@@ -59,7 +66,9 @@ class Pop3Connection {
         if (out_.empty()) co_return Result<>();
         std::string octets = std::move(out_);
         out_.clear();
-        co_return co_await stream_->write_all(octets, net::deadline_after(write_time));
+        auto written = co_await stream_->write_all(octets, net::deadline_after(write_time));
+        last_said_ = std::chrono::steady_clock::now();
+        co_return written;
     }
 
     // The next piece of a message, once what came before it has left.
@@ -107,6 +116,7 @@ class Pop3Connection {
     MaildropService service_;
     pop3::ServerSession session_;
     std::string out_;
+    net::Deadline last_said_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace

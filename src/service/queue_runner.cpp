@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
@@ -338,19 +339,24 @@ net::Task<> QueueRunner::defer(store::QueueItem item, Error why) {
 
 net::Task<> QueueRunner::record(store::QueueItem item, smtp::TransactionResult result) {
     Recipients relayed;  // to a server that will tell nothing
-    for (const auto& outcome : result.recipients)
-        for (auto& recipient : item.recipients) {
-            if (recipient.state != store::RecipientState::pending ||
-                !equal_ignoring_case(recipient.address, outcome.recipient.text()))
-                continue;
-            ++recipient.attempts;
-            recipient.last_reply = outcome.reply.one_line();
-            if (outcome.outcome == smtp::Outcome::delivered) {
-                recipient.state = store::RecipientState::delivered;
-                if (!result.dsn && (recipient.notify & store::notify_success)) relayed.push_back(recipient);
-            }
-            if (outcome.outcome == smtp::Outcome::permanent) recipient.state = store::RecipientState::failed;
+    // As next_mail() wrote them; case counts in front of the `@` (RFC 5321 2.4).
+    std::map<std::string, store::QueueRecipient*> by_path;
+    for (auto& recipient : item.recipients)
+        if (auto path = smtp::parse_address(recipient.address, smtp::Charset::utf8);
+            path && recipient.state == store::RecipientState::pending)
+            by_path.emplace(path->text(), &recipient);
+    for (const auto& outcome : result.recipients) {
+        auto found = by_path.find(outcome.recipient.text());
+        if (found == by_path.end()) continue;
+        auto& recipient = *found->second;
+        ++recipient.attempts;
+        recipient.last_reply = outcome.reply.one_line();
+        if (outcome.outcome == smtp::Outcome::delivered) {
+            recipient.state = store::RecipientState::delivered;
+            if (!result.dsn && (recipient.notify & store::notify_success)) relayed.push_back(recipient);
         }
+        if (outcome.outcome == smtp::Outcome::permanent) recipient.state = store::RecipientState::failed;
+    }
     crash_point("queue.sent");
     co_await finish(std::move(item), std::move(relayed));
 }

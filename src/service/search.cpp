@@ -27,6 +27,9 @@ struct Search {
     std::shared_ptr<const imap::SearchKey> key;
     std::shared_ptr<const IndexView> view;  // null: no index
     std::vector<SearchHit> hits;
+    std::function<bool()> gone;
+
+    bool unwanted() const { return gone && gone(); }
 };
 
 // Judges messages from `first` on by the index until the time is up.
@@ -66,6 +69,7 @@ net::Task<Result<UidSet>> by_index(Node& node, Search& search, std::shared_ptr<c
                 search.view = nullptr;
             }
         }
+        if (search.unwanted()) break;
         if (verdicts.empty()) verdicts.resize(messages->size() - at, Verdict::unknown);
         for (auto verdict : verdicts) {
             const auto& message = (*messages)[at++];
@@ -116,9 +120,9 @@ net::Task<Result<>> by_bodies(Node& node, Search& search, UidSet uids) {
         after = rows.back().uid;
         bool last = rows.size() < page_of_bodies;
         auto messages = std::make_shared<const Messages>(std::move(rows));
-        for (std::size_t at = 0; at < messages->size();)
+        for (std::size_t at = 0; at < messages->size() && !search.unwanted();)
             at += CO_TRY(co_await read_bodies(node, search, messages, at));
-        if (last || node.stopping) co_return Result<>();
+        if (last || node.stopping || search.unwanted()) co_return Result<>();
     }
 }
 
@@ -139,9 +143,10 @@ void by_rows(Search& search, const Messages& messages) {
 }  // namespace
 
 net::Task<Result<std::vector<SearchHit>>> search_mailbox(Node& node, AccountId account, MailboxId mailbox,
-                                                         imap::SearchKey key) {
+                                                         imap::SearchKey key, std::function<bool()> gone) {
     bool octets = needs_headers(key);
-    Search search{account, mailbox, std::make_shared<const imap::SearchKey>(std::move(key)), nullptr, {}};
+    Search search{account, mailbox, std::make_shared<const imap::SearchKey>(std::move(key)),
+                  nullptr, {},      std::move(gone)};
     if (octets && node.is_core()) {
         auto look = [key = search.key](store::SearchStore& index) { return look_into_index(index, *key); };
         auto view = co_await node.read(store::SearchFile{account}, std::move(look));
@@ -168,6 +173,7 @@ net::Task<Result<std::vector<SearchHit>>> search_mailbox(Node& node, AccountId a
             by_rows(search, *messages);
         }
         if (node.stopping) co_return fail(ErrorKind::temporary, "the server is being stopped");
+        if (search.unwanted()) co_return fail(ErrorKind::temporary, "the client has gone");
         if (last) break;
     }
     std::ranges::sort(search.hits, {}, &SearchHit::uid);

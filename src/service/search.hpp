@@ -2,6 +2,7 @@
 // it does not. Work is cut into short jobs, so that no store thread is held for long.
 #pragma once
 
+#include <functional>
 #include <vector>
 
 #include "imap/search.hpp"
@@ -14,9 +15,11 @@ struct SearchHit {
     ModSeq modseq;
 };
 
-// By UID. The key is resolved (imap/search.hpp).
+// By UID. The key is resolved (imap/search.hpp). `gone` says that nobody waits for the answer any more; it is
+// asked between jobs.
 net::Task<Result<std::vector<SearchHit>>> search_mailbox(Node& node, AccountId account, MailboxId mailbox,
-                                                         imap::SearchKey key);
+                                                         imap::SearchKey key,
+                                                         std::function<bool()> gone = {});
 
 // How long a job may go on before others have their turn.
 inline constexpr std::chrono::milliseconds search_slice{20};

@@ -15,6 +15,7 @@ namespace {
 constexpr std::size_t read_size = 64 * 1024;  // held while it is read only
 constexpr auto write_time = std::chrono::minutes(5);
 constexpr auto command_time = std::chrono::minutes(10);  // from our last reply to the whole next command
+constexpr auto idle_time = std::chrono::minutes(30);     // from one message's end to the next one's beginning
 
 class SmtpConnection {
   public:
@@ -34,7 +35,9 @@ class SmtpConnection {
             auto limit = session_.deadline();
             auto deadline = limit ? net::deadline_after(*limit) : net::no_deadline;
             // An octet now and then must not hold a connection for ever.
-            deadline = std::min(deadline, last_said_ + (session_.in_data() ? message_time_ : command_time));
+            bool in_data = session_.in_data();
+            deadline = std::min(deadline, last_said_ + (in_data ? message_time_ : command_time));
+            if (!in_data) deadline = std::min(deadline, last_message_ + idle_time);
             auto wake = co_await stream_->wait_readable(wake_, deadline);
             if (node_.stopping) {
                 result = co_await perform(session_.on_shutdown());
@@ -48,7 +51,10 @@ class SmtpConnection {
                 buffer.reset();
                 result = co_await perform(std::move(actions));
             }
+            if (session_.in_data()) last_message_ = std::chrono::steady_clock::now();
         }
+        if (!session_.abuse().empty())
+            node_.log.warning("smtp", stream_->peer_address() + " was sent away: " + session_.abuse());
         if (!result && result.error().kind == ErrorKind::internal)
             node_.log.error("smtp", result.error().text);
         if (!session_.is_closed()) co_await perform_quietly(session_.on_closed());
@@ -86,7 +92,6 @@ class SmtpConnection {
             co_return co_await receiver_.recipient(std::move(*rcpt));
         if (std::holds_alternative<smtp::DataBegin>(request))
             co_return co_await receiver_.data(session_.helo(), session_.protocol());
-        if (std::holds_alternative<smtp::MessageEnd>(request)) co_return co_await receiver_.end();
         if (auto* start = std::get_if<smtp::AuthStart>(&request))
             co_return co_await receiver_.log_in(std::move(*start));
         if (auto* response = std::get_if<smtp::AuthResponse>(&request))
@@ -110,12 +115,16 @@ class SmtpConnection {
                 } else if (std::holds_alternative<smtp::Abort>(ask->request)) {
                     co_await receiver_.abort();
                 } else {
-                    auto* end = std::get_if<smtp::MessageEnd>(&ask->request);
-                    std::size_t times = end ? end->replies : 1;  // what holds for the mail holds for each
-                    auto reply = co_await answer(std::move(ask->request));
-                    for (; times > 0; --times)
+                    std::vector<smtp::Reply> replies;
+                    if (auto* end = std::get_if<smtp::MessageEnd>(&ask->request))
+                        replies = co_await receiver_.end(end->replies);
+                    else
+                        replies.push_back(co_await answer(std::move(ask->request)));
+                    for (const auto& reply : replies)
                         for (auto& next : session_.on_reply(reply)) more.push_back(std::move(next));
                 }
+            } else if (auto* pause = std::get_if<smtp::Pause>(&action)) {
+                if (!node_.stopping) co_await net::sleep_for(pause->time);
             } else if (std::holds_alternative<smtp::StartTls>(action)) {
                 CO_TRY(co_await stream_->write_all(out, net::deadline_after(write_time)));
                 out.clear();
@@ -139,7 +148,7 @@ class SmtpConnection {
     MailReceiver receiver_;
     smtp::ServerSession session_;
     const std::chrono::seconds message_time_ = node_.config.duration("smtp.message-time");
-    net::Deadline last_said_ = std::chrono::steady_clock::now();
+    net::Deadline last_said_ = std::chrono::steady_clock::now(), last_message_ = last_said_;
 };
 
 }  // namespace

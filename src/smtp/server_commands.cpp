@@ -95,6 +95,7 @@ void ServerSession::hello(std::string_view argument, bool esmtp) {
     helo_ = argument;
     esmtp_ = esmtp;
     send(250, {}, config_.hostname + (esmtp ? ehlo_keywords() : ""));
+    idle_command();
 }
 
 std::string ServerSession::ehlo_keywords() const {
@@ -211,18 +212,24 @@ void ServerSession::data(std::string_view) {
 void ServerSession::rset(std::string_view) {
     abort_transaction();
     send(250, {2, 0, 0}, "ok");
+    idle_command();
 }
 
-void ServerSession::noop(std::string_view) { send(250, {2, 0, 0}, "ok"); }
+void ServerSession::noop(std::string_view) {
+    send(250, {2, 0, 0}, "ok");
+    idle_command();
+}
 
 void ServerSession::help(std::string_view) {
     send(214, {2, 0, 0}, "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY HELP STARTTLS AUTH QUIT");
+    idle_command();
 }
 
 // RFC 5321 3.5.3: nobody is to find out addresses here.
 void ServerSession::vrfy(std::string_view argument) {
     if (argument.empty()) return error(501, {5, 5, 4}, "VRFY wants an address");
     send(252, {2, 5, 0}, "send it, and see");
+    idle_command();
 }
 
 void ServerSession::expn(std::string_view) { error(502, {5, 5, 1}, "there are no lists to expand here"); }

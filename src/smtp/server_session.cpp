@@ -57,11 +57,11 @@ ServerActions ServerSession::on_reply(const Reply& given) {
             reply = sane(std::move(reply));
             in_transaction_ = reply.positive();
             send(reply);
+            if (!in_transaction_) idle_command();
             break;
         case Pending::rcpt:
             reply = sane(std::move(reply));
-            if (reply.positive()) ++recipients_;
-            send(reply);
+            on_rcpt_reply(reply);
             break;
         case Pending::data_begin:
             if (reply.positive() || reply.intermediate()) {
@@ -237,6 +237,7 @@ void ServerSession::on_end_reply(const Reply& reply) {
         pending_ = Pending::message_end;
         return;
     }
+    if (reply.positive()) idle_commands_ = 0;
     in_transaction_ = false;
     recipients_ = 0;
 }
@@ -279,13 +280,33 @@ void ServerSession::send(Reply reply) {
 
 void ServerSession::error(int code, EnhancedStatus status, std::string text) {
     send(code, status, std::move(text));
-    if (++errors_ >= config_.max_errors) end_with_421({4, 7, 0}, "too many errors");
+    if (++errors_ >= config_.max_errors) end_abuse("too many errors");
+}
+
+void ServerSession::idle_command() {
+    if (++idle_commands_ >= config_.max_idle_commands) end_abuse("too many commands without a mail");
+}
+
+// Whoever tries out names is slowed down, and sent away in the end. An MTA that hands over by LMTP, and who
+// has logged in, are known.
+void ServerSession::on_rcpt_reply(const Reply& reply) {
+    if (reply.positive()) ++recipients_;
+    bool counts = reply.permanent() && !config_.lmtp && !authenticated_;
+    if (counts && ++refusals_ > config_.slow_refusals) actions_.push_back(Pause{});
+    send(reply);
+    if (counts && refusals_ >= config_.max_refusals) end_abuse("too many recipients that were refused");
+}
+
+void ServerSession::end_abuse(std::string text) {
+    if (state_ == State::closed) return;
+    abuse_ = text;
+    end_with_421({4, 7, 0}, std::move(text));
 }
 
 void ServerSession::bad_line(std::string text) {
     state_ = State::command;
     error(500, {5, 5, 2}, std::move(text));
-    if (++bad_lines_ >= max_bad_lines && state_ != State::closed) end_with_421({4, 7, 0}, "this is not SMTP");
+    if (++bad_lines_ >= max_bad_lines) end_abuse("this is not SMTP");
 }
 
 void ServerSession::ask(Request request, Pending pending) {

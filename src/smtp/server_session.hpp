@@ -48,6 +48,12 @@ struct ServerConfig {
     std::size_t max_line = 4096;  // of a command, CRLF included; RFC 5321 4.5.3.1.4 asks for 512
     std::size_t max_recipients = 1000;
     unsigned max_errors = 20;  // then 421 and the end
+    // Of recipients refused for good, where nobody has logged in: from here on each is answered slowly; then
+    // 421.
+    unsigned slow_refusals = 10, max_refusals = 50;
+    // Commands that bring no mail on its way (HELO, RSET, NOOP, VRFY, HELP, a refused MAIL) since the last
+    // mail; then 421.
+    unsigned max_idle_commands = 100;
     std::size_t max_buffer = 64 * 1024;
 };
 
@@ -89,7 +95,7 @@ bool wants_reply(const Request& request);
 struct Ask {
     Request request;
 };
-using ServerAction = std::variant<Send, Ask, StartTls, Close>;
+using ServerAction = std::variant<Send, Ask, Pause, StartTls, Close>;
 using ServerActions = std::vector<ServerAction>;
 
 class ServerSession {
@@ -113,6 +119,8 @@ class ServerSession {
     bool wants_input() const;
     bool is_closed() const { return state_ == State::closed; }
     bool in_data() const { return state_ == State::data; }
+    // Why the session was ended as abuse; else empty. Worth a line in the log.
+    const std::string& abuse() const { return abuse_; }
     bool awaits_reply() const { return pending_ != Pending::none; }
     // How long to wait for the peer, from the last octet on (RFC 5321 4.5.3.2); nothing while the backend is
     // asked.
@@ -141,6 +149,9 @@ class ServerSession {
     void send(int code, EnhancedStatus status, std::string text) { send({code, status, std::move(text)}); }
     void error(int code, EnhancedStatus status, std::string text);
     void bad_line(std::string text);
+    void idle_command();
+    void on_rcpt_reply(const Reply& reply);
+    void end_abuse(std::string text);
     bool is_over_limit() const { return message_size_ > config_.max_message_size; }
     void close();
     void ask(Request request, Pending pending);
@@ -190,7 +201,8 @@ class ServerSession {
     mime::DotUnstuffer unstuffer_;
     std::uint64_t message_size_ = 0;
     bool discarding_ = false;  // the message is refused already; only its end is waited for
-    unsigned errors_ = 0, bad_lines_ = 0;
+    unsigned errors_ = 0, bad_lines_ = 0, refusals_ = 0, idle_commands_ = 0;
+    std::string abuse_;
 };
 
 }  // namespace fwmail::smtp

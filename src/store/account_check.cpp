@@ -16,9 +16,10 @@ Result<void> check_mailboxes(Database& db, Problems& problems) {
                       "uidnext is not above the last expunged UID in "));
     TRY(problems.each(db,
                       "SELECT b.name FROM mailboxes b LEFT JOIN (SELECT mailbox,count(*) n,"
-                      "sum(flags&1=0) u,sum(flags&8<>0) d,sum(size) s FROM messages GROUP BY mailbox) c "
+                      "sum(flags&1=0) u,sum(flags&8<>0) d,sum(size) s,sum(iif(flags&8,size,0)) g "
+                      "FROM messages GROUP BY mailbox) c "
                       "ON c.mailbox=b.id WHERE messages<>ifnull(n,0) OR unseen<>ifnull(u,0) OR "
-                      "deleted_messages<>ifnull(d,0) OR octets<>ifnull(s,0)",
+                      "deleted_messages<>ifnull(d,0) OR octets<>ifnull(s,0) OR deleted_octets<>ifnull(g,0)",
                       "the counts are wrong in "));
     TRY(problems.each(db,
                       "SELECT b.name FROM mailboxes b WHERE highest_modseq<max(modseq,"

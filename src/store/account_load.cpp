@@ -77,7 +77,7 @@ Result<Snapshot> AccountStore::select_snapshot(MailboxId mailbox) {
 
 Result<MailboxStatus> AccountStore::status(MailboxId mailbox) {
     auto row = TRY(get_mailbox_row(*db_, mailbox));
-    MailboxStatus s{row.mailbox, row.messages, row.unseen, row.deleted, 0, row.octets};
+    MailboxStatus s{row.mailbox, row.messages, row.unseen, row.deleted, 0, row.octets, row.deleted_octets};
     auto q = TRY(db_->query("SELECT count(*) FROM messages WHERE mailbox=? AND uid>=?", row.row,
                             row.mailbox.recent_from));
     TRY(q.next());

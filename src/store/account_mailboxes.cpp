@@ -10,7 +10,8 @@ namespace {
 
 #define MAILBOX_COLUMNS                                                                             \
     "id,mailbox,name,special_use,subscribed,uidvalidity,sealed_uidvalidity,uidnext,created,modseq," \
-    "highest_modseq,deleted,read_only,recent_from,visible,messages,unseen,deleted_messages,octets"
+    "highest_modseq,deleted,read_only,recent_from,visible,messages,unseen,deleted_messages,octets," \
+    "deleted_octets"
 
 MailboxRow read_mailbox(const Query& q) {
     MailboxRow row;
@@ -34,6 +35,7 @@ MailboxRow read_mailbox(const Query& q) {
     row.unseen = q.natural(16);
     row.deleted = q.natural(17);
     row.octets = q.natural(18);
+    row.deleted_octets = q.natural(19);
     return row;
 }
 
@@ -73,7 +75,7 @@ Result<void> insert_mailbox(Database& db, const Mailbox& m) {
     TRY(name_taken(
         db.run("INSERT INTO mailboxes(mailbox,name,special_use,subscribed,uidvalidity,sealed_uidvalidity,"
                "uidnext,created,modseq,highest_modseq,deleted,read_only,recent_from,visible,messages,"
-               "unseen,deleted_messages,octets) VALUES(?,?,?,?,?,?,?,?,0,0,?,?,1,0,0,0,0,0)",
+               "unseen,deleted_messages,octets,deleted_octets) VALUES(?,?,?,?,?,?,?,?,0,0,?,?,1,0,0,0,0,0,0)",
                m.id, m.name, m.special_use, m.subscribed, m.uidvalidity, m.sealed_uidvalidity, m.uidnext,
                m.created, m.deleted, m.read_only),
         m.name));
@@ -230,6 +232,27 @@ Result<void> AccountStore::set_uid_state(MailboxId id, UidValidity uidvalidity, 
                      uidvalidity, sealed, uidnext, row.row));
         return touch(*db_, row.row);
     });
+}
+
+Result<Usage> AccountStore::usage() {
+    auto q = TRY(db_->query("SELECT ifnull(sum(octets),0),ifnull(sum(messages),0) FROM mailboxes"));
+    TRY(q.next());
+    return Usage{q.natural(0), q.natural(1)};
+}
+
+Result<void> AccountStore::check_quota(const Quota& quota, const Usage& more) {
+    if (!quota.any() || quota.has_room(TRY(usage()), more)) return {};
+    return fail(ErrorKind::refused, "[OVERQUOTA] there is not enough room left in this account");
+}
+
+Result<void> AccountStore::check_mailbox_count(std::uint64_t most) {
+    if (most == 0) return {};
+    auto q = TRY(db_->query("SELECT count(*),ifnull(sum(deleted=0),0) FROM mailboxes"));
+    TRY(q.next());
+    // The ids of deleted ones are kept for ever: whoever makes and deletes without end comes to an end as
+    // well.
+    if (q.natural(1) < most && q.natural(0) / 10 < most) return {};
+    return fail(ErrorKind::refused, "[LIMIT] there are too many mailboxes in this account");
 }
 
 Result<std::vector<Mailbox>> AccountStore::load_mailboxes() {

@@ -73,6 +73,8 @@ Result<void> insert_expunged(Database& db, AccountChange& change, std::int64_t m
     return db.run("INSERT OR REPLACE INTO expunged VALUES(?,?,?,?)", mailbox, row.uid, modseq, row.created);
 }
 
+constexpr std::uint64_t most_words = 2000;  // of an account
+
 // What a message may have is what can be told of it to a remote.
 Result<void> check_keywords(const FlagSet& flags) {
     if (flags.keywords.size() > sync::max_keywords)
@@ -80,6 +82,18 @@ Result<void> check_keywords(const FlagSet& flags) {
     for (const auto& word : flags.keywords)
         if (word.size() > sync::max_keyword_octets)
             return fail(ErrorKind::refused, "[LIMIT] a keyword has at most 100 octets");
+    return {};
+}
+
+// Notes those that are new in this account.
+Result<void> learn_keywords(Database& db, const FlagSet& flags) {
+    for (const auto& word : flags.keywords) {
+        TRY(db.run("INSERT OR IGNORE INTO keywords SELECT ? WHERE (SELECT count(*) FROM keywords)<?", word,
+                   most_words));
+        auto q = TRY(db.query("SELECT 1 FROM keywords WHERE word=?", word));
+        if (!TRY(q.next()))
+            return fail(ErrorKind::refused, "[LIMIT] this account has used too many different keywords");
+    }
     return {};
 }
 
@@ -175,6 +189,7 @@ Result<std::vector<Uid>> AccountStore::append(const std::vector<NewMessage>& mes
         auto change = TRY(AccountChange::begin(*db_));
         std::vector<Uid> uids;
         for (const auto& m : messages) {
+            TRY(learn_keywords(*db_, m.flags));
             auto* target = TRY(targets.get(m.mailbox));
             uids.push_back(TRY(insert_new(*db_, change, *target, m)));
         }
@@ -205,7 +220,7 @@ Result<std::vector<CopyItem>> AccountStore::plan_copy(MailboxId from, const UidS
     auto mailbox = TRY(get_mailbox_row(*db_, from));
     std::vector<CopyItem> items;
     for (const auto& row : TRY(load_rows(*db_, mailbox.row, uids)))
-        items.push_back({row.uid, row.object, make_id<HoldIdTag>(now)});
+        items.push_back({row.uid, row.object, make_id<HoldIdTag>(now), row.size});
     return items;
 }
 
@@ -273,6 +288,7 @@ Result<StoreResult> AccountStore::store_flags(MailboxId mailbox, const UidSet& u
                                               const FlagSet& flags, std::optional<ModSeq> unchanged_since) {
     return atomically(*db_, [&]() -> Result<StoreResult> {
         auto target = TRY(get_mailbox_row(*db_, mailbox));
+        if (mode != StoreMode::remove) TRY(learn_keywords(*db_, flags));
         auto change = TRY(AccountChange::begin(*db_));
         StoreResult out;
         for (const auto& row : TRY(load_rows(*db_, target.row, uids))) {

@@ -12,7 +12,7 @@ namespace fwmail::store {
 struct MailboxRow {
     std::int64_t row = 0;
     Mailbox mailbox;
-    std::uint64_t messages = 0, unseen = 0, deleted = 0, octets = 0;
+    std::uint64_t messages = 0, unseen = 0, deleted = 0, octets = 0, deleted_octets = 0;
 };
 
 // INBOX in any case is one name (RFC 9051 5.1).
@@ -44,7 +44,7 @@ class AccountChange {
 
   private:
     struct Delta {
-        std::int64_t messages = 0, unseen = 0, deleted = 0, octets = 0;
+        std::int64_t messages = 0, unseen = 0, deleted = 0, octets = 0, deleted_octets = 0;
         std::uint64_t highest = 0;
         std::uint32_t last_uid = 0;
     };

@@ -168,8 +168,11 @@ void AccountChange::count(std::int64_t mailbox, std::uint32_t system_flags, std:
     auto& d = deltas_[mailbox];
     d.messages += sign;
     if (!(system_flags & FlagSet::seen)) d.unseen += sign;
-    if (system_flags & FlagSet::deleted) d.deleted += sign;
-    d.octets += sign * static_cast<std::int64_t>(size);
+    std::int64_t octets = sign * static_cast<std::int64_t>(size);
+    d.octets += octets;
+    if (!(system_flags & FlagSet::deleted)) return;
+    d.deleted += sign;
+    d.deleted_octets += octets;
 }
 
 void AccountChange::use_uid(std::int64_t mailbox, Uid uid) {
@@ -183,9 +186,10 @@ Result<void> AccountChange::save() {
     for (const auto& [mailbox, d] : deltas_)
         TRY(db_->run(
             "UPDATE mailboxes SET messages=messages+?,unseen=unseen+?,deleted_messages=deleted_messages+?,"
-            "octets=octets+?,highest_modseq=max(highest_modseq,?),uidnext=max(uidnext,?+1),"
-            "visible=max(visible,?) WHERE id=?",
-            d.messages, d.unseen, d.deleted, d.octets, d.highest, d.last_uid, d.last_uid, mailbox));
+            "octets=octets+?,deleted_octets=deleted_octets+?,highest_modseq=max(highest_modseq,?),"
+            "uidnext=max(uidnext,?+1),visible=max(visible,?) WHERE id=?",
+            d.messages, d.unseen, d.deleted, d.octets, d.deleted_octets, d.highest, d.last_uid, d.last_uid,
+            mailbox));
     deltas_.clear();
     return {};
 }

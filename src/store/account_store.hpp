@@ -55,6 +55,12 @@ class AccountStore {
     Result<void> set_read_only(MailboxId id, bool read_only);
     // Zero leaves that one alone; uidnext never goes down.
     Result<void> set_uid_state(MailboxId id, UidValidity uidvalidity, UidValidity sealed, Uid uidnext);
+    // Of all mailboxes, from sums that are kept up.
+    Result<Usage> usage();
+    // Refused, [OVERQUOTA], when `more` does not fit.
+    Result<void> check_quota(const Quota& quota, const Usage& more);
+    // Refused, [LIMIT], when there are so many already, or ten times as many have been. 0: no limit.
+    Result<void> check_mailbox_count(std::uint64_t most);
     Result<std::vector<Mailbox>> load_mailboxes();                       // live, by name
     Result<std::optional<Mailbox>> find_mailbox(std::string_view name);  // live
     Result<std::optional<Mailbox>> find_mailbox(MailboxId id);           // deleted ones too

@@ -55,6 +55,9 @@ class Query {
         return Id::from_octets(view(column)).value_or(Id{});
     }
     UnixMillis time(int column) const { return UnixMillis{integer(column)}; }
+    std::optional<std::uint64_t> optional_natural(int column) const {
+        return null(column) ? std::nullopt : std::optional(natural(column));
+    }
     std::optional<UnixMillis> optional_time(int column) const {
         return null(column) ? std::nullopt : std::optional(time(column));
     }

@@ -36,13 +36,19 @@ CREATE TABLE mailboxes (
     read_only          INTEGER NOT NULL,
     recent_from        INTEGER NOT NULL,     -- first UID that no read-write SELECT has seen
     visible            INTEGER NOT NULL,     -- last UID of core that was shown here (receiving side)
-    messages           INTEGER NOT NULL,     -- how many rows; kept up with every change, so are the next three
+    messages           INTEGER NOT NULL,     -- how many rows; kept up with every change, so are the next four
     unseen             INTEGER NOT NULL,     -- without \Seen
     deleted_messages   INTEGER NOT NULL,     -- with \Deleted
-    octets             INTEGER NOT NULL      -- sum of sizes
+    octets             INTEGER NOT NULL,     -- sum of sizes
+    deleted_octets     INTEGER NOT NULL      -- of those with \Deleted
 );
 CREATE UNIQUE INDEX mailboxes_by_name ON mailboxes(name) WHERE deleted = 0;
 CREATE INDEX mailboxes_by_modseq ON mailboxes(modseq);
+
+-- Every keyword that a client has ever given to a message here: their number is limited.
+CREATE TABLE keywords (
+    word TEXT PRIMARY KEY COLLATE NOCASE
+) WITHOUT ROWID;
 
 -- Small rows only, so that listing a mailbox reads few pages; the texts lie in message_texts.
 CREATE TABLE messages (

@@ -11,7 +11,9 @@ CREATE TABLE users (
     account BLOB PRIMARY KEY,        -- AccountId; names accounts/<hex>.db
     name    TEXT NOT NULL UNIQUE COLLATE NOCASE,  -- login name
     created INTEGER NOT NULL,
-    state   INTEGER NOT NULL         -- 0 active, 1 removed
+    state   INTEGER NOT NULL,        -- 0 active, 1 removed
+    limit_octets   INTEGER,          -- of all mail; 0: none. NULL: the configuration's; so the next one
+    limit_messages INTEGER
 ) WITHOUT ROWID;
 
 CREATE TABLE addresses (

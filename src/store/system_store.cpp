@@ -6,8 +6,11 @@
 namespace fwmail::store {
 namespace {
 
+#define USER_COLUMNS "u.account,u.name,u.created,u.state,u.limit_octets,u.limit_messages"
+
 User read_user(const Query& q) {
-    return {q.id<AccountId>(0), q.text(1), q.time(2), q.enumerator<UserState>(3)};
+    return {q.id<AccountId>(0),   q.text(1), q.time(2), q.enumerator<UserState>(3), q.optional_natural(4),
+            q.optional_natural(5)};
 }
 
 Result<std::optional<User>> one_user(Query q) {
@@ -55,9 +58,9 @@ Result<void> SystemStore::remove_setting(std::string_view name) {
 
 Result<void> SystemStore::add_user(const User& user, const std::vector<std::string>& addresses) {
     return atomically(*db_, [&]() -> Result<void> {
-        TRY(taken_as(
-            db_->run("INSERT INTO users VALUES(?,?,?,?)", user.id, user.name, user.created, user.state),
-            "there is a user " + user.name + " already"));
+        TRY(taken_as(db_->run("INSERT INTO users VALUES(?,?,?,?,?,?)", user.id, user.name, user.created,
+                              user.state, user.limit_octets, user.limit_messages),
+                     "there is a user " + user.name + " already"));
         for (const auto& address : addresses) TRY(add_address(user.id, address));
         return {};
     });
@@ -69,23 +72,30 @@ Result<void> SystemStore::set_user_state(AccountId account, UserState state) {
     return {};
 }
 
+Result<void> SystemStore::set_user_limits(AccountId account, std::optional<std::uint64_t> octets,
+                                          std::optional<std::uint64_t> messages) {
+    TRY(db_->run("UPDATE users SET limit_octets=?,limit_messages=? WHERE account=?", octets, messages,
+                 account));
+    if (db_->changes() == 0) return fail(ErrorKind::refused, "there is no such user");
+    return {};
+}
+
 Result<std::optional<User>> SystemStore::find_user(std::string_view name) {
-    return one_user(TRY(db_->query("SELECT account,name,created,state FROM users WHERE name=?", name)));
+    return one_user(TRY(db_->query("SELECT " USER_COLUMNS " FROM users u WHERE name=?", name)));
 }
 
 Result<std::optional<User>> SystemStore::find_user(AccountId account) {
-    return one_user(TRY(db_->query("SELECT account,name,created,state FROM users WHERE account=?", account)));
+    return one_user(TRY(db_->query("SELECT " USER_COLUMNS " FROM users u WHERE account=?", account)));
 }
 
 Result<std::optional<User>> SystemStore::find_user_by_address(std::string_view address) {
-    return one_user(
-        TRY(db_->query("SELECT u.account,u.name,u.created,u.state FROM addresses a "
-                       "JOIN users u ON u.account=a.account WHERE a.address=?",
-                       address)));
+    return one_user(TRY(db_->query("SELECT " USER_COLUMNS " FROM addresses a "
+                                   "JOIN users u ON u.account=a.account WHERE a.address=?",
+                                   address)));
 }
 
 Result<std::vector<User>> SystemStore::load_users() {
-    auto q = TRY(db_->query("SELECT account,name,created,state FROM users ORDER BY name"));
+    auto q = TRY(db_->query("SELECT " USER_COLUMNS " FROM users u ORDER BY name"));
     std::vector<User> users;
     while (TRY(q.next())) users.push_back(read_user(q));
     return users;

@@ -36,6 +36,9 @@ class SystemStore {
     // ---- users. Names and addresses are compared ignoring ASCII case; one that is taken is refused.
     Result<void> add_user(const User& user, const std::vector<std::string>& addresses = {});
     Result<void> set_user_state(AccountId account, UserState state);
+    // Without a value the configuration's holds.
+    Result<void> set_user_limits(AccountId account, std::optional<std::uint64_t> octets,
+                                 std::optional<std::uint64_t> messages);
     Result<std::optional<User>> find_user(std::string_view name);
     Result<std::optional<User>> find_user(AccountId account);
     Result<std::optional<User>> find_user_by_address(std::string_view address);

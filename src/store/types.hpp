@@ -33,6 +33,24 @@ struct User {
     std::string name;  // unique ignoring ASCII case
     UnixMillis created;
     UserState state = UserState::active;
+    std::optional<std::uint64_t> limit_octets = {},
+                                 limit_messages = {};  // 0: none; without: the configuration's
+};
+
+// What lies in an account, and what may.
+struct Usage {
+    std::uint64_t octets = 0, messages = 0;
+};
+struct Quota {
+    std::uint64_t octets = 0, messages = 0;  // 0: no limit
+    bool any() const { return octets || messages; }
+    // Whether `usage` and what comes to it stay within.
+    bool has_room(const Usage& usage, const Usage& more) const {
+        auto fits = [](std::uint64_t limit, std::uint64_t used, std::uint64_t added) {
+            return limit == 0 || (used <= limit && added <= limit - used);
+        };
+        return fits(octets, usage.octets, more.octets) && fits(messages, usage.messages, more.messages);
+    }
 };
 
 // Inside passwords are the administrator's; outside ones are generated, one a device.
@@ -273,6 +291,7 @@ struct CopyItem {
     Uid uid;  // of the original
     ObjectId object;
     HoldId hold;  // of the copy to come
+    std::uint64_t size = 0;
 };
 struct UidPair {
     Uid from, to;
@@ -305,6 +324,7 @@ struct Snapshot {
 struct MailboxStatus {
     Mailbox mailbox;
     std::uint64_t messages = 0, unseen = 0, deleted = 0, recent = 0, octets = 0;
+    std::uint64_t deleted_octets = 0;  // of messages with \\Deleted
 };
 struct Changes {
     ModSeq highest;             // of the mailbox, as of this answer

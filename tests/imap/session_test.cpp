@@ -90,6 +90,21 @@ TEST_CASE("deadlines") {
     CHECK(fresh.deadline() == Deadline{Deadline::From::connected, 60s});
     ServerSession session = logged_in();
     CHECK(session.deadline() == Deadline{Deadline::From::last_input, 30min});
+    // What has begun must end, however often an octet of it comes.
+    auto progress = session.progress();
+    session.on_bytes("A LOG");
+    CHECK(session.deadline() == Deadline{Deadline::From::progress, 10min});
+    CHECK(session.progress() == progress);
+    session.on_bytes("IN\r\n");
+    CHECK(session.progress() > progress);
+    CHECK(session.deadline() == Deadline{Deadline::From::last_input, 30min});
+    session.on_bytes("A APPEND INBOX {100}\r\n");
+    session.on_reply(Done{});
+    CHECK(session.deadline() == Deadline{Deadline::From::progress, 60min});
+    progress = session.progress();
+    session.on_bytes("Subject: ");
+    CHECK(session.progress() == progress);
+    CHECK(session.deadline() == Deadline{Deadline::From::progress, 60min});
     CHECK(session.authenticated());
     CHECK(sent(session.on_deadline()).starts_with("* BYE "));
     CHECK(session.closed());
@@ -110,4 +125,52 @@ TEST_CASE("hostile text in a refusal cannot forge a response") {
     session.on_bytes("A COPY 1 x\r\n");
     CHECK(sent(session.on_reply(Refusal{ErrorKind::refused, "X] y\r\nz", "a\r\nB OK \xff"})) ==
           "A NO [X yz] a??B OK ?\r\n");
+}
+
+TEST_CASE("batches of UIDs, from the highest down") {
+    ServerSession session = logged_in();
+    session.on_bytes("- SELECT INBOX\r\n");
+    Selected reply;  // every third number, 1200 messages
+    for (std::uint32_t i = 1; i <= 1200; ++i) reply.uids.emplace_back(3 * i);
+    session.on_reply(reply);
+    CHECK(sent(session.on_bytes("A UIDBATCHES 500\r\n")) ==
+          "* UIDBATCHES (TAG \"A\") 3600:2103,2100:603,600:3\r\nA OK UIDBATCHES completed\r\n");
+    CHECK(sent(session.on_bytes("A UIDBATCHES 500 2:9\r\n")) ==
+          "* UIDBATCHES (TAG \"A\") 2100:603,600:3\r\nA OK UIDBATCHES completed\r\n");
+    CHECK(sent(session.on_bytes("A UIDBATCHES 1199 2:2\r\n")) ==
+          "* UIDBATCHES (TAG \"A\") 3\r\nA OK UIDBATCHES completed\r\n");
+    CHECK(sent(session.on_bytes("A UIDBATCHES 4294967295\r\n")) ==
+          "* UIDBATCHES (TAG \"A\") 3600:3\r\nA OK UIDBATCHES completed\r\n");
+}
+
+TEST_CASE("no login comes of so many commands") {
+    ServerOptions options;
+    options.tls_active = true;
+    ServerSession session(options);
+    session.start();
+    for (int i = 0; i < 50; ++i) CHECK(sent(session.on_bytes("A NOOP\r\n")) == "A OK NOOP completed\r\n");
+    CHECK(session.abuse().empty());
+    CHECK(sent(session.on_bytes("A NOOP\r\n")) ==
+          "A OK NOOP completed\r\n* BYE Too many commands before the login\r\n");
+    CHECK(session.closed());
+    CHECK(session.abuse() == "Too many commands before the login");
+}
+
+TEST_CASE("a search has so many keys and texts, and is nested so deep") {
+    ServerSession session = selected(1);
+    auto repeated = [](std::string_view text, int times) {
+        std::string out;
+        for (int i = 0; i < times; ++i) out += text;
+        return out;
+    };
+    auto begins = [&](const std::string& keys, std::string_view with) {
+        std::string answer = sent(session.on_bytes("A SEARCH " + keys + "\r\n"));
+        CHECK(answer.starts_with(with));
+    };
+    begins(repeated("BODY x ", 201) + "ALL", "A NO [LIMIT] ");
+    begins(repeated("NOT ", 60) + "ALL", "A BAD ");
+    begins(repeated("(", 60) + "ALL" + repeated(")", 60), "A BAD ");
+    begins(repeated("SEEN ", 2001) + "ALL", "A BAD ");
+    CHECK(requests(session.on_bytes("A SEARCH " + repeated("BODY x ", 200) + "ALL\r\n")) == 1);
+    CHECK(sent(session.on_reply(Found{})) == "* SEARCH\r\nA OK SEARCH completed\r\n");
 }

@@ -35,7 +35,7 @@ def problems(code, page):
 
 def self_test(code, page):
     """A planted error of each kind is found."""
-    plants = [(code.replace('"MOVE", ', ""), page), (code, page.replace("| `MOVE` |", "| `MOVED` |")),
+    plants = [(code.replace('"MOVE",', ""), page), (code, page.replace("| `MOVE` |", "| `MOVED` |")),
               (code, page.replace("`LOGINDISABLED`", "`NOLOGIN`")), (code.replace(" APPENDLIMIT=", " APPENDMOST="), page)]
     return all((c, p) != (code, page) and problems(c, p) for c, p in plants)
 

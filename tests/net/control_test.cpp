@@ -138,3 +138,61 @@ TEST_CASE("a socket that listens already is taken over") {
     };
     CHECK(b.run(body()) == "hi");
 }
+
+TEST_CASE("a listener on a unix socket: who may connect, stale files, and its end") {
+    Folder folder;
+    Background b;
+    auto path = folder.path / "lmtp";
+    auto open = [&](mode_t mode, std::string group = "") {
+        return Listener::open_unix(b.runtime, {path, mode, std::move(group)}, {.name = "lmtp"}, echo);
+    };
+    auto say = [&]() -> std::string {
+        int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        sockaddr_un address = *unix_address(path);
+        if (::connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) return "refused";
+        REQUIRE(::send(fd, "hi", 2, 0) == 2);
+        char text[8] = {};
+        ssize_t got = ::recv(fd, text, 2, MSG_WAITALL);
+        ::close(fd);
+        return std::string(text, static_cast<std::size_t>(std::max<ssize_t>(got, 0)));
+    };
+    struct stat file{};
+    {
+        auto listener = open(0660, std::to_string(::getegid()));
+        REQUIRE(listener.has_value());
+        CHECK((*listener)->place() == "unix:" + path.string());
+        REQUIRE(::stat(path.c_str(), &file) == 0);
+        CHECK((file.st_mode & 0777) == 0660);
+        CHECK(file.st_gid == ::getegid());
+        CHECK(say() == "hi");
+        auto second = open(0600);
+        REQUIRE_FALSE(second.has_value());
+        CHECK_THAT(second.error().text, Contains("another program"));
+        CHECK(say() == "hi");
+        (*listener)->stop();
+        CHECK_FALSE(std::filesystem::exists(path));
+    }
+    // What a crash leaves: a file on which nobody listens.
+    int dead = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_un address = *unix_address(path);
+    REQUIRE(::bind(dead, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
+    ::close(dead);
+    {
+        auto listener = open(0600);
+        REQUIRE(listener.has_value());
+        CHECK(say() == "hi");
+        // Another one has taken its place: it stays.
+        std::filesystem::rename(path, folder.path / "moved");
+        std::ofstream(path) << "not ours";
+        (*listener)->stop();
+        CHECK(std::filesystem::exists(path));
+    }
+    CHECK_THAT(open(0600).error().text, Contains("is no socket"));
+    std::filesystem::remove(path);
+    CHECK_THAT(open(0600, "no such group").error().text, Contains("no group"));
+    CHECK_FALSE(std::filesystem::exists(path));
+    auto by_name = open(0600, "root");
+    if (::geteuid() == 0) CHECK(by_name.has_value());
+    if (by_name) (*by_name)->stop();
+    b.finish();
+}

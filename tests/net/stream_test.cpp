@@ -330,3 +330,31 @@ TEST_CASE("listening: addresses, conflicts, stop, and nobody there") {
     CHECK_THAT(error.text, Contains(at.text()));
     b.finish();
 }
+
+TEST_CASE("a peer that has gone is seen behind octets that nobody has read") {
+    Background b;
+    Notifier seen(b.runtime.main_executor());
+    std::atomic<bool> before = true, after = false;
+    auto look = [&](StreamPtr stream) -> Task<> {
+        before = stream->peer_gone();
+        co_await stream->write_all("!", soon());
+        for (int i = 0; i < 1000 && !after; ++i) {
+            co_await sleep_for(10ms);
+            after = stream->peer_gone();
+        }
+        seen.notify();
+    };
+    auto listener = listen_for(b, look);
+    auto body = [&]() -> Task<> {
+        StreamPtr stream = co_await dial(listener->address());
+        std::string mark = co_await read_exactly(stream.get(), 1);
+        CHECK(mark == "!");
+        co_await stream->write_all("unread", soon());
+        stream->close();
+        co_await sleep_for(1ms);
+    };
+    b.run(body());
+    CHECK(eventually([&] { return after.load(); }));
+    CHECK_FALSE(before);
+    b.finish();
+}

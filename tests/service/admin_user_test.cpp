@@ -72,4 +72,30 @@ TEST_CASE("what a command does is undone as one") {
     must(node.run({{"command", "user.add"}, {"name", "ann"}}));
 }
 
+TEST_CASE("limits of a user are his own, or the configuration's") {
+    Offline node;
+    must(node.run({{"command", "user.add"}, {"name", "ann"}}));
+    auto set = [&](const char* size, const char* messages) {
+        return node.run({{"command", "user.quota"}, {"name", "ann"}, {"size", size}, {"messages", messages}});
+    };
+    auto limit = [](const json::object& answer, const char* name) {
+        return answer.at(name).to_number<std::uint64_t>();
+    };
+    CHECK(limit(must(set("", "")), "limit_octets") == 0);
+    auto both = must(set("2k", "100"));
+    CHECK(limit(both, "limit_octets") == 2048);
+    CHECK(limit(both, "limit_messages") == 100);
+    CHECK(limit(must(set("", "7")), "limit_octets") == 2048);
+    CHECK(limit(must(set("default", "")), "limit_octets") == 0);
+    CHECK(limit(must(set("", "")), "limit_messages") == 7);
+    CHECK(error_of(set("much", "")) == ErrorKind::usage);
+    CHECK(error_of(set("", "-1")) == ErrorKind::usage);
+    CHECK(error_of(node.run({{"command", "user.quota"}, {"name", "nobody"}})) == ErrorKind::refused);
+    auto status = must(node.run({{"command", "status"}}));
+    const auto& row = status.at("users").as_array().at(0).as_object();
+    CHECK(limit(row, "limit_messages") == 7);
+    CHECK_FALSE(row.at("full").as_bool());
+    CHECK_FALSE(only_reads({{"command", "user.quota"}}));
+}
+
 }  // namespace fwmail::service

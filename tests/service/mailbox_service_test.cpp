@@ -1,6 +1,7 @@
 // What an IMAP session asks, answered from a real store.
 #include "core_support.hpp"
 #include "service/releases.hpp"
+#include "service/search.hpp"
 
 namespace fwmail::service::test {
 
@@ -143,6 +144,65 @@ TEST_CASE("one batch of FETCH holds a bounded number of octets") {
     }
     CHECK(seen == std::vector<std::uint32_t>{1, 2, 3, 4, 5, 6, 7});
     CHECK(session.refused(headers_of(1, 1, 20)).code == "LIMIT");
+}
+
+TEST_CASE("a full account takes no APPEND and no COPY; MOVE changes nothing") {
+    Core core;
+    Mailboxes session(core);
+    session.log_in();
+    std::string text = "Subject: a\r\n\r\ntext\r\n";
+    session.append(text);
+    CHECK_FALSE(session.get<imap::QuotaNumbers>(imap::GetQuota{}).messages);
+    core.write_system([&](store::SystemStore& system) { return system.set_user_limits(core.ann, 1000, 2); });
+    core.reload();
+    session.append(text);
+    auto numbers = session.get<imap::QuotaNumbers>(imap::GetQuota{});
+    CHECK(numbers.messages->usage == 2);
+    CHECK(numbers.messages->limit == 2);
+    CHECK(numbers.storage->usage == 2 * text.size());
+    CHECK(session.refused(imap::AppendBegin{"INBOX", false, {}, {}, 1}).code == "OVERQUOTA");
+    session.select();
+    CHECK(session.refused(imap::Copy{uids({1}), "Other"}).code == "OVERQUOTA");
+    CHECK(session.get<imap::Copied>(imap::Move{uids({1}), "Other"}).source.size() == 1);
+    CHECK(core.problems().empty());
+    // What was announced to be small is counted when it is there.
+    core.write_system(
+        [&](store::SystemStore& system) { return system.set_user_limits(core.ann, 2 * text.size() + 5, 0); });
+    core.reload();
+    session.begin_append(text);
+    CHECK(session.refused(imap::AppendEnd{}).code == "OVERQUOTA");
+    CHECK(core.problems().empty());
+    CHECK_FALSE(core.node.references_in_doubt);
+}
+
+TEST_CASE("the owner has all rights in a mailbox, and is the only one to have any") {
+    Core core;
+    Mailboxes session(core);
+    session.log_in();
+    auto rights = session.get<imap::MailboxRights>(imap::GetRights{"Other"});
+    CHECK(rights.mine == "lrswipkxtea");
+    REQUIRE(rights.holders.size() == 1);
+    CHECK(rights.holders[0].identifier == "ann");
+    CHECK(rights.holders[0].rights == rights.mine);
+    CHECK(session.refused(imap::GetRights{"Nowhere"}).code == "NONEXISTENT");
+}
+
+TEST_CASE("a search ends when nobody waits for it any more") {
+    Core core;
+    Mailboxes session(core);
+    session.log_in();
+    session.append("Subject: a\r\n\r\ntext\r\n");
+    auto inbox = core.read([](store::AccountStore& store) { return store.find_mailbox("INBOX"); })->id;
+    imap::SearchKey key;
+    key.kind = imap::SearchKey::Kind::text;
+    key.text = "text";
+    CHECK(must(core.run(search_mailbox(core.node, core.ann, inbox, key))).size() == 1);
+    int asked = 0;
+    auto gone = [&asked] { return ++asked > 0; };
+    auto ended = core.run(search_mailbox(core.node, core.ann, inbox, key, gone));
+    REQUIRE_FALSE(ended);
+    CHECK(ended.error().kind == ErrorKind::temporary);
+    CHECK(asked > 0);
 }
 
 }  // namespace fwmail::service::test

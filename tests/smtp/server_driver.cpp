@@ -28,6 +28,7 @@ void ServerDriver::handle(ServerActions actions) {
         std::visit(Overloaded{
                        [&](const Send& send) { trace.octets(send.octets); },
                        [&](const Ask& ask) { on_request(ask.request); },
+                       [&](const Pause&) { trace.action("pause"); },
                        [&](const StartTls&) { trace.action("starttls"); },
                        [&](const Close&) {
                            trace.action("close");

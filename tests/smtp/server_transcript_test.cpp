@@ -16,6 +16,10 @@ ServerConfig config_of(const Transcript& t) {
     if (t.has_option("size")) config.max_message_size = std::stoull(t.option("size"));
     if (t.has_option("recipients")) config.max_recipients = std::stoull(t.option("recipients"));
     if (t.has_option("errors")) config.max_errors = static_cast<unsigned>(std::stoul(t.option("errors")));
+    if (t.has_option("refusals"))
+        config.max_refusals = static_cast<unsigned>(std::stoul(t.option("refusals")));
+    if (t.has_option("slow")) config.slow_refusals = static_cast<unsigned>(std::stoul(t.option("slow")));
+    if (t.has_option("idle")) config.max_idle_commands = static_cast<unsigned>(std::stoul(t.option("idle")));
     config.offer_starttls = t.has_option("starttls");
     config.require_tls = t.has_option("require-tls");
     config.require_auth = t.has_option("require-auth");

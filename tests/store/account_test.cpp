@@ -367,3 +367,59 @@ TEST_CASE("several messages are appended, or none") {
     CHECK(error_of(a.store->append(std::vector{a.message(a.inbox.id), stray})) == ErrorKind::refused);
     CHECK(a.all(a.inbox.id) == uid_list({1, 2, 3}));
 }
+
+TEST_CASE("what an account holds is known, and no more comes in than may") {
+    Account a;
+    CHECK(must(a.store->usage()).messages == 0);
+    a.add();
+    auto one = must(a.store->usage());
+    CHECK(one.messages == 1);
+    REQUIRE(one.octets > 0);
+    must(a.store->append(a.message(must(a.store->create_mailbox("Other", "", t0)).id)));
+    auto two = must(a.store->usage());
+    CHECK(two.messages == 2);
+    CHECK(two.octets > one.octets);
+    // What is marked and what is not.
+    CHECK(must(a.store->status(a.inbox.id)).deleted_octets == 0);
+    must(a.store->store_flags(a.inbox.id, range(1, 1), StoreMode::add, flags("\\Deleted")));
+    CHECK(must(a.store->status(a.inbox.id)).deleted_octets == one.octets);
+    Quota by_octets{two.octets + one.octets, 0}, by_count{0, 3};
+    CHECK(a.store->check_quota(by_octets, {one.octets, 1}));
+    CHECK(a.store->check_quota(by_count, {one.octets, 1}));
+    CHECK(a.store->check_quota({}, {one.octets << 30, 1000}));
+    CHECK_THAT(a.store->check_quota(by_octets, {one.octets + 1, 1}).error().text,
+               Catch::Contains("[OVERQUOTA]"));
+    CHECK(error_of(a.store->check_quota(by_count, {1, 2})) == ErrorKind::refused);
+    CHECK(error_of(a.store->check_quota({1, 0}, {0, 0})) == ErrorKind::refused);  // full before
+    must(a.store->expunge(a.inbox.id));
+    CHECK(must(a.store->usage()).messages == 1);
+    CHECK(must(a.store->status(a.inbox.id)).deleted_octets == 0);
+    a.check();
+}
+
+TEST_CASE("mailboxes come to an end, deleted ones too") {
+    Account a;
+    CHECK(a.store->check_mailbox_count(2));
+    auto other = must(a.store->create_mailbox("Other", "", t0));
+    CHECK(error_of(a.store->check_mailbox_count(2)) == ErrorKind::refused);
+    CHECK(a.store->check_mailbox_count(0));
+    must(a.store->delete_mailbox(other.id));
+    CHECK(a.store->check_mailbox_count(2));
+    for (int i = 0; i < 18; ++i)
+        must(a.store->delete_mailbox(must(a.store->create_mailbox("Other", "", t0)).id));
+    CHECK_THAT(a.store->check_mailbox_count(2).error().text, Catch::Contains("[LIMIT]"));
+}
+
+TEST_CASE("an account uses so many keywords; those that it knows go on") {
+    Account a;
+    a.add();
+    for (int i = 0; i < 20; ++i) {
+        FlagSet words;
+        for (int j = 0; j < 100; ++j) words.add_keyword("k" + std::to_string(100 * i + j));
+        must(a.store->store_flags(a.inbox.id, range(1, 1), StoreMode::set, words));
+    }
+    CHECK(error_of(a.store->store_flags(a.inbox.id, range(1, 1), StoreMode::set, flags("one-more"))) ==
+          ErrorKind::refused);
+    must(a.store->store_flags(a.inbox.id, range(1, 1), StoreMode::set, flags("K77")));
+    must(a.store->store_flags(a.inbox.id, range(1, 1), StoreMode::remove, flags("one-more")));
+}

@@ -113,7 +113,7 @@ class Replay {
         session_.start();
         bool in = state != "fresh" && state != "clear" && state != "loopback";
         if (in) bytes("- LOGIN u p\r\n");
-        if (state == "selected") bytes("- SELECT INBOX\r\n");
+        if (state == "selected" || state == "limited") bytes("- SELECT INBOX\r\n");
         if (state == "readonly") bytes("- EXAMINE INBOX\r\n");
         if (state == "empty") bytes("- SELECT Nothing\r\n");
         finish_line();
@@ -156,6 +156,7 @@ class Replay {
         options.starttls_available = !options.tls_active;
         options.plaintext_login_allowed = state == "loopback";
         options.append_limit = append_limit;
+        if (state == "limited") options.message_limit = 2;
         return options;
     }
     void take(Actions first) {

@@ -189,8 +189,11 @@ struct RequestWriter {
         return "Status " + r.mailbox + (r.messages ? " messages" : "") + (r.recent ? " recent" : "") +
                (r.uidnext ? " uidnext" : "") + (r.uidvalidity ? " uidvalidity" : "") +
                (r.unseen ? " unseen" : "") + (r.highest_modseq ? " modseq" : "") + (r.size ? " size" : "") +
-               (r.deleted ? " deleted" : "") + (r.mailbox_id ? " id" : "");
+               (r.deleted ? " deleted" : "") + (r.deleted_size ? " deleted-size" : "") +
+               (r.mailbox_id ? " id" : "");
     }
+    std::string operator()(const GetQuota&) const { return "GetQuota"; }
+    std::string operator()(const GetRights& r) const { return "GetRights " + r.mailbox; }
     std::string operator()(const AppendBegin& r) const {
         return (r.more ? "AppendMore " : "AppendBegin ") + r.mailbox + " (" + r.flags.text() + ") " +
                (r.internal_date ? std::to_string(r.internal_date->value) : "now") + ' ' +
@@ -364,6 +367,29 @@ inline MailboxList read_mailboxes(const std::string& text) {
     return list;
 }
 
+// `storage=3000/4096 messages=2/5`
+inline QuotaNumbers read_quota(const std::string& text) {
+    QuotaNumbers numbers;
+    for (const auto& [name, value] : read_fields(text)) {
+        QuotaNumbers::Resource resource{std::stoull(value), std::stoull(value.substr(value.find('/') + 1))};
+        (name == "storage" ? numbers.storage : numbers.messages) = resource;
+    }
+    return numbers;
+}
+
+// `lr ann=lrs bob=lr`: mine, then each holder's
+inline MailboxRights read_rights(const std::string& text) {
+    MailboxRights rights;
+    for (const auto& word : split(text, ' ')) {
+        std::size_t equals = word.find('=');
+        if (equals == std::string::npos)
+            rights.mine = word;
+        else
+            rights.holders.push_back({word.substr(0, equals), word.substr(equals + 1)});
+    }
+    return rights;
+}
+
 inline Refusal read_refusal(const std::string& kind, const std::string& rest) {
     ErrorKind error = kind == "no"          ? ErrorKind::refused
                       : kind == "temporary" ? ErrorKind::temporary
@@ -389,7 +415,10 @@ inline Reply read_reply(const std::string& line) {
                              ModSeq(number(f, "mod")),
                              number(f, "size"),
                              number(f, "deleted"),
+                             number(f, "deleted-size"),
                              f["id"]};
+    if (kind == "quota") return read_quota(rest);
+    if (kind == "rights") return read_rights(rest);
     if (kind == "changes")
         return Changes{read_uids(f["arrived"]), Uid(number(f, "recent")), read_flag_rows(f["flags"]),
                        read_uids(f["gone"]), ModSeq(number(f, "high"))};

@@ -14,6 +14,7 @@ class CopyCommand : public Command {
         auto uids = core.selected->resolve(set_, uid_);
         if (!uids) return core.refuse(uids.error());
         if (uids->empty()) return core.ok("No such messages");
+        if (auto refusal = core.over_limit(*uids)) return core.no(*refusal);
         core.ask(Copy{std::move(*uids), std::move(mailbox_)});
     }
     void on_reply(SessionCore& core, Reply& reply) override {

@@ -14,6 +14,7 @@ class ExpungeCommand : public Command {
         if (!uids_) return core.ask(Expunge{});
         UidSet uids = core.selected->resolve(*uids_, true).value_or(UidSet{});
         if (uids.empty()) return core.ok("Nothing to expunge");
+        core.limit(uids);
         core.ask(Expunge{std::move(uids)});
     }
     void on_reply(SessionCore& core, Reply& reply) override {

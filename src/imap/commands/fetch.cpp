@@ -22,16 +22,25 @@ class FetchCommand : public Command {
             return core.bad("VANISHED wants QRESYNC, UID FETCH and CHANGEDSINCE");
         core.enabled.condstore |= list_.modseq;
         if (modifiers_.window && !by_uid_) return core.bad("PARTIAL wants UID FETCH");
+        // RFC 9738 3.1
+        if (auto limit = core.options.message_limit;
+            limit && modifiers_.window && modifiers_.window->last - modifiers_.window->first >= limit)
+            return core.no(
+                {ErrorKind::refused, core.message_limit_code(), "Too many messages for one command"});
         if (modifiers_.window && modifiers_.vanished && list_.set_seen)
             return core.bad("PARTIAL and VANISHED do not go with what sets \\Seen");
         if (modifiers_.vanished) {
             UidSet uids = every_uid_of(core);
-            if (modifiers_.window) narrow(core, only_.emplace(uids));
+            if (modifiers_.window)
+                narrow(core, only_.emplace(uids));
+            else
+                core.limit(uids);
             return core.ask(fetch(core, std::move(uids)));
         }
         auto uids = core.selected->resolve(set_, by_uid_);
         if (!uids) return core.refuse(uids.error());
         if (modifiers_.window) narrow(core, *uids);
+        core.limit(*uids);
         if (uids->empty()) return core.ok("No such messages", news());
         core.ask(fetch(core, std::move(*uids)));
     }

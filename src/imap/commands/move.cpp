@@ -17,6 +17,7 @@ class MoveCommand : public Command {
         if (!uids) return core.refuse(uids.error());
         if (uids->empty()) return core.ok("No such messages");
         into_itself_ = mailbox_ == core.selected->name();
+        core.limit(*uids);
         core.ask(Move{std::move(*uids), std::move(mailbox_)});
     }
     void on_reply(SessionCore& core, Reply& reply) override {

@@ -33,6 +33,7 @@ class SearchCommand : public Command {
         modseqs_ = asks_modseq(key_);
         if (modseqs_) core.enabled.condstore = true;
         core.selected->resolve(key_);
+        limit(core);
         core.ask(Search{std::move(key_), modseqs_});
     }
     void on_reply(SessionCore& core, Reply& reply) override {
@@ -50,6 +51,24 @@ class SearchCommand : public Command {
     }
 
   private:
+    // RFC 9738 3.1: what counts is how many messages are looked at, which UIDs at the top narrow down.
+    void limit(SessionCore& core) {
+        UidSet scope;
+        scope.add(1, 0xffffffff);
+        auto narrow = [&](const SearchKey& key) {
+            if (key.kind == SearchKey::Kind::uids) scope = scope.intersection(key.uids);
+        };
+        narrow(key_);
+        if (key_.kind == SearchKey::Kind::conjunction) std::ranges::for_each(key_.children, narrow);
+        if (!core.limit(scope)) return;
+        SearchKey within, both;
+        within.kind = SearchKey::Kind::uids;
+        within.uids = std::move(scope);
+        both.kind = SearchKey::Kind::conjunction;
+        both.children.push_back(std::move(within));
+        both.children.push_back(std::move(key_));
+        key_ = std::move(both);
+    }
     static bool asks_numbers(const SearchKey& key) {
         return (key.kind == SearchKey::Kind::sequence && !key.set.saved) ||
                std::ranges::any_of(key.children, asks_numbers);

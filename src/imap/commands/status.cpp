@@ -1,5 +1,5 @@
-// STATUS (RFC 9051 6.3.11), with HIGHESTMODSEQ (RFC 7162 3.1.7), SIZE (RFC 8438), MAILBOXID (RFC 8474 4.3)
-// and APPENDLIMIT (RFC 7889 4).
+// STATUS (RFC 9051 6.3.11), with HIGHESTMODSEQ (RFC 7162 3.1.7), SIZE (RFC 8438), MAILBOXID (RFC 8474 4.3),
+// APPENDLIMIT (RFC 7889 4) and DELETED-STORAGE (RFC 9208 4.1.4).
 #include "imap/commands/status.hpp"
 
 #include <algorithm>
@@ -22,6 +22,7 @@ constexpr Item items[] = {
     {"HIGHESTMODSEQ", &Status::highest_modseq},
     {"SIZE", &Status::size},
     {"DELETED", &Status::deleted},
+    {"DELETED-STORAGE", &Status::deleted_size},
     {"MAILBOXID", &Status::mailbox_id},
     {"APPENDLIMIT", &Status::append_limit},
 };
@@ -60,6 +61,7 @@ void send_status(SessionCore& core, const Status& asked, const StatusNumbers& nu
     add(asked.highest_modseq, "HIGHESTMODSEQ", numbers.highest_modseq.value);
     add(asked.size, "SIZE", numbers.size);
     add(asked.deleted, "DELETED", numbers.deleted);
+    add(asked.deleted_size, "DELETED-STORAGE", numbers.deleted_size);
     add(asked.append_limit, "APPENDLIMIT", core.options.append_limit);
     if (asked.mailbox_id) out += (out.empty() ? "" : " ") + ("MAILBOXID (" + numbers.mailbox_id + ')');
     core.send("* STATUS " + core.mailbox_text(asked.mailbox) + " (" + out + ")\r\n");

@@ -17,6 +17,7 @@ class StoreCommand : public Command {
         auto uids = core.selected->resolve(set_, uid_);
         if (!uids) return core.refuse(uids.error());
         if (uids->empty()) return core.ok("No such messages", news());
+        core.limit(*uids);
         store_.uids = std::move(*uids);
         core.ask(std::move(store_));
     }
