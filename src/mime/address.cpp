@@ -387,6 +387,7 @@ Envelope parse_envelope(const HeaderView& header, std::size_t max_addresses) {
     envelope.bcc = addresses("Bcc");
     envelope.in_reply_to = header.value("In-Reply-To");
     envelope.message_id = header.value("Message-ID");
+    envelope.references = header.value("References");
     if (envelope.sender.empty()) envelope.sender = envelope.from;
     if (envelope.reply_to.empty()) envelope.reply_to = envelope.from;
     return envelope;

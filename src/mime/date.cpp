@@ -44,13 +44,16 @@ struct Civil {
     int month = 0, day = 0, hour = 0, minute = 0, second = 0;
 };
 
+// 60 is a leap second (RFC 5322 3.3), and the next minute's first to us.
+bool is_time(const Civil& c) {
+    return c.hour >= 0 && c.hour <= 23 && c.minute >= 0 && c.minute <= 59 && c.second >= 0 && c.second <= 60;
+}
+
 std::optional<std::int64_t> seconds_of(const Civil& c, int offset_minutes) {
     if (c.year < 1 || c.year > 9999 || c.month < 1 || c.month > 12 || c.day < 1 ||
         c.day > days_in_month(c.year, c.month))
         return std::nullopt;
-    // 60 is a leap second (RFC 5322 3.3), and the next minute's first to us.
-    if (c.hour < 0 || c.hour > 23 || c.minute < 0 || c.minute > 59 || c.second < 0 || c.second > 60)
-        return std::nullopt;
+    if (!is_time(c)) return std::nullopt;
     return days_from_civil(c.year, c.month, c.day) * 86400 + c.hour * 3600 + c.minute * 60 + c.second -
            offset_minutes * 60;
 }
@@ -162,13 +165,15 @@ std::int64_t days_from_civil(std::int64_t year, int month, int day) {
     return era * 146097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719468;
 }
 
-std::optional<ZonedTime> parse_date(std::string_view text) {
+std::optional<ZonedTime> parse_date(std::string_view text, BadTime bad_time) {
     Civil c;
     bool have_time = false, have_year = false;
     std::optional<int> zone;
     for (const std::string& word : words_of(text)) {
         if (!have_time && word.find(':') != std::string::npos) {
-            if (!read_time(word, c)) return std::nullopt;
+            bool good = read_time(word, c) && is_time(c);
+            if (!good && bad_time == BadTime::refused) return std::nullopt;
+            if (!good) c.hour = c.minute = c.second = 0;
             have_time = true;
         } else if (is_number(word)) {
             int n = number(word);

@@ -18,8 +18,10 @@ struct ZonedTime {
 std::int64_t days_from_civil(std::int64_t year, int month, int day);
 
 // A Date field's body, tolerantly: comments, folds, missing day name, seconds or zone (then UTC), two-digit
-// years, obsolete zones, asctime order. nullopt when it makes no sense. Years 1 to 9999.
-std::optional<ZonedTime> parse_date(std::string_view text);
+// years, obsolete zones, asctime order. nullopt when it makes no sense. Years 1 to 9999. A time of day that
+// makes no sense is one that is missing where `bad_time` says so (RFC 5256 2.2).
+enum class BadTime { refused, midnight };
+std::optional<ZonedTime> parse_date(std::string_view text, BadTime bad_time = BadTime::refused);
 // "Thu, 01 Jan 1970 00:00:00 +0000"; years outside 1 to 9999 are clamped.
 std::string write_date(ZonedTime time);
 

@@ -32,30 +32,37 @@ UChar32 unified(UChar32 c) {
     }
 }
 
-void append_decomposed(std::string& out, UChar32 c, const UNormalizer2* nfkd) {
+const UNormalizer2* nfkd_data() {
+    UErrorCode error = U_ZERO_ERROR;
+    const UNormalizer2* nfkd = unorm2_getNFKCInstance(&error);  // its data serve both directions
+    return U_FAILURE(error) ? nullptr : nfkd;
+}
+
+// Calls `take` with each character that `c` is decomposed into.
+template <class Take>
+void decompose(UChar32 c, const UNormalizer2* nfkd, Take take) {
     bool hangul = c >= 0xAC00 && c <= 0xD7A3;
     char16_t parts[32];  // the longest decomposition has 18
     UErrorCode error = U_ZERO_ERROR;
     std::int32_t count =
         hangul || !nfkd ? -1 : unorm2_getDecomposition(nfkd, c, parts, std::size(parts), &error);
-    if (count < 0 || U_FAILURE(error)) return append_one(out, unified(c));
+    if (count < 0 || U_FAILURE(error)) return take(c);
     for (std::int32_t i = 0; i < count;) {
         UChar32 part;
         U16_NEXT(parts, i, count, part);
-        append_one(out, unified(part));
+        take(part);
     }
 }
 
 }  // namespace
 
 void append_folded(std::string& out, std::string_view utf8) {
-    UErrorCode error = U_ZERO_ERROR;
-    const UNormalizer2* nfkd = unorm2_getNFKCInstance(&error);  // its data serve both directions
-    if (U_FAILURE(error)) nfkd = nullptr;
+    const UNormalizer2* nfkd = nfkd_data();
     while (!utf8.empty()) {
         auto c = static_cast<unsigned char>(utf8[0]);
         if (c >= 0x80) {
-            append_decomposed(out, static_cast<UChar32>(take_utf8(utf8)), nfkd);
+            decompose(static_cast<UChar32>(take_utf8(utf8)), nfkd,
+                      [&](UChar32 part) { append_one(out, unified(part)); });
             continue;
         }
         if (c != '\r') out += c ? ascii_lower(static_cast<char>(c)) : ' ';
@@ -67,6 +74,23 @@ std::string fold(std::string_view utf8) {
     std::string out;
     out.reserve(utf8.size());
     append_folded(out, utf8);
+    return out;
+}
+
+std::string casemap(std::string_view utf8) {
+    std::string out;
+    out.reserve(utf8.size());
+    const UNormalizer2* nfkd = nfkd_data();
+    auto take = [&](UChar32 part) { append_utf8(out, static_cast<char32_t>(u_totitle(part))); };
+    while (!utf8.empty()) {
+        char c = utf8[0];
+        if (static_cast<unsigned char>(c) >= 0x80) {
+            decompose(u_totitle(static_cast<UChar32>(take_utf8(utf8))), nfkd, take);
+            continue;
+        }
+        out += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+        utf8.remove_prefix(1);
+    }
     return out;
 }
 

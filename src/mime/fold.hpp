@@ -1,4 +1,4 @@
-// Text made comparable without case, as i;unicode-casemap does (RFC 5051): what SEARCH compares.
+// Text made comparable without case, as i;unicode-casemap does (RFC 5051): what SEARCH and SORT compare.
 #pragma once
 
 #include <string>
@@ -13,6 +13,10 @@ namespace fwmail::mime {
 // The result is at most eighteen times as long as valid UTF-8 given; what is not valid becomes U+FFFD.
 void append_folded(std::string& out, std::string_view utf8);
 std::string fold(std::string_view utf8);
+
+// i;unicode-casemap to the letter: the order of these octets is the collation's order, which that of folded
+// text is not (titlecase lies before '_', lower case behind it).
+std::string casemap(std::string_view utf8);
 
 // Whether folded text contains a folded needle; linear whatever they are. Every text contains the empty one.
 bool contains(std::string_view folded, std::string_view folded_needle);

@@ -33,6 +33,7 @@ struct Envelope {
     std::vector<Address> from, sender, reply_to, to, cc,
         bcc;  // sender and reply_to default to from (RFC 9051 7.5.2)
     std::optional<std::string> in_reply_to, message_id;
+    std::optional<std::string> references;  // no part of IMAP's ENVELOPE; THREAD wants it
     auto operator<=>(const Envelope&) const = default;
 };
 

@@ -48,7 +48,8 @@ class Writer {
         }
     }
     void envelope(const Envelope& e) {
-        for (const auto* text : {&e.date, &e.subject, &e.in_reply_to, &e.message_id}) optional(*text);
+        for (const auto* text : {&e.date, &e.subject, &e.in_reply_to, &e.message_id, &e.references})
+            optional(*text);
         for (const auto* list : {&e.from, &e.sender, &e.reply_to, &e.to, &e.cc, &e.bcc}) addresses(*list);
     }
     void part(const Part& p) {
@@ -126,7 +127,8 @@ class Reader {
     }
     Envelope envelope() {
         Envelope e;
-        for (auto* text : {&e.date, &e.subject, &e.in_reply_to, &e.message_id}) *text = optional();
+        for (auto* text : {&e.date, &e.subject, &e.in_reply_to, &e.message_id, &e.references})
+            *text = optional();
         for (auto* list : {&e.from, &e.sender, &e.reply_to, &e.to, &e.cc, &e.bcc}) *list = addresses();
         return e;
     }
