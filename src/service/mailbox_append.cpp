@@ -16,7 +16,8 @@ constexpr std::size_t most_held = 4u << 20;    // octets of bodies in memory bef
 constexpr std::size_t most_texts = 16u << 20;  // octets of envelopes and structures of one APPEND
 
 std::size_t size_of(const store::MessageTexts& texts) {
-    return texts.envelope.size() + texts.body.size() + texts.bodystructure.size() + texts.parts.size();
+    return texts.envelope.size() + texts.body.size() + texts.bodystructure.size() + texts.parts.size() +
+           texts.keys.size();
 }
 
 std::vector<store::Reference> references_of(const std::vector<store::NewMessage>& messages) {

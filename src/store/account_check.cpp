@@ -49,6 +49,12 @@ Result<void> check_messages(Database& db, Problems& problems) {
     TRY(problems.each(db,
                       "SELECT t.id FROM message_texts t LEFT JOIN messages m ON m.id=t.id WHERE m.id IS NULL",
                       "texts belong to no message, storage id "));
+    TRY(problems.each(db,
+                      "SELECT uid FROM messages m LEFT JOIN message_keys k ON k.id=m.id WHERE k.id IS NULL",
+                      "a message lacks its keys, UID "));
+    TRY(problems.each(db,
+                      "SELECT k.id FROM message_keys k LEFT JOIN messages m ON m.id=k.id WHERE m.id IS NULL",
+                      "keys belong to no message, storage id "));
     TRY(problems.each(db, "SELECT m.id FROM messages m,meta WHERE m.id>meta.last_row",
                       "a storage id is above the last one given: "));
     return problems.each(db, "SELECT uid FROM messages GROUP BY hold HAVING count(*)>1",

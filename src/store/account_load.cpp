@@ -26,6 +26,12 @@ constexpr std::string_view select_texts =
 static_assert(column_envelope == 16 && column_body == 32 && column_bodystructure == 64 &&
               column_parts == 128);
 
+constexpr std::string_view select_keys =
+    "SELECT uid,modseq,date,size,keys FROM messages m CROSS JOIN message_keys k ON k.id=m.id WHERE mailbox=? "
+    "AND uid BETWEEN ? AND ? ORDER BY uid";
+constexpr std::string_view select_keyless =
+    "SELECT uid,modseq,date,size FROM messages WHERE mailbox=? AND uid BETWEEN ? AND ? ORDER BY uid";
+
 Message read_message(const Query& q, std::uint32_t columns) {
     Message m;
     m.uid = q.uid(0);
@@ -46,7 +52,7 @@ Message read_message(const Query& q, std::uint32_t columns) {
     }
     if (columns & column_seal)
         m.seal = {q.text(13), q.natural(14), q.text(15), q.enumerator<SealState>(16), q.text(17)};
-    if (columns & text_columns) m.texts = {q.text(18), q.text(19), q.text(20), q.text(21)};
+    if (columns & text_columns) m.texts = {q.text(18), q.text(19), q.text(20), q.text(21), {}};
     return m;
 }
 
@@ -134,6 +140,23 @@ Result<std::vector<Message>> AccountStore::load_messages(MailboxId mailbox, cons
         while (TRY(q.next())) out.push_back(read_message(q, columns));
     }
     return out;
+}
+
+Result<bool> AccountStore::visit_keys(MailboxId mailbox, const UidSet& uids, Uid after, bool with_keys,
+                                      const std::function<Result<bool>(const KeyRow&)>& take) {
+    auto row = TRY(get_mailbox_row(*db_, mailbox));
+    const auto& list = uids.list();
+    auto it = std::ranges::upper_bound(list, after.value, {}, &UidSet::Interval::last);
+    for (; it != list.end() && it->first < row.mailbox.uidnext.value; ++it) {
+        std::uint32_t first = after.value >= it->first ? after.value + 1 : it->first;
+        auto q = TRY(db_->query(with_keys ? select_keys : select_keyless, row.row, first, it->last));
+        while (TRY(q.next())) {
+            KeyRow found{q.uid(0), q.modseq(1), q.time(2), q.natural(3), {}};
+            if (with_keys) found.keys = q.view(4);
+            if (!TRY(take(found))) return false;
+        }
+    }
+    return true;
 }
 
 Result<void> AccountStore::record_seal(const SealRecord& r) {

@@ -146,6 +146,7 @@ Result<void> insert_message(Database& db, AccountChange& change, std::int64_t ma
                Blob{seal.sha256}, seal.reason));
     TRY(db.run("INSERT INTO message_texts VALUES(?,?,?,?,?)", id, m.texts.envelope, m.texts.body,
                m.texts.bodystructure, Blob{m.texts.parts}));
+    TRY(db.run("INSERT INTO message_keys VALUES(?,?)", id, Blob{m.texts.keys}));
     change.count(mailbox, m.flags.system, m.size, +1);
     change.use_uid(mailbox, m.uid);
     return {};
@@ -251,6 +252,8 @@ Result<std::vector<UidPair>> AccountStore::copy(MailboxId from, const std::vecto
                 "INSERT INTO message_texts SELECT ?,envelope,body,bodystructure,parts FROM message_texts "
                 "WHERE id=?",
                 id, rows[0].id));
+            TRY(db_->run("INSERT INTO message_keys SELECT ?,keys FROM message_keys WHERE id=?", id,
+                         rows[0].id));
             change.count(target.row, rows[0].system, rows[0].size, +1);
             change.use_uid(target.row, uid);
             pairs.push_back({item.uid, uid});
@@ -323,6 +326,7 @@ Result<ExpungeResult> expunge_rows(Database& db, AccountChange& change, std::int
         TRY(insert_expunged(db, change, mailbox, row, out.modseq));
         TRY(db.run("DELETE FROM messages WHERE mailbox=? AND uid=?", mailbox, row.uid));
         TRY(db.run("DELETE FROM message_texts WHERE id=?", row.id));
+        TRY(db.run("DELETE FROM message_keys WHERE id=?", row.id));
         TRY(journal_release(db, row.object, row.hold));
         out.uids.push_back(row.uid);
     }

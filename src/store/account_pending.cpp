@@ -30,7 +30,7 @@ PendingMessage read_pending(const Query& q) {
 
 PendingMessage read_with_texts(const Query& q) {
     PendingMessage p = read_pending(q);
-    p.texts = {q.text(13), q.text(14), q.text(15), q.text(16)};
+    p.texts = {q.text(13), q.text(14), q.text(15), q.text(16), q.text(17)};
     return p;
 }
 
@@ -40,10 +40,10 @@ Result<std::optional<PendingMessage>> one_pending(Query q) {
 }
 
 Result<std::optional<PendingMessage>> find_row(Database& db, std::int64_t mailbox, Uid uid) {
-    return one_pending(
-        TRY(db.query("SELECT " PENDING_COLUMNS ",p.envelope,p.body,p.bodystructure,p.parts FROM pending "
-                     "p JOIN mailboxes b ON b.id=p.mailbox WHERE p.mailbox=? AND p.uid=?",
-                     mailbox, uid)));
+    return one_pending(TRY(db.query("SELECT " PENDING_COLUMNS
+                                    ",p.envelope,p.body,p.bodystructure,p.parts,p.keys FROM pending "
+                                    "p JOIN mailboxes b ON b.id=p.mailbox WHERE p.mailbox=? AND p.uid=?",
+                                    mailbox, uid)));
 }
 
 Result<void> delete_row(Database& db, std::int64_t mailbox, Uid uid) {
@@ -69,7 +69,7 @@ NewMessage shown_message(PendingMessage& p, UnixMillis now) {
 Result<void> remember_gone(Database& db, std::int64_t mailbox, Uid uid, UnixMillis now) {
     return db.run(
         "INSERT OR IGNORE INTO pending VALUES(?,?,NULL,zeroblob(16),0,x'',0,0,'',?,?,zeroblob(16),"
-        "zeroblob(16),'','','',x'')",
+        "zeroblob(16),'','','',x'',x'')",
         mailbox, uid, now, BodyState::gone);
 }
 
@@ -101,7 +101,7 @@ Result<void> all_gone_up_to(Database& db, std::int64_t mailbox, Uid uid, UnixMil
     TRY(db.run("DELETE FROM pending WHERE mailbox=? AND uid<=?", mailbox, uid));
     return db.run(
         "INSERT INTO pending VALUES(?,?,0,zeroblob(16),0,x'',0,0,'',?,?,zeroblob(16),zeroblob(16),'','','',"
-        "x'')",
+        "x'',x'')",
         mailbox, uid, now, BodyState::gone);
 }
 
@@ -119,10 +119,10 @@ Result<bool> AccountStore::insert_pending(const PendingMessage& m) {
                     m.prev_uid, m.email_id, m.size, Blob{m.sha256}, row.row, m.uid));
             return false;
         }
-        TRY(db_->run("INSERT INTO pending VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row.row, m.uid,
+        TRY(db_->run("INSERT INTO pending VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row.row, m.uid,
                      m.prev_uid, m.email_id, m.size, Blob{m.sha256}, m.date, m.zone_minutes, m.flags.text(),
                      m.arrived, m.state, m.object, m.hold, m.texts.envelope, m.texts.body,
-                     m.texts.bodystructure, Blob{m.texts.parts}));
+                     m.texts.bodystructure, Blob{m.texts.parts}, Blob{m.texts.keys}));
         return true;
     });
 }
@@ -133,10 +133,10 @@ Result<std::optional<PendingMessage>> AccountStore::find_pending(MailboxId mailb
 }
 
 Result<std::vector<PendingMessage>> AccountStore::find_pending(EmailId id) {
-    auto q =
-        TRY(db_->query("SELECT " PENDING_COLUMNS ",p.envelope,p.body,p.bodystructure,p.parts FROM pending p "
-                       "JOIN mailboxes b ON b.id=p.mailbox WHERE p.email=?",
-                       id));
+    auto q = TRY(db_->query("SELECT " PENDING_COLUMNS
+                            ",p.envelope,p.body,p.bodystructure,p.parts,p.keys FROM pending p "
+                            "JOIN mailboxes b ON b.id=p.mailbox WHERE p.email=?",
+                            id));
     std::vector<PendingMessage> out;
     while (TRY(q.next())) out.push_back(read_with_texts(q));
     return out;
@@ -172,10 +172,11 @@ Result<bool> AccountStore::set_pending_body(MailboxId mailbox, Uid uid, const Pe
         }
         if (old->hold != body.hold) TRY(journal_release(*db_, old->object, old->hold));
         TRY(db_->run(
-            "UPDATE pending SET state=?,object=?,hold=?,size=?,envelope=?,body=?,bodystructure=?,parts=? "
+            "UPDATE pending SET state=?,object=?,hold=?,size=?,envelope=?,body=?,bodystructure=?,parts=?,"
+            "keys=? "
             "WHERE mailbox=? AND uid=?",
             body.state, body.object, body.hold, body.size, body.texts.envelope, body.texts.body,
-            body.texts.bodystructure, Blob{body.texts.parts}, row.row, uid));
+            body.texts.bodystructure, Blob{body.texts.parts}, Blob{body.texts.keys}, row.row, uid));
         return true;
     });
 }
@@ -222,12 +223,12 @@ Result<std::vector<Uid>> AccountStore::advance_visible(MailboxId mailbox, UnixMi
             // The next one is the one that names a shown UID, or one below, before it: all between are gone.
             // What is gone and has no such word of its own (withheld, or behind the horizon) is passed over
             // by it.
-            auto p = TRY(one_pending(
-                TRY(db_->query("SELECT " PENDING_COLUMNS
-                               ",p.envelope,p.body,p.bodystructure,p.parts FROM pending p JOIN mailboxes b "
-                               "ON b.id=p.mailbox WHERE p.mailbox=?1 AND (p.uid<=?2 OR p.prev_uid<=?2) "
-                               "ORDER BY p.uid LIMIT 1",
-                               row.row, watermark))));
+            auto p = TRY(one_pending(TRY(db_->query(
+                "SELECT " PENDING_COLUMNS
+                ",p.envelope,p.body,p.bodystructure,p.parts,p.keys FROM pending p JOIN mailboxes b "
+                "ON b.id=p.mailbox WHERE p.mailbox=?1 AND (p.uid<=?2 OR p.prev_uid<=?2) "
+                "ORDER BY p.uid LIMIT 1",
+                row.row, watermark))));
             if (!p) break;
             Uid uid = p->uid;
             if (uid <= watermark) {

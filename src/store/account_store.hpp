@@ -101,6 +101,10 @@ class AccountStore {
     // By UID, at most `limit`, above `after`. `columns`: MessageColumns. Page on with the last UID.
     Result<std::vector<Message>> load_messages(MailboxId mailbox, const UidSet& uids, std::uint32_t columns,
                                                std::size_t limit, Uid after = Uid{});
+    // Calls `take` with each of these messages, by UID, above `after`, until it says false; returns whether
+    // there were no more.
+    Result<bool> visit_keys(MailboxId mailbox, const UidSet& uids, Uid after, bool with_keys,
+                            const std::function<Result<bool>(const KeyRow&)>& take);
     // What the search index has not seen: by storage id, above `after`, at most `limit`, with identity, size
     // and parts.
     Result<std::vector<Message>> load_unindexed(std::int64_t after, std::size_t limit);

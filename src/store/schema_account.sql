@@ -86,6 +86,12 @@ CREATE TABLE message_texts (
     parts         BLOB NOT NULL         -- the part tree, as the caller writes it
 );
 
+-- Read for every message of a mailbox at once, so apart from the texts, which are large.
+CREATE TABLE message_keys (
+    id   INTEGER PRIMARY KEY,           -- messages.id
+    keys BLOB NOT NULL                  -- what SORT and THREAD look at, as the caller writes it
+);
+
 CREATE TABLE expunged (
     mailbox        INTEGER NOT NULL REFERENCES mailboxes(id),
     uid            INTEGER NOT NULL,
@@ -172,10 +178,11 @@ CREATE TABLE pending (
     state         INTEGER NOT NULL,     -- of the body: 0 missing, 1 ready, 2 stub, 3 gone
     object        BLOB NOT NULL,        -- ObjectId, zero while missing
     hold          BLOB NOT NULL,        -- HoldId, becomes the message's
-    envelope      TEXT NOT NULL,        -- these four: as in message_texts, once the body is there
+    envelope      TEXT NOT NULL,        -- these five: as in message_texts and message_keys, once the body is there
     body          TEXT NOT NULL,
     bodystructure TEXT NOT NULL,
     parts         BLOB NOT NULL,
+    keys          BLOB NOT NULL,
     PRIMARY KEY (mailbox, uid)
 ) WITHOUT ROWID;
 CREATE INDEX pending_by_email ON pending(email);

@@ -113,6 +113,7 @@ CREATE TABLE spool (
     body            TEXT NOT NULL,
     bodystructure   TEXT NOT NULL,
     parts           BLOB NOT NULL,   -- the part tree, as the caller writes it
+    keys            BLOB NOT NULL,   -- what SORT and THREAD look at, likewise
     size            INTEGER NOT NULL,
     flags           TEXT NOT NULL    -- as IMAP writes them
 );

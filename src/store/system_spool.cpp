@@ -19,10 +19,10 @@ Result<Spooled> SystemStore::spool_message(const SpoolRequest& request) {
         for (const auto& row : request.rows) {
             TRY(db_->run(
                 "INSERT OR IGNORE INTO spool(delivery,account,object,email,mailbox,received,envelope_sender,"
-                "envelope,body,bodystructure,parts,size,flags) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                "envelope,body,bodystructure,parts,keys,size,flags) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 row.delivery, row.account, request.object, row.email_id, row.mailbox, row.received,
                 row.envelope_sender, row.texts.envelope, row.texts.body, row.texts.bodystructure,
-                Blob{row.texts.parts}, row.size, row.flags.text()));
+                Blob{row.texts.parts}, Blob{row.texts.keys}, row.size, row.flags.text()));
             if (db_->changes() > 0) TRY(add_reference(request.object, {row.account, row.delivery}));
         }
         return Spooled::stored;
@@ -32,7 +32,7 @@ Result<Spooled> SystemStore::spool_message(const SpoolRequest& request) {
 Result<std::vector<SpoolRow>> SystemStore::load_spool(AccountId account, std::size_t limit) {
     auto q =
         TRY(db_->query("SELECT delivery,account,object,email,mailbox,received,envelope_sender,envelope,body,"
-                       "bodystructure,parts,size,flags FROM spool WHERE account=? ORDER BY id LIMIT ?",
+                       "bodystructure,parts,keys,size,flags FROM spool WHERE account=? ORDER BY id LIMIT ?",
                        account, limit));
     std::vector<SpoolRow> rows;
     while (TRY(q.next())) {
@@ -44,9 +44,9 @@ Result<std::vector<SpoolRow>> SystemStore::load_spool(AccountId account, std::si
         row.mailbox = q.text(4);
         row.received = q.time(5);
         row.envelope_sender = q.text(6);
-        row.texts = {q.text(7), q.text(8), q.text(9), q.text(10)};
-        row.size = q.natural(11);
-        row.flags = FlagSet::from_text(q.view(12));
+        row.texts = {q.text(7), q.text(8), q.text(9), q.text(10), q.text(11)};
+        row.size = q.natural(12);
+        row.flags = FlagSet::from_text(q.view(13));
         rows.push_back(std::move(row));
     }
     return rows;

@@ -140,9 +140,10 @@ struct ObjectInfo {
     std::uint64_t references = 0;
 };
 
-// The texts that FETCH answers with, computed once. `parts` is the part tree as the caller writes it.
+// The texts that FETCH answers with, computed once. `parts` is the part tree, `keys` what SORT and THREAD
+// look at, both as the caller writes them.
 struct MessageTexts {
-    std::string envelope, body, bodystructure, parts;
+    std::string envelope, body, bodystructure, parts, keys;
 };
 
 // A message that was accepted and waits to be taken up by its account.
@@ -285,6 +286,15 @@ struct Message {
     UnixMillis saved_at;
     MessageTexts texts;
     Seal seal;
+};
+
+// One message as visit_keys shows it; good during the call.
+struct KeyRow {
+    Uid uid;
+    ModSeq modseq;
+    UnixMillis date;
+    std::uint64_t size = 0;
+    std::string_view keys;  // empty unless wanted
 };
 
 struct CopyItem {

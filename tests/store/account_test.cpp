@@ -299,9 +299,42 @@ TEST_CASE("check sees what is wrong") {
     CHECK(broken_by("UPDATE mailboxes SET uidnext=2") == 1);
     CHECK(broken_by("UPDATE meta SET highest_modseq=2") == 1);
     CHECK(broken_by("DELETE FROM message_texts WHERE id=1") == 1);
+    CHECK(broken_by("DELETE FROM message_keys WHERE id=1") == 1);
+    CHECK(broken_by("INSERT INTO message_keys VALUES(77,x'')") == 1);
     CHECK(broken_by("UPDATE messages SET modseq=(SELECT max(modseq) FROM messages)") == 1);
     CHECK(broken_by("INSERT INTO expunged VALUES(1,1,1,1)") == 2);
     CHECK(must(a.store->check([](ObjectId) { return false; })).size() == 2);
+}
+
+TEST_CASE("keys are visited as they were given, wherever the message goes") {
+    Account a;
+    auto target = must(a.store->create_mailbox("Target", "", t0));
+    for (int i = 0; i < 5; ++i) a.add();
+    auto visit = [&](MailboxId mailbox, const UidSet& wanted, Uid after, std::size_t most) {
+        std::vector<std::pair<std::uint32_t, std::string>> seen;
+        bool all =
+            must(a.store->visit_keys(mailbox, wanted, after, true, [&](const KeyRow& row) -> Result<bool> {
+                CHECK(row.size == 100 + static_cast<std::uint64_t>(row.keys.back() - '0'));
+                seen.emplace_back(row.uid.value, row.keys);
+                return seen.size() < most;
+            }));
+        return std::pair(all, seen);
+    };
+    using Seen = std::vector<std::pair<std::uint32_t, std::string>>;
+    auto key = [](const char* serial) { return std::string("k\0", 2) + serial; };
+    UidSet some = uids({1, 2, 4});
+    some.add(9, 0xffffffff);
+    CHECK(visit(a.inbox.id, some, Uid{}, 9) ==
+          std::pair(true, Seen{{1, key("1")}, {2, key("2")}, {4, key("4")}}));
+    CHECK(visit(a.inbox.id, some, Uid{}, 2) == std::pair(false, Seen{{1, key("1")}, {2, key("2")}}));
+    CHECK(visit(a.inbox.id, some, Uid{2}, 9) == std::pair(true, Seen{{4, key("4")}}));
+    auto plan = must(a.store->plan_copy(a.inbox.id, uids({3}), at(1)));
+    must(a.store->copy(a.inbox.id, plan, target.id, at(1)));
+    must(a.store->move(a.inbox.id, uids({5}), target.id, t0));
+    must(a.store->expunge_any(a.inbox.id, uids({3, 4})));
+    CHECK(visit(target.id, range(1, 9), Uid{}, 9) == std::pair(true, Seen{{1, key("3")}, {2, key("5")}}));
+    auto bare = [](const KeyRow& row) -> Result<bool> { return row.keys.empty() && row.size > 100; };
+    CHECK(must(a.store->visit_keys(a.inbox.id, range(1, 9), Uid{}, false, bare)));
 }
 
 TEST_CASE("a mailbox of 100,000 messages is listed") {

@@ -39,7 +39,7 @@ PendingMessage pending(const Account& a, std::uint32_t uid, std::optional<std::u
 }
 
 PendingBody body(std::uint32_t uid, BodyState state = BodyState::ready) {
-    return {state, id_of<ObjectId>(uid), id_of<HoldId>(uid), 1000, {"e", "b", "s", "p"}};
+    return {state, id_of<ObjectId>(uid), id_of<HoldId>(uid), 1000, {"e", "b", "s", "p", "k"}};
 }
 
 std::vector<Uid> advance(Account& a) { return must(a.store->advance_visible(a.inbox.id, t0)); }
