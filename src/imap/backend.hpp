@@ -16,6 +16,8 @@
 #include "base/secret.hpp"
 #include "imap/search.hpp"
 #include "imap/section.hpp"
+#include "imap/sort.hpp"
+#include "imap/thread.hpp"
 #include "mime/transfer.hpp"
 
 namespace fwmail::imap {
@@ -157,8 +159,12 @@ struct Expunged {
 };
 
 struct Found {
-    std::vector<Uid> uids;        // ascending
+    std::vector<Uid> uids;        // ascending, or as Sort wants them
     std::vector<ModSeq> modseqs;  // pairwise, when the request wants them
+};
+
+struct Threads {
+    std::vector<ThreadNode> nodes;  // a message that is not there has two children at least, and no parent
 };
 
 // Everything in the selected mailbox that this session has not been told yet. Own changes need not be
@@ -172,7 +178,7 @@ struct Changes {
 };
 
 using Reply = std::variant<Refusal, Done, MailboxList, Selected, StatusNumbers, QuotaNumbers, MailboxRights,
-                           Created, Appended, FetchBatch, Stored, Copied, Expunged, Found, Changes>;
+                           Created, Appended, FetchBatch, Stored, Copied, Expunged, Found, Threads, Changes>;
 
 // ---- requests
 
@@ -267,10 +273,19 @@ struct Search {  // -> Found
     SearchKey key;
     bool modseqs = false;  // of each message found too
 };
+struct Sort {  // -> Found
+    SearchKey key;
+    std::vector<SortCriterion> criteria;  // one at least, each `by` once
+    bool modseqs = false;
+};
+struct Thread {  // -> Threads
+    SearchKey key;
+    ThreadBy by = ThreadBy::references;
+};
 struct Poll {};  // -> Changes
 
 using Request = std::variant<Authenticate, ListMailboxes, Select, Unselect, Create, Delete, Rename, Subscribe,
                              Status, GetQuota, GetRights, AppendBegin, AppendEnd, Fetch, FetchMore, Store,
-                             Copy, Move, Expunge, Search, Poll>;
+                             Copy, Move, Expunge, Search, Sort, Thread, Poll>;
 
 }  // namespace fwmail::imap

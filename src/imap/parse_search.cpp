@@ -159,21 +159,32 @@ Result<std::string> Parser::search_text() {
     return mime::fold(text);
 }
 
+Result<> Parser::charset() {
+    std::string name = TRY(astring());
+    if (equal_ignoring_case(name, "US-ASCII"))
+        ascii_only_ = true;
+    else if (!mime::knows_charset(name))
+        return fail(ErrorKind::refused,
+                    "[BADCHARSET (" + std::string(mime::charset_names()) + ")] charset not supported");
+    else if (!equal_ignoring_case(name, "UTF-8"))
+        search_charset_ = std::move(name);
+    return space();
+}
+
 Result<SearchKey> Parser::search_keys() {
     if (accept_word("CHARSET")) {
         // RFC 9755 3: it is UTF-8 now.
         if (utf8_only_) return bad("no CHARSET after ENABLE UTF8=ACCEPT");
         TRY(space());
-        std::string charset = TRY(astring());
-        if (equal_ignoring_case(charset, "US-ASCII"))
-            ascii_only_ = true;
-        else if (!mime::knows_charset(charset))
-            return fail(ErrorKind::refused,
-                        "[BADCHARSET (" + std::string(mime::charset_names()) + ")] charset not supported");
-        else if (!equal_ignoring_case(charset, "UTF-8"))
-            search_charset_ = std::move(charset);
-        TRY(space());
+        TRY(charset());
     }
+    SearchKey key = TRY(search_conjunction(0, false));
+    TRY(end());
+    return key;
+}
+
+Result<SearchKey> Parser::charset_search_keys() {
+    TRY(charset());
     SearchKey key = TRY(search_conjunction(0, false));
     TRY(end());
     return key;

@@ -50,12 +50,15 @@ class Parser {
     Result<FlagSet> flags(bool in_parentheses_only = false);
     Result<Section> section();  // after "BODY" or "BODY.PEEK": `[...]<...>`
     void forbid_charset() { utf8_only_ = true; }
-    Result<SearchKey> search_keys();  // to the end of the command
-    Result<Day> date();               // RFC 3501 `date`
-    Result<UnixMillis> date_time();   // RFC 3501 `date-time`, quoted
+    Result<SearchKey> search_keys();  // ["CHARSET" SP charset SP] and keys, to the end of the command
+    // charset SP and keys, as SORT and THREAD have them (RFC 5256 5).
+    Result<SearchKey> charset_search_keys();
+    Result<Day> date();              // RFC 3501 `date`
+    Result<UnixMillis> date_time();  // RFC 3501 `date-time`, quoted
 
   private:
     Result<std::string> mailbox_name(std::string_view wire);
+    Result<> charset();
     Result<SearchKey> search_key(int depth);
     Result<SearchKey> search_key_named(const std::string& name, int depth);
     Result<SearchKey> search_modseq();

@@ -10,6 +10,7 @@
 #include "service/quota.hpp"
 #include "service/releases.hpp"
 #include "service/search.hpp"
+#include "service/sort.hpp"
 
 namespace fwmail::service {
 namespace {
@@ -310,21 +311,50 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Expunge request) {
 
 net::Task<> MailboxService::release_bodies() { co_await drain_releases(node_, *account_); }
 
-// --- SEARCH and POLL
+// --- SEARCH, SORT, THREAD and POLL
+
+Result<> MailboxService::may_search(imap::SearchKey& key) const {
+    if (!node_.is_core() && imap::needs_sealed_content(key))
+        return fail(coded(ErrorKind::refused, "CANNOT",
+                          "Subjects and bodies are sealed here: search at the core server or in the client"));
+    imap::prepare(key, node_.clock(), email_id_prefix(node_));
+    return {};
+}
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Search request) {
-    if (!node_.is_core() && imap::needs_sealed_content(request.key))
-        co_return fail(
-            coded(ErrorKind::refused, "CANNOT",
-                  "Subjects and bodies are sealed here: search at the core server or in the client"));
+    CO_TRY(may_search(request.key));
     imap::Found found;
-    imap::prepare(request.key, node_.clock(), email_id_prefix(node_));
     for (auto hit : CO_TRY(
              co_await search_mailbox(node_, *account_, selected_->mailbox, std::move(request.key), gone_))) {
         found.uids.push_back(hit.uid);
         if (request.modseqs) found.modseqs.push_back(hit.modseq);
     }
     co_return found;
+}
+
+net::Task<Result<MailboxService::R>> MailboxService::on(imap::Sort request) {
+    auto by_subject = [](const auto& criterion) { return criterion.by == imap::SortBy::subject; };
+    if (!node_.is_core() && std::ranges::any_of(request.criteria, by_subject))
+        co_return fail(coded(ErrorKind::refused, "CANNOT",
+                             "Subjects are sealed here: sort at the core server or in the client"));
+    CO_TRY(may_search(request.key));
+    imap::Found found;
+    auto hits = CO_TRY(co_await sort_mailbox(node_, *account_, selected_->mailbox, std::move(request.key),
+                                             std::move(request.criteria)));
+    for (auto hit : hits) {
+        found.uids.push_back(hit.uid);
+        if (request.modseqs) found.modseqs.push_back(hit.modseq);
+    }
+    co_return found;
+}
+
+net::Task<Result<MailboxService::R>> MailboxService::on(imap::Thread request) {
+    if (!node_.is_core() && request.by == imap::ThreadBy::ordered_subject)
+        co_return fail(
+            coded(ErrorKind::refused, "CANNOT", "Subjects are sealed here: use THREAD REFERENCES"));
+    CO_TRY(may_search(request.key));
+    co_return imap::Threads{CO_TRY(
+        co_await thread_mailbox(node_, *account_, selected_->mailbox, std::move(request.key), request.by))};
 }
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Poll) {

@@ -52,6 +52,9 @@ class MailboxService {
     net::Task<Result<R>> on(imap::Move request);
     net::Task<Result<R>> on(imap::Expunge request);
     net::Task<Result<R>> on(imap::Search request);
+    net::Task<Result<R>> on(imap::Sort request);
+    net::Task<Result<R>> on(imap::Thread request);
+    Result<> may_search(imap::SearchKey& key) const;
     net::Task<Result<R>> on(imap::Poll request);
 
     net::Task<> discard_bodies(std::vector<store::Reference> bodies);

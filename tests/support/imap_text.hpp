@@ -219,6 +219,19 @@ struct RequestWriter {
     std::string operator()(const Search& r) const {
         return "Search " + write(r.key) + (r.modseqs ? " modseqs" : "");
     }
+    std::string operator()(const Sort& r) const {
+        static constexpr const char* names[] = {"arrival", "cc", "date",         "from",      "size",
+                                                "subject", "to", "display-from", "display-to"};
+        std::string out = "Sort (";
+        for (const auto& criterion : r.criteria)
+            out += std::string(out.ends_with('(') ? "" : " ") + (criterion.reverse ? "-" : "") +
+                   names[static_cast<int>(criterion.by)];
+        return out + ") " + write(r.key) + (r.modseqs ? " modseqs" : "");
+    }
+    std::string operator()(const Thread& r) const {
+        return std::string("Thread ") + (r.by == ThreadBy::references ? "references " : "ordered-subject ") +
+               write(r.key);
+    }
     std::string operator()(const Poll&) const { return "Poll"; }
 };
 inline std::string write(const Request& request) { return std::visit(RequestWriter{}, request); }
@@ -453,6 +466,15 @@ inline Reply read_reply(const std::string& line) {
         if (words.size() > 1)
             for (const auto& modseq : split(words[1], ',')) found.modseqs.emplace_back(std::stoull(modseq));
         return found;
+    }
+    if (kind == "threads") {  // each UID with a dash before it for every level
+        Threads threads;
+        for (const auto& word : words) {
+            std::size_t depth = word.find_first_not_of('-');
+            threads.nodes.push_back({Uid(static_cast<unsigned>(std::stoul(word.substr(depth)))),
+                                     static_cast<std::uint32_t>(depth)});
+        }
+        return threads;
     }
     throw std::runtime_error("unknown reply: " + line);
 }

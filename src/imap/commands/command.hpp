@@ -77,10 +77,12 @@ CommandResult parse_noop(CommandInput&);
 CommandResult parse_rename(CommandInput&);
 CommandResult parse_search(CommandInput&);
 CommandResult parse_select(CommandInput&);
+CommandResult parse_sort(CommandInput&);
 CommandResult parse_starttls(CommandInput&);
 CommandResult parse_status(CommandInput&);
 CommandResult parse_store(CommandInput&);
 CommandResult parse_subscribe(CommandInput&);
+CommandResult parse_thread(CommandInput&);
 CommandResult parse_unselect(CommandInput&);
 CommandResult parse_unsubscribe(CommandInput&);
 
