@@ -12,7 +12,7 @@
 
 namespace fwmail::crypto {
 
-Secret salted_password(const Secret& password, std::string_view salt, std::uint32_t iterations) {
+static Secret salted_password(const Secret& password, std::string_view salt, std::uint32_t iterations) {
     std::string out(32, '\0');
     CryptoPP::PKCS5_PBKDF2_HMAC<CryptoPP::SHA256>().DeriveKey(bytes(out), out.size(), 0,
                                                               bytes(password.view()), password.view().size(),
@@ -37,12 +37,63 @@ Result<ScramVerifier> make_verifier(const Secret& password, std::string_view sal
 }
 
 Result<ScramVerifier> make_verifier(const Secret& password) {
-    return make_verifier(password, random_octets(16));
+    return make_verifier(password, random_octets(scram_salt_octets));
 }
 
 bool check_password(const ScramVerifier& verifier, const Secret& password) {
-    auto made = make_verifier(password, verifier.salt, verifier.iterations);
-    return made && equal_constant_time(view_of(made->stored_key), view_of(verifier.stored_key));
+    return check_password(std::vector{verifier}, password);
+}
+
+bool check_password(const std::vector<ScramVerifier>& verifiers, const Secret& password) {
+    bool good = false;
+    std::vector<ScramVerifier> made;  // one for each salt
+    for (const auto& verifier : verifiers) {
+        auto same = [&](const ScramVerifier& m) {
+            return m.salt == verifier.salt && m.iterations == verifier.iterations;
+        };
+        auto it = std::ranges::find_if(made, same);
+        if (it == made.end()) {
+            auto one = make_verifier(password, verifier.salt, verifier.iterations);
+            if (!one) return false;
+            it = made.insert(made.end(), std::move(*one));
+        }
+        good |= equal_constant_time(view_of(it->stored_key), view_of(verifier.stored_key));
+    }
+    return good;
+}
+
+// ClientProof = ClientKey XOR ClientSignature, and either way round.
+static std::string with_signature(std::string_view key, const Digest& stored_key,
+                                  std::string_view auth_message) {
+    Digest signature = hmac_sha256(view_of(stored_key), auth_message);
+    std::string out(key);
+    for (std::size_t i = 0; i < out.size(); ++i)
+        out[i] = static_cast<char>(static_cast<std::uint8_t>(out[i]) ^ signature[i]);
+    return out;
+}
+
+bool proof_fits(const ScramVerifier& verifier, std::string_view proof, std::string_view auth_message) {
+    if (proof.size() != verifier.stored_key.size()) return false;
+    std::string client_key = with_signature(proof, verifier.stored_key, auth_message);
+    Digest stored_key = sha256(client_key);
+    wipe(client_key);
+    return equal_constant_time(view_of(stored_key), view_of(verifier.stored_key));
+}
+
+std::string server_signature(const ScramVerifier& verifier, std::string_view auth_message) {
+    return std::string(view_of(hmac_sha256(view_of(verifier.server_key), auth_message)));
+}
+
+ClientKeys client_keys(const Secret& password, std::string_view salt, std::uint32_t iterations,
+                       std::string_view auth_message) {
+    Secret salted = salted_password(password, salt, iterations);
+    Digest client_key = hmac_sha256(salted.view(), "Client Key");
+    Digest server_key = hmac_sha256(salted.view(), "Server Key");
+    ClientKeys keys{with_signature(view_of(client_key), sha256(view_of(client_key)), auth_message),
+                    std::string(view_of(hmac_sha256(view_of(server_key), auth_message)))};
+    explicit_bzero(client_key.data(), client_key.size());
+    explicit_bzero(server_key.data(), server_key.size());
+    return keys;
 }
 
 static constexpr std::string_view scheme = "SCRAM-SHA-256$";

@@ -177,8 +177,13 @@ struct Changes {
     ModSeq highest;             // all changes up to here have been told with this; 0: unknown
 };
 
-using Reply = std::variant<Refusal, Done, MailboxList, Selected, StatusNumbers, QuotaNumbers, MailboxRights,
-                           Created, Appended, FetchBatch, Stored, Copied, Expunged, Found, Threads, Changes>;
+struct AuthChallenge {
+    std::string octets;  // raw
+};
+
+using Reply = std::variant<Refusal, Done, AuthChallenge, MailboxList, Selected, StatusNumbers, QuotaNumbers,
+                           MailboxRights, Created, Appended, FetchBatch, Stored, Copied, Expunged, Found,
+                           Threads, Changes>;
 
 // ---- requests
 
@@ -186,6 +191,15 @@ using Reply = std::variant<Refusal, Done, MailboxList, Selected, StatusNumbers, 
 struct Authenticate {
     std::string user;
     Secret password;
+};
+// One SASL exchange, in raw octets -> AuthChallenge until it ends, by Done or a Refusal: of kind `protocol`
+// where the client's part is malformed. AuthStart forgets an unfinished one.
+struct AuthStart {
+    std::string mechanism;          // one that is offered, in capitals
+    std::optional<Secret> initial;  // may be empty
+};
+struct AuthResponse {
+    Secret octets;
 };
 struct ListMailboxes {};  // -> MailboxList
 // -> Selected. The mailbox selected before is left, even when this is refused (RFC 9051 6.3.2).
@@ -284,8 +298,8 @@ struct Thread {  // -> Threads
 };
 struct Poll {};  // -> Changes
 
-using Request = std::variant<Authenticate, ListMailboxes, Select, Unselect, Create, Delete, Rename, Subscribe,
-                             Status, GetQuota, GetRights, AppendBegin, AppendEnd, Fetch, FetchMore, Store,
-                             Copy, Move, Expunge, Search, Sort, Thread, Poll>;
+using Request = std::variant<Authenticate, AuthStart, AuthResponse, ListMailboxes, Select, Unselect, Create,
+                             Delete, Rename, Subscribe, Status, GetQuota, GetRights, AppendBegin, AppendEnd,
+                             Fetch, FetchMore, Store, Copy, Move, Expunge, Search, Sort, Thread, Poll>;
 
 }  // namespace fwmail::imap

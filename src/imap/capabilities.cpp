@@ -1,6 +1,7 @@
 // What the server says that it can. src/imap/README.md tells each by its RFC; tests/lint/imap_table_test.py
 // holds the two against each other.
 #include "imap/session_core.hpp"
+#include "sasl/mechanism.hpp"
 
 namespace fwmail::imap {
 namespace {
@@ -43,6 +44,7 @@ constexpr std::string_view offered_after_login[] = {
     "ESORT",
     "THREAD=REFERENCES",
     "THREAD=ORDEREDSUBJECT",
+    "COMPRESS=DEFLATE",
 };
 
 }  // namespace
@@ -51,12 +53,16 @@ std::string SessionCore::capabilities() const {
     std::string out;
     for (auto name : offered_always) out += (out.empty() ? "" : " ") + std::string(name);
     if (authenticated) {
-        for (auto name : offered_after_login) out += ' ' + std::string(name);
+        for (auto name : offered_after_login)
+            if (!compressing || name != "COMPRESS=DEFLATE") out += ' ' + std::string(name);
         if (options.message_limit) out += " MESSAGELIMIT=" + std::to_string(options.message_limit);
         return out + " APPENDLIMIT=" + std::to_string(options.append_limit);
     }
     if (options.starttls_available && !options.tls_active) out += " STARTTLS";
-    return out + (login_allowed() ? " AUTH=PLAIN AUTH=LOGIN" : " LOGINDISABLED");
+    if (!login_allowed()) return out + " LOGINDISABLED";
+    for (auto name : sasl::offered)
+        if (sasl::is_offered(name, options.tls_active)) out += " AUTH=" + std::string(name);
+    return out;
 }
 
 }  // namespace fwmail::imap

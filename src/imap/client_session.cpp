@@ -56,7 +56,7 @@ void Session::run() {
 void Session::on_response(const response::Response& response) {
     if (auto* status = std::get_if<response::Status>(&response)) return on_status(*status);
     if (state_ == State::greeting) return give_up(false, "the server's greeting is not understood");
-    if (std::holds_alternative<response::Continuation>(response)) return on_continuation();
+    if (auto* go_on = std::get_if<response::Continuation>(&response)) return on_continuation(go_on->text);
     on_untagged(response);
 }
 
@@ -136,12 +136,24 @@ void Session::on_tagged(const response::Status& status) {
             return after_capability();
         case State::login:
             if (!ok) return give_up(true, status.text, status.code);
+            if (auto proven = sasl_ ? sasl_->on_success() : Result<>(); !proven)
+                return give_up(true, proven.error().text);
+            sasl_.reset();
             config_.credentials.reset();
             // What may be done after the login differs; many say so at once.
             return capabilities_fresh_ ? after_login() : ask_capability(State::capability_again);
         case State::capability_again:
             return after_login();
         case State::find_namespace:
+            if (!config_.compress || !has_capability("COMPRESS=DEFLATE")) return after_namespace();
+            state_ = State::compress;
+            return send_line("COMPRESS DEFLATE");
+        case State::compress:
+            if (ok) {
+                if (framer_.has_leftover())
+                    return give_up(false, "the server sent more behind its answer to COMPRESS");
+                events_.push_back(StartCompression{});
+            }
             return after_namespace();
         case State::enable:
             qresync_ = ok;
@@ -197,29 +209,34 @@ void Session::log_in() {
     // A line end in either would begin another command.
     if (user.empty() || !quotable(user) || !quotable(password.view()))
         return give_up(true, "a user name or password with control characters cannot be sent");
-    if (has_capability("AUTH=PLAIN")) {
-        authenticating_ = !has_capability("SASL-IR");
-        if (authenticating_) return send_line("AUTHENTICATE PLAIN");
-        return send_line("AUTHENTICATE PLAIN " + plain_response(), true);
+    auto offered = [this](std::string_view mechanism) {
+        // LOGIN is what the command does, in one step.
+        return mechanism != sasl::login && has_capability("AUTH=" + std::string(mechanism));
+    };
+    sasl_ = sasl::ClientExchange::choose(offered, bindings_, user, password);
+    if (sasl_) {
+        std::string line = "AUTHENTICATE " + std::string(sasl_->mechanism());
+        if (!has_capability("SASL-IR")) return send_line(line);
+        auto initial = sasl_->initial();
+        if (!initial) return give_up(true, initial.error().text);
+        send_line(line + ' ' + base64_encode(*initial), true);
+        return wipe(*initial);
     }
     if (has_capability("LOGINDISABLED")) return give_up(true, "the server takes no password here");
     send_line("LOGIN " + quote(user) + ' ' + quote(password.view()), true);
 }
 
-// RFC 4616
-std::string Session::plain_response() const {
-    const auto& [user, password] = *config_.credentials;
-    std::string octets = '\0' + user + '\0';
-    octets += password.view();
-    std::string out = base64_encode(octets);
-    wipe(octets);
-    return out;
+void Session::send_sasl(Result<std::string> response) {
+    if (!response) return give_up(response.error().kind == ErrorKind::refused, response.error().text);
+    emit(base64_encode(*response) + "\r\n", true);
+    wipe(*response);
 }
 
-void Session::on_continuation() {
+void Session::on_continuation(std::string_view text) {
     if (state_ == State::login) {
-        if (std::exchange(authenticating_, false)) return emit(plain_response() + "\r\n", true);
-        return emit("*\r\n");  // PLAIN has no second step
+        auto challenge = sasl_ ? base64_decode(text) : std::nullopt;
+        if (!challenge) return emit("*\r\n");
+        return send_sasl(sasl_->on_challenge(*challenge));
     }
     if (state_ != State::ready || !running_) return;
     if (append_waits_) return want_content();
@@ -356,6 +373,7 @@ Phase Session::phase() const {
             return Phase::login;
         case State::capability_again:
         case State::find_namespace:
+        case State::compress:
         case State::enable:
         case State::ready:
         case State::closed:

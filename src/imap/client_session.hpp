@@ -2,10 +2,9 @@
 //
 //   on_bytes() … Ready → command() … each ends in one Answer … command(Logout) … Answer, Close
 //
-// - Works with a bare IMAP4rev1 server and uses what is offered: STARTTLS, LOGINDISABLED, AUTH=PLAIN,
-// SASL-IR,
-//   NAMESPACE, LITERAL+ and LITERAL- (RFC 7888), UIDPLUS, MOVE, IDLE, CONDSTORE and QRESYNC (RFC 7162),
-//   OBJECTID.
+// - Works with a bare IMAP4rev1 server and uses what is offered: STARTTLS, LOGINDISABLED, SASL-IR,
+//   SCRAM-SHA-256 and -PLUS, PLAIN, NAMESPACE, LITERAL+ and LITERAL- (RFC 7888), UIDPLUS, MOVE, IDLE,
+//   CONDSTORE and QRESYNC (RFC 7162), OBJECTID.
 // - Commands may be given at any time; they are sent in order, one at a time, so that no answer is ambiguous
 //   (RFC 9051 5.5). Every command ends in exactly one Answer, or the session in exactly one Failed, after
 //   which nothing but Close comes.
@@ -33,6 +32,7 @@
 #include "base/secret.hpp"
 #include "imap/response.hpp"
 #include "imap/response_framer.hpp"
+#include "sasl/client_exchange.hpp"
 
 namespace fwmail::imap::client {
 
@@ -49,6 +49,7 @@ struct Config {
     std::optional<Credentials> credentials;
     bool clear_auth = false;  // the password may go in clear
     bool qresync = false;     // enable QRESYNC where it is offered
+    bool compress = false;    // where it is offered
     ResponseLimits limits;
 };
 
@@ -123,6 +124,8 @@ struct Send {
     std::string octets;
     bool secret = false;  // holds a password: not for a trace
 };
+// Once everything before has been sent: what is sent and what comes goes through DEFLATE (RFC 4978).
+struct StartCompression {};
 struct StartTls {};  // start the TLS handshake once everything before has been sent; then on_tls_started()
 struct Close {};     // close the connection once everything before has been sent
 struct Ready {};     // logged in: capabilities() and the namespace are known
@@ -173,9 +176,9 @@ struct Failed {
 // RFC 5530 3: the same may go well later.
 bool is_passing(std::string_view code);
 
-using Event =
-    std::variant<Send, Ready, ListRow, StatusRow, Selected, ContentBegin, ContentPart, Fetched, Vanished,
-                 Exists, Expunged, Alert, WantContent, Idling, Answer, Failed, StartTls, Close>;
+using Event = std::variant<Send, Ready, ListRow, StatusRow, Selected, ContentBegin, ContentPart, Fetched,
+                           Vanished, Exists, Expunged, Alert, WantContent, Idling, Answer, Failed, StartTls,
+                           StartCompression, Close>;
 using Events = std::vector<Event>;
 
 class Session {
@@ -183,6 +186,9 @@ class Session {
     explicit Session(Config config);
 
     Events on_bytes(std::string_view octets);
+    // Whenever TLS has begun, before on_tls_started() or the first octets: lets the login be bound to this
+    // connection (SCRAM-SHA-256-PLUS).
+    void bind_to(sasl::ChannelBindings bindings) { bindings_ = std::move(bindings); }
     Events on_tls_started();
     Events on_closed();
     // No octet came for deadline(): ends IDLE for a while, or the session.
@@ -221,6 +227,7 @@ class Session {
         login,
         capability_again,
         find_namespace,
+        compress,
         enable,
         ready,
         closed
@@ -238,7 +245,7 @@ class Session {
     void on_status(const response::Status& status);
     void on_greeting(const response::Status& status);
     void on_tagged(const response::Status& status);
-    void on_continuation();
+    void on_continuation(std::string_view text);
     void on_untagged(const response::Response& response);
     void collect(const response::Status& status);
     void begin_content(const StreamBegin& begin);
@@ -250,7 +257,7 @@ class Session {
     void ask_capability(State state);
     void after_capability();
     void log_in();
-    std::string plain_response() const;
+    void send_sasl(Result<std::string> response);
     void after_login();
     void after_namespace();
     void become_ready();
@@ -271,7 +278,9 @@ class Session {
     State state_ = State::greeting;
     Events events_;
     ResponseFramer framer_;
-    bool tls_ = false, starttls_refused_ = false, authenticating_ = false, qresync_ = false;
+    bool tls_ = false, starttls_refused_ = false, qresync_ = false;
+    sasl::ChannelBindings bindings_;
+    std::optional<sasl::ClientExchange> sasl_;  // while it is under way
     std::set<std::string, std::less<>> capabilities_;
     bool capabilities_fresh_ = false;  // the last answer brought them
     response::Namespace namespace_;

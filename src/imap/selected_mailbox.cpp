@@ -13,51 +13,34 @@ constexpr std::size_t most_keywords = 500;
 SelectedMailbox::SelectedMailbox(std::string name, bool read_only, Selected selected)
     : name_(std::move(name)),
       read_only_(read_only),
-      uids_(std::move(selected.uids)),
+      uids_(selected.uids),
       highest_modseq_(selected.highest_modseq) {
-    if (selected.first_recent.value && !uids_.empty() && selected.first_recent <= uids_.back())
-        recent_.add(selected.first_recent.value, uids_.back().value);
+    if (selected.first_recent.value && !uids_.empty() && selected.first_recent <= uids_.last())
+        recent_.add(selected.first_recent.value, uids_.last().value);
     for (const auto& keyword : selected.keywords)
         if (keywords_.keywords.size() < most_keywords) keywords_.add_keyword(keyword);
 }
 
 std::uint32_t SelectedMailbox::recent() const {
-    std::ptrdiff_t count = 0;
-    for (const auto& run : recent_.list())
-        count +=
-            std::ranges::upper_bound(uids_, Uid(run.last)) - std::ranges::lower_bound(uids_, Uid(run.first));
-    return static_cast<std::uint32_t>(count);
-}
-
-std::optional<SeqNum> SelectedMailbox::seq_of(Uid uid) const {
-    auto it = std::ranges::lower_bound(uids_, uid);
-    if (it == uids_.end() || *it != uid) return std::nullopt;
-    return SeqNum(static_cast<std::uint32_t>(it - uids_.begin() + 1));
-}
-
-std::vector<Uid> SelectedMailbox::known_in(const UidSet& set) const {
-    std::vector<Uid> out;
-    auto at = uids_.begin();
-    for (const auto& run : set.list()) {
-        at = std::lower_bound(at, uids_.end(), Uid(run.first));
-        for (; at != uids_.end() && at->value <= run.last; ++at) out.push_back(*at);
+    std::uint32_t count = 0;
+    for (const auto& run : recent_.list()) {
+        std::uint32_t upto = run.last == UINT32_MAX ? uids_.count() : uids_.count_below(run.last + 1);
+        count += upto - uids_.count_below(run.first);
     }
-    return out;
+    return count;
 }
 
 UidSet SelectedMailbox::resolve_uids(const SequenceSet& set) const {
     if (set.saved) return saved_;
     UidSet out;
     if (uids_.empty()) return out;
-    std::uint32_t last = uids_.back().value;
+    std::uint32_t last = uids_.last().value;
     std::vector<std::pair<std::uint32_t, std::uint32_t>> ranges;
     for (auto [from, to] : set.ranges) {
         if (from == 0) from = last;  // `*`; `100:*` holds the last message even when that is below 100
         if (to == 0) to = last;
         if (from > to) std::swap(from, to);
-        auto first_known = std::ranges::lower_bound(uids_, Uid(from));
-        if (first_known != uids_.end() && first_known->value <= to)
-            ranges.emplace_back(from, std::min(to, last));
+        if (uids_.any_in(from, to)) ranges.emplace_back(from, std::min(to, last));
     }
     std::ranges::sort(ranges);
     for (auto [from, to] : ranges) out.add(from, to);
@@ -77,12 +60,12 @@ Result<UidSet> SelectedMailbox::resolve(const SequenceSet& set, bool uids) const
         ranges.emplace_back(std::min(from, to), std::max(from, to));
     }
     std::ranges::sort(ranges);
-    for (auto [from, to] : ranges) out.add(uids_[from - 1].value, uids_[to - 1].value);
+    for (auto [from, to] : ranges) out.add(uids_.uid_of(from).value, uids_.uid_of(to).value);
     return out;
 }
 
 std::optional<Uid> SelectedMailbox::keep_highest(UidSet& uids, std::uint64_t most) const {
-    if (uids_.size() <= most) return std::nullopt;
+    if (uids_.count() <= most) return std::nullopt;
     auto known = known_in(uids);
     if (known.size() <= most) return std::nullopt;
     Uid lowest = known[known.size() - most];
@@ -94,10 +77,13 @@ std::vector<UidSet::Interval> SelectedMailbox::batches(std::uint32_t size, std::
                                                        std::uint32_t count) const {
     std::vector<UidSet::Interval> out;
     std::uint64_t skipped = std::uint64_t{size} * (first - 1);
-    if (skipped >= uids_.size()) return out;
-    for (std::size_t end = uids_.size() - skipped; end > 0 && out.size() < count;) {
-        std::size_t begin = end > size ? end - size : 0;
-        out.push_back({uids_[begin].value, uids_[end - 1].value});
+    if (skipped >= uids_.count()) return out;
+    for (std::uint64_t end = uids_.count() - skipped; end > 0 && out.size() < count;) {
+        std::uint64_t begin = end > size ? end - size : 0;
+        auto uid_of = [&](std::uint64_t number) {
+            return uids_.uid_of(static_cast<std::uint32_t>(number)).value;
+        };
+        out.push_back({uid_of(begin + 1), uid_of(end)});
         end = begin;
     }
     return out;
@@ -128,25 +114,22 @@ void SelectedMailbox::resolve(SearchKey& key) const {
 
 std::vector<SeqNum> SelectedMailbox::expunge(const std::vector<Uid>& uids) {
     std::vector<SeqNum> numbers;
-    std::vector<Uid> kept;
-    kept.reserve(uids_.size());
-    auto gone = uids.begin();
-    for (Uid uid : uids_) {
-        while (gone != uids.end() && *gone < uid) ++gone;
-        if (gone != uids.end() && *gone == uid)
-            numbers.emplace_back(static_cast<std::uint32_t>(kept.size() + 1));
-        else
-            kept.push_back(uid);
+    UidSet gone;
+    for (Uid uid : uids) {
+        auto number = uids_.number_of(uid);
+        if (!number || gone.contains(uid.value)) continue;
+        gone.add(uid.value);
+        numbers.emplace_back(number->value - static_cast<std::uint32_t>(numbers.size()));
     }
-    uids_ = std::move(kept);
+    if (!numbers.empty()) uids_.remove(gone);
     return numbers;
 }
 
 bool SelectedMailbox::arrive(const std::vector<Uid>& uids, Uid first_recent) {
     bool any = false;
     for (Uid uid : uids) {
-        if (!uids_.empty() && uid <= uids_.back()) continue;
-        uids_.push_back(uid);
+        if (uid <= uids_.last()) continue;
+        uids_.append(uid);
         any = true;
         if (first_recent.value && uid >= first_recent) recent_.add(uid.value);
     }

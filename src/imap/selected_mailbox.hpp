@@ -10,6 +10,7 @@
 #include "base/intervals.hpp"
 #include "base/result.hpp"
 #include "imap/backend.hpp"
+#include "imap/numbered_uids.hpp"
 #include "imap/search.hpp"
 
 namespace fwmail::imap {
@@ -20,12 +21,12 @@ class SelectedMailbox {
 
     const std::string& name() const { return name_; }
     bool read_only() const { return read_only_; }
-    std::uint32_t exists() const { return static_cast<std::uint32_t>(uids_.size()); }
-    Uid last_uid() const { return uids_.empty() ? Uid{} : uids_.back(); }
+    std::uint32_t exists() const { return uids_.count(); }
+    Uid last_uid() const { return uids_.last(); }
     std::uint32_t recent() const;
     bool is_recent(Uid uid) const { return recent_.contains(uid.value); }
     const UidSet& recent_uids() const { return recent_; }
-    std::optional<SeqNum> seq_of(Uid uid) const;
+    std::optional<SeqNum> seq_of(Uid uid) const { return uids_.number_of(uid); }
 
     // The UIDs meant by a set of UIDs or of sequence numbers; ranges may cover numbers of no message. A
     // sequence number beyond the last is a protocol error (RFC 9051 9, seq-number), an unknown UID is nothing
@@ -51,7 +52,9 @@ class SelectedMailbox {
     void told(ModSeq highest) { highest_modseq_ = std::max(highest_modseq_, highest); }
     // What `$` stands for (RFC 5182).
     void save(UidSet found) { saved_ = std::move(found); }
-    std::vector<Uid> known_in(const UidSet& set) const;  // messages of it that the client knows, ascending
+    std::vector<Uid> known_in(const UidSet& set) const {
+        return uids_.common(set);
+    }  // messages of it that the client knows, ascending
 
     // All keywords seen here, sorted. learn() returns whether one was new.
     const std::vector<std::string>& keywords() const { return keywords_.keywords; }
@@ -62,7 +65,7 @@ class SelectedMailbox {
 
     std::string name_;
     bool read_only_;
-    std::vector<Uid> uids_;
+    NumberedUids uids_;
     UidSet recent_, saved_;
     ModSeq highest_modseq_;
     FlagSet keywords_;

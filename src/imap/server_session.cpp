@@ -85,6 +85,5 @@ Deadline ServerSession::deadline() const {
 std::uint64_t ServerSession::progress() const { return core_->progress; }
 const std::string& ServerSession::abuse() const { return core_->abuse; }
 bool ServerSession::authenticated() const { return core_->authenticated; }
-const std::string& ServerSession::user() const { return core_->user; }
 
 }  // namespace fwmail::imap

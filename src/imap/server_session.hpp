@@ -41,11 +41,13 @@ struct Ask {
 struct AppendData {  // no reply; hold back reading from the client instead
     std::string octets;
 };
-struct AppendAbort {};  // no reply: what AppendBegin began is to be forgotten
-struct StartTls {};     // flush what was sent, shake hands, then on_tls_started()
-struct Close {};        // flush and close; the last action ever. An APPEND under way is to be forgotten
+struct AppendAbort {};       // no reply: what AppendBegin began is to be forgotten
+struct StartTls {};          // flush what was sent, shake hands, then on_tls_started()
+struct StartCompression {};  // once all before has been sent: from then on everything goes through DEFLATE
+struct Close {};             // flush and close; the last action ever. An APPEND under way is to be forgotten
 
-using Action = std::variant<Send, SendObject, Ask, AppendData, AppendAbort, StartTls, Close>;
+using Action =
+    std::variant<Send, SendObject, Ask, AppendData, AppendAbort, StartTls, StartCompression, Close>;
 using Actions = std::vector<Action>;
 
 // When on_deadline() is due: `after` the connection's beginning, after the last octets from the client, or
@@ -85,7 +87,6 @@ class ServerSession {
     // Why the session was ended as abuse; else empty. Worth a line in the log.
     const std::string& abuse() const;
     bool authenticated() const;
-    const std::string& user() const;  // empty before login
 
   private:
     std::unique_ptr<SessionCore> core_;

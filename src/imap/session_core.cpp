@@ -128,8 +128,7 @@ void SessionCore::refuse_message(const MessageLiteral& message) {
     framer.refuse_message();
 }
 
-void SessionCore::logged_in(std::string name) {
-    user = std::move(name);
+void SessionCore::logged_in() {
     authenticated = true;
     framer.set_limits(FramerLimits{});
     ok("Logged in", News::never, "CAPABILITY " + capabilities());
@@ -149,6 +148,12 @@ void SessionCore::start_tls() {
     framer.discard();
     awaiting_tls = true;
     actions.push_back(StartTls{});
+}
+
+void SessionCore::start_compression() {
+    ok("DEFLATE active", News::never);
+    compressing = true;
+    actions.push_back(StartCompression{});
 }
 
 void SessionCore::close() {

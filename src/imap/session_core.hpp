@@ -56,9 +56,10 @@ struct SessionCore {
     void accept_message() { framer.accept_message(); }
     void refuse_message(const MessageLiteral& message);
 
-    void logged_in(std::string name);
+    void logged_in();
     void login_failed(const Refusal& refusal);
     void start_tls();
+    void start_compression();
     void close();
     void bye(std::string_view text, std::string_view code = {});
     std::string capabilities() const;
@@ -80,7 +81,6 @@ struct SessionCore {
     void on_reply(Reply reply);
 
     ServerOptions options;
-    std::string user;
     bool authenticated = false;
     std::optional<SelectedMailbox> selected;
     Enabled enabled;
@@ -89,6 +89,7 @@ struct SessionCore {
     bool pending = false;  // a request is under way
     bool changed = false;  // the selected mailbox has news
     bool awaiting_tls = false;
+    bool compressing = false;
     bool closed = false;
     std::uint64_t progress = 0;
     std::string abuse;

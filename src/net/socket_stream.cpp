@@ -112,6 +112,9 @@ class SocketStream final : public Stream {
     bool tls() const override { return connection_->tls != nullptr; }
     std::string tls_summary() const override;
     std::string peer_certificate_sha256() const override;
+    std::string channel_binding(ChannelBinding type) const override {
+        return connection_->tls ? connection_->tls->channel_binding(type) : std::string();
+    }
     std::string peer_address() const override { return peer_; }
     Task<Result<>> shutdown(Deadline deadline) override;
     void close() override;

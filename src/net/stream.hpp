@@ -38,6 +38,9 @@ enum class Wake {
     deadline,
 };
 
+// What tells one TLS connection from every other (RFC 9266; RFC 5929 4): for SCRAM-SHA-256-PLUS.
+enum class ChannelBinding { tls_exporter, tls_server_end_point };
+
 // Errors are `temporary` (cut, refused, deadline passed) except a certificate that is not accepted, which is
 // `refused`, and a peer that breaks TLS, which is `protocol`.
 class Stream {
@@ -49,8 +52,8 @@ class Stream {
     virtual Task<Result<std::size_t>> read_some(std::span<char> into, Deadline deadline) = 0;
     // The deadline is for the whole; after an error the stream is only good for closing.
     virtual Task<Result<>> write_all(std::string_view octets, Deadline deadline) = 0;
-    // For IDLE: waits for whichever comes first, and loses nothing. Octets that come meanwhile are kept for
-    // read_some.
+    // For IDLE: waits for whichever comes first, and loses nothing. Nothing is read, and no buffer held,
+    // meanwhile.
     virtual Task<Wake> wait_readable(Notifier& notifier, Deadline deadline) = 0;
 
     // STARTTLS. What the caller had already read in clear is the caller's to refuse (RFC 3207 4.2, RFC 9051
@@ -65,6 +68,9 @@ class Stream {
     virtual std::string tls_summary() const = 0;
     // SHA-256 of the peer's certificate (DER), 32 octets; empty if it showed none.
     virtual std::string peer_certificate_sha256() const = 0;
+
+    // Empty without TLS, and where this connection has none of that type.
+    virtual std::string channel_binding(ChannelBinding type) const = 0;
 
     // Numeric, IPv4-mapped addresses as IPv4, without port; "local" for a unix socket.
     virtual std::string peer_address() const = 0;

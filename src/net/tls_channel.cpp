@@ -2,6 +2,8 @@
 
 #include <errno.h>
 #include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/x509.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -49,6 +51,31 @@ const BIO_METHOD* socket_method() {
         return made;
     }();
     return method.get();
+}
+
+// RFC 9266 2 and 4.2: with TLS 1.2 only if the master secret is bound to the handshake (RFC 7627).
+std::string exporter_binding(SSL* ssl) {
+    static constexpr std::string_view label = "EXPORTER-Channel-Binding";
+    if (SSL_version(ssl) < TLS1_3_VERSION && SSL_get_extms_support(ssl) != 1) return {};
+    unsigned char out[32];
+    static constexpr unsigned char no_context[1] = {};
+    if (SSL_export_keying_material(ssl, out, sizeof out, label.data(), label.size(), no_context, 0, 1) != 1)
+        return {};
+    return std::string(reinterpret_cast<char*>(out), sizeof out);
+}
+
+// RFC 5929 4.1: the server's certificate, hashed as its signature was, but never by MD5 or SHA-1.
+std::string end_point_binding(SSL* ssl) {
+    const X509* certificate = SSL_is_server(ssl) ? SSL_get_certificate(ssl) : SSL_get0_peer_certificate(ssl);
+    if (!certificate) return {};
+    int digest = NID_undef;
+    if (!OBJ_find_sigid_algs(X509_get_signature_nid(certificate), &digest, nullptr)) return {};
+    if (digest == NID_md5 || digest == NID_sha1) digest = NID_sha256;
+    const EVP_MD* method = digest == NID_undef ? nullptr : EVP_get_digestbynid(digest);
+    unsigned char out[EVP_MAX_MD_SIZE];
+    unsigned size = 0;
+    if (!method || X509_digest(certificate, method, out, &size) != 1) return {};
+    return std::string(reinterpret_cast<char*>(out), size);
 }
 
 }  // namespace
@@ -131,6 +158,16 @@ TlsChannel::Step TlsChannel::shutdown() {
     int result = SSL_shutdown(ssl_.get());
     if (result == 0) return {State::wants_read};  // sent; the peer's is still to come
     return step(result, 0);
+}
+
+std::string TlsChannel::channel_binding(ChannelBinding type) const {
+    switch (type) {
+        case ChannelBinding::tls_exporter:
+            return exporter_binding(ssl_.get());
+        case ChannelBinding::tls_server_end_point:
+            return end_point_binding(ssl_.get());
+    }
+    return {};
 }
 
 }  // namespace fwmail::net

@@ -12,6 +12,7 @@
 
 #include "base/result.hpp"
 #include "net/openssl_owned.hpp"
+#include "net/stream.hpp"
 
 namespace fwmail::net {
 
@@ -40,6 +41,7 @@ class TlsChannel {
 
     // Of the last failure: `protocol` when the peer broke TLS, `temporary` when the connection was cut.
     const Error& error() const { return error_; }
+    std::string channel_binding(ChannelBinding type) const;
     SSL* native() const { return ssl_.get(); }
 
   private:

@@ -148,7 +148,7 @@ void ClientSession::on_line(std::string_view line) {
         if (text.starts_with(' ')) text.remove_prefix(1);
         return on_status(ok, text);
     }
-    if (state_ == State::sasl && line.starts_with('+')) return emit("*\r\n");  // PLAIN has no second step
+    if (state_ == State::sasl && line.starts_with('+')) return on_challenge(line.substr(1));
     give_up(false, "the server sent what is neither +OK nor -ERR");
 }
 
@@ -184,6 +184,9 @@ void ClientSession::on_status(bool ok, std::string_view text) {
         case State::pass:
         case State::sasl:
             if (!ok) return give_up(true, text);
+            if (auto proven = sasl_ ? sasl_->on_success() : Result<>(); !proven)
+                return give_up(true, proven.error().text);
+            sasl_.reset();
             config_.credentials.reset();
             state_ = State::capa_again;  // RFC 2449 5: there may be more after the login
             return emit("CAPA\r\n");
@@ -205,7 +208,7 @@ void ClientSession::on_capa_line(std::string_view line) {
     if (keyword == "utf8") capabilities_.utf8 = true;
     if (keyword == "sasl")
         for (auto word = take_word(line); !word.empty(); word = take_word(line))
-            capabilities_.sasl_plain |= equal_ignoring_case(word, "PLAIN");
+            capabilities_.sasl.push_back(sasl::in_capitals(word));
 }
 
 void ClientSession::after_capa() {
@@ -234,12 +237,28 @@ void ClientSession::log_in() {
     // A line end in either would begin another command.
     if (user.empty() || has_control(user) || has_control(password.view()))
         return give_up(true, "a user name or password with control characters cannot be sent");
-    if (!capabilities_.sasl_plain || capabilities_.user) return emit("USER " + user + "\r\n");
+    // PLAIN is no better than USER and PASS, which more servers get right.
+    auto offered = [this](std::string_view mechanism) {
+        bool worth = mechanism != sasl::login && (mechanism != sasl::plain || !capabilities_.user);
+        return worth && std::ranges::find(capabilities_.sasl, mechanism) != capabilities_.sasl.end();
+    };
+    sasl_ = sasl::ClientExchange::choose(offered, bindings_, user, password);
+    if (!sasl_) return emit("USER " + user + "\r\n");
     state_ = State::sasl;
-    std::string octets = '\0' + user + '\0';
-    octets += password.view();
-    emit("AUTH PLAIN " + base64_encode(octets) + "\r\n", true);
-    wipe(octets);
+    auto initial = sasl_->initial();
+    if (!initial) return give_up(true, initial.error().text);
+    emit("AUTH " + std::string(sasl_->mechanism()) + ' ' + base64_encode(*initial) + "\r\n", true);
+    wipe(*initial);
+}
+
+void ClientSession::on_challenge(std::string_view text) {
+    if (text.starts_with(' ')) text.remove_prefix(1);
+    auto challenge = base64_decode(text);
+    if (!challenge) return emit("*\r\n");
+    auto response = sasl_->on_challenge(*challenge);
+    if (!response) return give_up(response.error().kind == ErrorKind::refused, response.error().text);
+    emit(base64_encode(*response) + "\r\n", true);
+    wipe(*response);
 }
 
 ClientActions ClientSession::on_tls_started() {

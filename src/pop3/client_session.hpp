@@ -2,9 +2,9 @@
 //
 //   start() … Ready → list(), uidl(), retr() … each ends in one Answer … quit() … Answer, Close
 //
-// - Works with a server that knows nothing but RFC 1939; uses CAPA (RFC 2449), STLS (RFC 2595), AUTH PLAIN
-//   (RFC 5034) and PIPELINING where they are announced. Commands may be given at any time after Ready; they
-//   are sent in order, one at a time or pipelined as the server allows.
+// - Works with a server that knows nothing but RFC 1939; uses CAPA (RFC 2449), STLS (RFC 2595), AUTH with
+//   SCRAM or PLAIN (RFC 5034) and PIPELINING where they are announced. Commands may be given at any time
+//   after Ready; they are sent in order, one at a time or pipelined as the server allows.
 // - Every command ends in exactly one Answer, or the session in exactly one Failed, after which no Answer
 //   comes. What a command brings (rows, octets of a message) comes before its Answer; a message counts as
 //   whole only with an Answer that is ok.
@@ -25,6 +25,7 @@
 #include "base/secret.hpp"
 #include "mime/dot_stuffing.hpp"
 #include "pop3/actions.hpp"
+#include "sasl/client_exchange.hpp"
 
 namespace fwmail::pop3 {
 
@@ -47,8 +48,8 @@ struct ClientConfig {
 
 struct Capabilities {
     bool known = false;  // the server has CAPA; else what it can do shows when it is asked to
-    bool top = false, uidl = false, pipelining = false, stls = false, user = false, sasl_plain = false,
-         utf8 = false;
+    bool top = false, uidl = false, pipelining = false, stls = false, user = false, utf8 = false;
+    std::vector<std::string> sasl;  // mechanisms, in capitals
 };
 
 enum class Verb { stat, list, uidl, retr, top, dele, rset, noop, quit };
@@ -99,6 +100,9 @@ class ClientSession {
     explicit ClientSession(ClientConfig config);
 
     ClientActions on_bytes(std::string_view octets);
+    // Whenever TLS has begun, before on_tls_started() or the first octets: lets the login be bound to this
+    // connection (SCRAM-SHA-256-PLUS).
+    void bind_to(sasl::ChannelBindings bindings) { bindings_ = std::move(bindings); }
     ClientActions on_tls_started();
     // The connection has gone. After the answer to QUIT that is no failure.
     ClientActions on_closed();
@@ -124,6 +128,7 @@ class ClientSession {
     void on_capa_line(std::string_view line);
     void after_capa();
     void log_in();
+    void on_challenge(std::string_view text);
     void on_command_status(bool ok, std::string_view text);
     bool on_row(std::string_view line);
     void finish_command(bool ok, std::string_view text);
@@ -138,6 +143,8 @@ class ClientSession {
     std::string buffer_;
     std::size_t position_ = 0;
     bool tls_ = false, stls_refused_ = false;
+    sasl::ChannelBindings bindings_;
+    std::optional<sasl::ClientExchange> sasl_;  // while it is under way
     Capabilities capabilities_;
     std::deque<Command> waiting_, sent_;  // not sent yet; sent, and without their whole answer
     bool in_list_ = false, in_body_ = false;

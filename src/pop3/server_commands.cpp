@@ -6,6 +6,7 @@
 
 #include "base/encoding.hpp"
 #include "pop3/server_session.hpp"
+#include "sasl/mechanism.hpp"
 
 namespace fwmail::pop3 {
 
@@ -91,50 +92,38 @@ void ServerSession::user(std::string_view argument) {
 void ServerSession::pass(std::string_view argument) {
     if (!login_allowed()) return;
     if (user_.empty()) return error("USER first");
-    log_in(std::exchange(user_, {}), Secret(argument));
+    ask(Login{std::exchange(user_, {}), Secret(argument)}, Pending::login);
 }
 
 // RFC 5034 4
 void ServerSession::auth(std::string_view argument) {
     if (argument.empty()) {  // QUIRK(Outlook): asks for the mechanisms so
         send("+OK");
-        if (tls_ || config_.clear_login) send("PLAIN");
+        if (tls_ || config_.clear_login)
+            for (auto name : sasl::offered)
+                if (sasl::is_offered(name, tls_)) send(name);
         return send(".");
     }
     if (!login_allowed()) return;
     std::size_t space = std::min(argument.find(' '), argument.size());
-    if (!equal_ignoring_case(argument.substr(0, space), "PLAIN")) return error("no such mechanism");
-    std::string_view initial = argument.substr(std::min(space + 1, argument.size()));
-    if (!initial.empty()) return plain(initial);
-    state_ = State::sasl;
-    send("+ ");
+    std::string mechanism = sasl::in_capitals(argument.substr(0, space));
+    if (!sasl::is_offered(mechanism, tls_)) return error("no such mechanism");
+    std::string_view text = argument.substr(std::min(space + 1, argument.size()));
+    AuthStart request{std::move(mechanism), std::nullopt};
+    if (!text.empty()) {
+        auto octets = base64_decode(text == "=" ? "" : text);
+        if (!octets) return error("that is not Base64");
+        request.initial = Secret(std::move(*octets));
+    }
+    ask(std::move(request), Pending::login);
 }
 
 void ServerSession::on_sasl_line(std::string_view line) {
     state_ = State::authorization;
     if (line == "*") return error("cancelled");
-    plain(line);
-}
-
-// RFC 4616: [authzid] NUL authcid NUL password
-void ServerSession::plain(std::string_view base64) {
-    auto octets = base64_decode(base64);
+    auto octets = base64_decode(line);
     if (!octets) return error("that is not Base64");
-    std::string_view text = *octets;
-    std::size_t first = text.find('\0'), second = first == text.npos ? first : text.find('\0', first + 1);
-    if (second == text.npos || text.find('\0', second + 1) != text.npos) {
-        wipe(*octets);
-        return error("that is not what PLAIN says");
-    }
-    std::string authzid(text.substr(0, first)), name(text.substr(first + 1, second - first - 1));
-    Secret password(text.substr(second + 1));
-    wipe(*octets);
-    if (!authzid.empty() && authzid != name) return refuse("nobody logs in for another here", "AUTH");
-    log_in(std::move(name), std::move(password));
-}
-
-void ServerSession::log_in(std::string user, Secret password) {
-    ask(Login{std::move(user), std::move(password)}, Pending::login);
+    ask(AuthResponse{Secret(std::move(*octets))}, Pending::login);
 }
 
 // RFC 2595 4
@@ -157,7 +146,12 @@ void ServerSession::utf8(std::string_view) { send("+OK UTF8"); }
 void ServerSession::capa(std::string_view) {
     send("+OK what this server can do");
     send("TOP\r\nUIDL\r\nPIPELINING\r\nRESP-CODES\r\nAUTH-RESP-CODE\r\nEXPIRE NEVER\r\nUTF8 USER");
-    if (tls_ || config_.clear_login) send("USER\r\nSASL PLAIN");
+    if (tls_ || config_.clear_login) {
+        std::string line = "USER\r\nSASL";
+        for (auto name : sasl::offered)
+            if (sasl::is_offered(name, tls_)) line += ' ' + std::string(name);
+        send(line);
+    }
     // RFC 2595 4: announced before the login only.
     if (config_.offer_stls && !tls_ && state_ != State::transaction) send("STLS");
     send("IMPLEMENTATION fwmail\r\n.");

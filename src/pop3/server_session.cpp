@@ -52,6 +52,10 @@ ServerActions ServerSession::on_reply(Reply reply) {
 }
 
 void ServerSession::on_login_reply(Reply& reply) {
+    if (auto* challenge = std::get_if<AuthChallenge>(&reply)) {
+        state_ = State::sasl;
+        return send("+ " + base64_encode(challenge->octets));
+    }
     if (auto* drop = std::get_if<Maildrop>(&reply)) {
         drop_ = std::move(*drop);
         deleted_.assign(drop_.messages.size(), false);

@@ -49,17 +49,29 @@ struct Login {  // -> Maildrop. Delays after failures are the backend's matter.
     std::string user;
     Secret password;
 };
+// One SASL exchange, in raw octets -> AuthChallenge until it ends, by Maildrop or a Refusal. AuthStart
+// forgets an unfinished one.
+struct AuthStart {
+    std::string mechanism;  // one that is offered, in capitals
+    std::optional<Secret> initial;
+};
+struct AuthResponse {
+    Secret octets;
+};
 struct Open {  // -> Done; then the message comes by on_body() and on_body_end()
     Uid uid;
 };
 struct Remove {  // -> Done; what is gone already counts as removed
     UidSet uids;
 };
-using Request = std::variant<Login, Open, Remove>;
+using Request = std::variant<Login, AuthStart, AuthResponse, Open, Remove>;
 
 // --- replies
 
 struct Done {};
+struct AuthChallenge {
+    std::string octets;  // raw
+};
 struct Message {
     Uid uid;
     std::uint64_t size = 0;
@@ -73,7 +85,7 @@ struct Maildrop {
 struct Refusal {
     std::string code, text;
 };
-using Reply = std::variant<Refusal, Done, Maildrop>;
+using Reply = std::variant<Refusal, Done, AuthChallenge, Maildrop>;
 
 struct Ask {
     Request request;
@@ -141,8 +153,6 @@ class ServerSession {
     void retrieve(std::size_t index, std::optional<std::uint64_t> lines);
     std::optional<std::size_t> message_index(std::string_view number) const;
     bool login_allowed();
-    void log_in(std::string user, Secret password);
-    void plain(std::string_view base64);
 
     void user(std::string_view argument);
     void pass(std::string_view argument);

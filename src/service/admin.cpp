@@ -9,6 +9,7 @@
 #include "crypto/armor.hpp"
 #include "crypto/box.hpp"
 #include "crypto/scram.hpp"
+#include "mime/saslprep.hpp"
 #include "service/link_table.hpp"
 #include "service/link_token.hpp"
 #include "service/quota.hpp"
@@ -70,10 +71,23 @@ Result<crypto::Fingerprint> make_user_key(AdminContext& context, const store::Us
 
 Result<> set_password(AdminContext& context, AccountId account, store::CredentialKind kind,
                       std::string_view label, const Secret& password) {
-    auto verifier = TRY(crypto::make_verifier(password));
     UnixMillis now = context.clock();
-    for (const auto& old : TRY(context.system.load_credentials(account)))
-        if (!old.revoked && old.kind == kind && equal_ignoring_case(old.label, label))
+    auto credentials = TRY(context.system.load_credentials(account));
+    std::erase_if(credentials, [](const auto& old) { return old.revoked.has_value(); });
+    // One salt and iteration count for all passwords of a user: SCRAM tells them before it can know which
+    // of them the client has.
+    std::string salt = random_octets(crypto::scram_salt_octets);
+    std::uint32_t iterations = crypto::scram_iterations;
+    if (!credentials.empty()) {
+        auto other = TRY(crypto::ScramVerifier::from_text(credentials.front().verifier));
+        salt = other.salt;
+        iterations = other.iterations;
+    }
+    auto prepared = mime::saslprep(password.view());
+    if (!prepared) return fail(ErrorKind::refused, prepared.error().text);
+    auto verifier = TRY(crypto::make_verifier(Secret(std::move(*prepared)), salt, iterations));
+    for (const auto& old : credentials)
+        if (old.kind == kind && equal_ignoring_case(old.label, label))
             TRY(context.system.revoke_credential(old.id, now));
     store::Credential credential;
     credential.account = account;

@@ -1,9 +1,29 @@
 #include "service/directory.hpp"
 
 #include "base/encoding.hpp"
-#include "crypto/scram.hpp"
 
 namespace fwmail::service {
+namespace {
+
+void add_verifiers(UserRecord& record) {
+    crypto::Sha256 digest;
+    for (const auto& credential : record.credentials) {
+        digest.update(credential.verifier + '\n');
+        auto verifier = crypto::ScramVerifier::from_text(credential.verifier);
+        if (!verifier) continue;
+        auto& scram = record.scram;
+        if (scram.passwords.empty()) {
+            scram.salt = verifier->salt;
+            scram.iterations = verifier->iterations;
+        }
+        if (verifier->salt == scram.salt && verifier->iterations == scram.iterations)
+            scram.passwords.push_back(*verifier);
+        record.verifiers.push_back(std::move(*verifier));
+    }
+    record.verifiers_digest = digest.finish();
+}
+
+}  // namespace
 
 Result<> Directory::reload(store::SystemStore& system) {
     std::lock_guard turn(reloading_);  // or an older snapshot might be published after a newer one
@@ -15,6 +35,7 @@ Result<> Directory::reload(store::SystemStore& system) {
         record->addresses = TRY(system.load_addresses(user.id));
         for (auto& credential : TRY(system.load_credentials(user.id)))
             if (!credential.revoked) record->credentials.push_back(std::move(credential));
+        add_verifiers(*record);
         record->keys = TRY(system.load_keys(user.id));
         for (const auto& key : record->keys) {
             if (key.retired || record->seal_key) continue;
@@ -69,11 +90,7 @@ std::optional<std::vector<std::string>> Directory::find_alias(std::string_view a
 }
 
 bool password_matches(const UserRecord& user, const Secret& password) {
-    for (const auto& credential : user.credentials) {
-        auto verifier = crypto::ScramVerifier::from_text(credential.verifier);
-        if (verifier && crypto::check_password(*verifier, password)) return true;
-    }
-    return false;
+    return crypto::check_password(user.verifiers, password);
 }
 
 }  // namespace fwmail::service

@@ -11,6 +11,8 @@
 
 #include "base/secret.hpp"
 #include "crypto/openpgp_key.hpp"
+#include "crypto/scram.hpp"
+#include "sasl/server_exchange.hpp"
 #include "store/system_store.hpp"
 
 namespace fwmail::service {
@@ -18,9 +20,13 @@ namespace fwmail::service {
 struct UserRecord {
     store::User user;
     std::vector<std::string> addresses;
-    std::vector<store::Credential> credentials;  // not revoked
-    std::vector<store::UserKey> keys;            // newest first
-    std::optional<crypto::PublicKey> seal_key;   // the newest one that is not retired
+    std::vector<store::Credential> credentials;    // not revoked
+    std::vector<store::UserKey> keys;              // newest first
+    std::optional<crypto::PublicKey> seal_key;     // the newest one that is not retired
+    std::vector<crypto::ScramVerifier> verifiers;  // of the credentials
+    // Those that share the first one's salt and iteration count: all, but for what was made before they did.
+    sasl::Verifiers scram;
+    crypto::Digest verifiers_digest{};  // changes with any of the passwords
 };
 
 class Directory {
@@ -51,7 +57,7 @@ class Directory {
     std::shared_ptr<const Tables> tables_ = std::make_shared<Tables>();
 };
 
-// Whether the password is one of the user's. Costs milliseconds: call it on a store thread.
+// Whether the password, prepared, is one of the user's. Costs milliseconds: call it on a store thread.
 bool password_matches(const UserRecord& user, const Secret& password);
 
 }  // namespace fwmail::service

@@ -1,7 +1,9 @@
 #include "service/imap_client.hpp"
 
 #include "base/co_try.hpp"
+#include "net/deflate_stream.hpp"
 #include "net/listener.hpp"
+#include "service/sasl_login.hpp"
 
 namespace fwmail::service {
 namespace {
@@ -21,6 +23,7 @@ client::Config session_config(const ImapServer& server) {
     config.clear_auth = loopback;
     config.credentials = client::Credentials{server.user, server.password};
     config.limits.streamed = 1ull << 30;
+    config.compress = true;
     return config;
 }
 
@@ -45,6 +48,7 @@ net::Task<Result<std::unique_ptr<ImapClient>>> ImapClient::connect(Node& node, I
     if (implicit)
         CO_TRY(co_await made->stream_->start_tls_client(made->tls_, made->name_,
                                                         net::deadline_after(std::chrono::seconds(30))));
+    made->session_.bind_to(bindings_of(*made->stream_));
     for (;;) {
         auto event = CO_TRY(co_await made->next());
         if (std::holds_alternative<client::Ready>(event)) co_return made;
@@ -60,11 +64,14 @@ net::Task<Result<>> ImapClient::perform(client::Events events) {
         } else if (std::holds_alternative<client::StartTls>(event)) {
             CO_TRY(co_await stream_->start_tls_client(tls_, name_,
                                                       net::deadline_after(std::chrono::seconds(30))));
+            session_.bind_to(bindings_of(*stream_));
             auto more = session_.on_tls_started();
             for (auto& next : more) {  // CAPABILITY, nothing else
                 auto* line = std::get_if<client::Send>(&next);
                 if (line) CO_TRY(co_await stream_->write_all(line->octets, net::deadline_after(patience)));
             }
+        } else if (std::holds_alternative<client::StartCompression>(event)) {
+            stream_ = net::make_deflate_stream(std::move(stream_));
         } else if (!std::holds_alternative<client::Close>(event)) {
             events_.push_back(std::move(event));
         }

@@ -7,6 +7,7 @@
 
 #include "base/co_try.hpp"
 #include "imap/server_session.hpp"
+#include "net/deflate_stream.hpp"
 #include "service/mailbox_service.hpp"
 #include "service/object_reader.hpp"
 
@@ -23,8 +24,10 @@ class ImapConnection {
           stream_(std::move(stream)),
           changed_(stream_->executor()),
           stop_(node.hub.subscribe(AccountId{}, changed_)),
-          service_(node, stream_->peer_address(), changed_, [s = stream_.get()] { return s->peer_gone(); }),
-          session_(options()) {}
+          service_(node, stream_->peer_address(), changed_, [this] { return stream_->peer_gone(); }),
+          session_(options()) {
+        service_.bind_to(*stream_);
+    }
 
     net::Task<> run() {
         auto connected = std::chrono::steady_clock::now();
@@ -123,7 +126,11 @@ class ImapConnection {
                 CO_TRY(co_await flush());
                 CO_TRY(co_await stream_->start_tls_server(node_.tls,
                                                           net::deadline_after(std::chrono::seconds(30))));
+                service_.bind_to(*stream_);
                 more = session_.on_tls_started();
+            } else if (std::holds_alternative<imap::StartCompression>(action)) {
+                CO_TRY(co_await flush());
+                stream_ = net::make_deflate_stream(std::move(stream_));
             } else {
                 closed_ = true;
             }

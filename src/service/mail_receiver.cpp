@@ -6,7 +6,6 @@
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
 #include "mime/date.hpp"
-#include "service/login.hpp"
 #include "service/message_texts.hpp"
 #include "service/queue_runner.hpp"
 #include "service/quota.hpp"
@@ -42,29 +41,34 @@ smtp::Reply reply_of(const Error& error) {
 }  // namespace
 
 net::Task<smtp::Reply> MailReceiver::log_in(smtp::AuthStart request) {
-    co_return co_await on_sasl(sasl_.start(request.mechanism, request.initial));
+    auto step = co_await sasl_.start(std::move(request.mechanism), std::move(request.initial));
+    co_return on_sasl(std::move(step));
 }
 
 net::Task<smtp::Reply> MailReceiver::log_in(smtp::AuthResponse request) {
-    co_return co_await on_sasl(sasl_.on_response(request.octets));
+    auto step = co_await sasl_.on_response(std::move(request.octets));
+    co_return on_sasl(std::move(step));
 }
 
 // Replies as RFC 4954 4 and 6 have them.
-net::Task<smtp::Reply> MailReceiver::on_sasl(smtp::SaslExchange::Step step) {
-    if (!step && step.error().kind == ErrorKind::refused) co_return reply(535, 7, 8, step.error().text);
-    if (!step) co_return reply(501, 5, 2, step.error().text);
-    if (auto* challenge = std::get_if<smtp::SaslChallenge>(&*step))
-        co_return smtp::Reply{334, {}, challenge->text};
-    auto& credentials = std::get<smtp::SaslCredentials>(*step);
-    auto user = co_await service::log_in(
-        node_, {"submission", credentials.user, std::move(credentials.password), peer_});
-    if (!user) {
-        if (user.error().kind == ErrorKind::refused) co_return reply(535, 7, 8, user.error().text);
-        if (user.error().kind == ErrorKind::temporary) co_return reply(421, 7, 0, user.error().text);
-        co_return reply(454, 7, 0, "the login cannot be checked now, try again later");
+smtp::Reply MailReceiver::on_sasl(SaslLogin::Step step) {
+    if (!step) {
+        switch (step.error().kind) {
+            case ErrorKind::protocol:
+                return reply(501, 5, 2, step.error().text);
+            case ErrorKind::refused:
+                return reply(535, 7, 8, step.error().text);
+            case ErrorKind::temporary:
+                return reply(421, 7, 0, step.error().text);
+            case ErrorKind::usage:
+            case ErrorKind::internal:
+                return reply(454, 7, 0, "the login cannot be checked now, try again later");
+        }
     }
-    user_ = std::move(*user);
-    co_return reply(235, 7, 0, "welcome");
+    if (auto* challenge = std::get_if<sasl::Challenge>(&*step))
+        return {334, {}, std::move(challenge->octets)};
+    user_ = std::get<UserPtr>(std::move(*step));
+    return reply(235, 7, 0, "welcome");
 }
 
 net::Task<smtp::Reply> MailReceiver::begin(smtp::MailFrom request) {

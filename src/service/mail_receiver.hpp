@@ -14,8 +14,8 @@
 #include "service/mail_limits.hpp"
 #include "service/node.hpp"
 #include "service/notices.hpp"
+#include "service/sasl_login.hpp"
 #include "smtp/header_stripper.hpp"
-#include "smtp/sasl.hpp"
 #include "smtp/server_session.hpp"
 #include "smtp/submission_fields.hpp"
 
@@ -37,7 +37,11 @@ class MailReceiver {
           links_(links),
           limits_(limits),
           service_(service),
-          peer_(std::move(peer)) {}
+          peer_(peer),
+          sasl_(node, "submission", std::move(peer)) {}
+
+    // Whenever TLS begins.
+    void bind_to(const net::Stream& stream) { sasl_.bind_to(stream); }
 
     net::Task<smtp::Reply> log_in(smtp::AuthStart request);
     net::Task<smtp::Reply> log_in(smtp::AuthResponse request);
@@ -82,7 +86,7 @@ class MailReceiver {
         bool node_mail_too_large = false, no_room = false;
     };
 
-    net::Task<smtp::Reply> on_sasl(smtp::SaslExchange::Step step);
+    smtp::Reply on_sasl(SaslLogin::Step step);
     bool may_relay() const;
     void take_recipients(smtp::RcptTo request, Reached reached);
     net::Task<Result<std::optional<smtp::Reply>>> no_room(Recipient recipient, std::uint64_t size);
@@ -100,7 +104,7 @@ class MailReceiver {
     MailLimits& limits_;
     const MailService service_;
     std::string peer_;
-    smtp::SaslExchange sasl_;
+    SaslLogin sasl_;
     std::shared_ptr<const UserRecord> user_;  // who has logged in
     std::optional<Transaction> transaction_;
 };

@@ -5,7 +5,6 @@
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
 #include "service/imap_refusal.hpp"
-#include "service/login.hpp"
 #include "service/object_ids.hpp"
 #include "service/quota.hpp"
 #include "service/releases.hpp"
@@ -37,18 +36,40 @@ Result<> MailboxService::writable() const {
 }
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Authenticate request) {
-    auto logged_in = co_await log_in(node_, {"imap", request.user, std::move(request.password), peer_});
+    auto logged_in =
+        co_await log_in(node_, {"imap", std::move(request.user), peer_}, std::move(request.password));
+    co_return on_login(std::move(logged_in));
+}
+
+net::Task<Result<MailboxService::R>> MailboxService::on(imap::AuthStart request) {
+    auto step = co_await sasl_.start(std::move(request.mechanism), std::move(request.initial));
+    co_return on_sasl(std::move(step));
+}
+
+net::Task<Result<MailboxService::R>> MailboxService::on(imap::AuthResponse request) {
+    auto step = co_await sasl_.on_response(std::move(request.octets));
+    co_return on_sasl(std::move(step));
+}
+
+Result<MailboxService::R> MailboxService::on_sasl(SaslLogin::Step step) {
+    if (!step) return on_login(std::unexpected(std::move(step.error())));
+    if (auto* challenge = std::get_if<sasl::Challenge>(&*step))
+        return imap::AuthChallenge{std::move(challenge->octets)};
+    return on_login(std::get<UserPtr>(std::move(*step)));
+}
+
+Result<MailboxService::R> MailboxService::on_login(Result<UserPtr> logged_in) {
     if (!logged_in) {
         auto& [kind, text] = logged_in.error();
-        if (kind == ErrorKind::refused) co_return fail(coded(kind, "AUTHENTICATIONFAILED", text));
-        if (kind == ErrorKind::temporary) co_return fail(coded(kind, "UNAVAILABLE", text));
-        co_return std::unexpected(logged_in.error());
+        if (kind == ErrorKind::refused) return fail(coded(kind, "AUTHENTICATIONFAILED", text));
+        if (kind == ErrorKind::temporary) return fail(coded(kind, "UNAVAILABLE", text));
+        return std::unexpected(logged_in.error());
     }
     account_ = (*logged_in)->user.id;
     for (const auto& credential : (*logged_in)->credentials) verifiers_.push_back(credential.verifier);
     subscription_ = node_.hub.subscribe(*account_, changed_);
     if (node_.is_core()) node_.link_wake.notify();
-    co_return imap::Done{};
+    return imap::Done{};
 }
 
 bool MailboxService::login_stands() const {

@@ -9,6 +9,7 @@
 #include "service/body_writer.hpp"
 #include "service/node.hpp"
 #include "service/preview.hpp"
+#include "service/sasl_login.hpp"
 
 namespace fwmail::service {
 
@@ -17,7 +18,14 @@ class MailboxService {
     // `changed` is notified of changes in the account once somebody is logged in. `gone` says that the client
     // is not there any more.
     MailboxService(Node& node, std::string peer, net::Notifier changed, std::function<bool()> gone = {})
-        : node_(node), peer_(std::move(peer)), changed_(std::move(changed)), gone_(std::move(gone)) {}
+        : node_(node),
+          peer_(peer),
+          changed_(std::move(changed)),
+          gone_(std::move(gone)),
+          sasl_(node, "imap", std::move(peer)) {}
+
+    // Whenever TLS begins.
+    void bind_to(const net::Stream& stream) { sasl_.bind_to(stream); }
 
     net::Task<imap::Reply> execute(imap::Request request);
     // Octets of the message that AppendBegin announced.
@@ -33,6 +41,8 @@ class MailboxService {
     using R = imap::Reply;
 
     net::Task<Result<R>> on(imap::Authenticate request);
+    net::Task<Result<R>> on(imap::AuthStart request);
+    net::Task<Result<R>> on(imap::AuthResponse request);
     net::Task<Result<R>> on(imap::ListMailboxes request);
     net::Task<Result<R>> on(imap::Select request);
     net::Task<Result<R>> on(imap::Unselect request);
@@ -57,6 +67,8 @@ class MailboxService {
     Result<> may_search(imap::SearchKey& key) const;
     net::Task<Result<R>> on(imap::Poll request);
 
+    Result<R> on_login(Result<UserPtr> logged_in);
+    Result<R> on_sasl(SaslLogin::Step step);
     net::Task<> discard_bodies(std::vector<store::Reference> bodies);
     net::Task<Result<R>> next_batch();
     net::Task<Result<>> end_message();
@@ -108,6 +120,7 @@ class MailboxService {
     net::Notifier changed_;
     std::function<bool()> gone_;
     ChangeHub::Subscription subscription_;
+    SaslLogin sasl_;
     std::optional<AccountId> account_;
     std::vector<std::string> verifiers_;  // of the user's passwords, at the login
     std::optional<Selection> selected_;

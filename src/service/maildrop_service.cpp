@@ -1,6 +1,5 @@
 #include "service/maildrop_service.hpp"
 
-#include "service/login.hpp"
 #include "service/releases.hpp"
 
 namespace fwmail::service {
@@ -27,8 +26,9 @@ pop3::Refusal to_refusal(const Error& error, bool login) {
             return {login ? "AUTH" : "", error.text};
         case ErrorKind::temporary:
             return {"SYS/TEMP", error.text};
-        case ErrorKind::usage:
         case ErrorKind::protocol:
+            return {"", error.text};
+        case ErrorKind::usage:
         case ErrorKind::internal:
             return {"SYS/TEMP", "internal trouble, try again later"};
     }
@@ -38,7 +38,8 @@ pop3::Refusal to_refusal(const Error& error, bool login) {
 }  // namespace
 
 net::Task<pop3::Reply> MaildropService::execute(pop3::Request request) {
-    bool login = std::holds_alternative<pop3::Login>(request);
+    bool login =
+        !std::holds_alternative<pop3::Open>(request) && !std::holds_alternative<pop3::Remove>(request);
     auto task = std::visit([this](auto& r) { return on(std::move(r)); }, request);
     auto result = co_await std::move(task);
     if (result) co_return std::move(*result);
@@ -47,9 +48,26 @@ net::Task<pop3::Reply> MaildropService::execute(pop3::Request request) {
 }
 
 net::Task<Result<pop3::Reply>> MaildropService::on(pop3::Login request) {
-    LoginAttempt attempt{"pop3", std::move(request.user), std::move(request.password), peer_};
-    auto user = CO_TRY(co_await log_in(node_, std::move(attempt)));
-    AccountId account = user->user.id;
+    LoginAttempt attempt{"pop3", std::move(request.user), peer_};
+    auto user = CO_TRY(co_await log_in(node_, std::move(attempt), std::move(request.password)));
+    co_return co_await open_drop(user->user.id);
+}
+
+net::Task<Result<pop3::Reply>> MaildropService::on(pop3::AuthStart request) {
+    auto step = CO_TRY(co_await sasl_.start(std::move(request.mechanism), std::move(request.initial)));
+    if (auto* challenge = std::get_if<sasl::Challenge>(&step))
+        co_return pop3::AuthChallenge{std::move(challenge->octets)};
+    co_return co_await open_drop(std::get<UserPtr>(step)->user.id);
+}
+
+net::Task<Result<pop3::Reply>> MaildropService::on(pop3::AuthResponse request) {
+    auto step = CO_TRY(co_await sasl_.on_response(std::move(request.octets)));
+    if (auto* challenge = std::get_if<sasl::Challenge>(&step))
+        co_return pop3::AuthChallenge{std::move(challenge->octets)};
+    co_return co_await open_drop(std::get<UserPtr>(step)->user.id);
+}
+
+net::Task<Result<pop3::Reply>> MaildropService::open_drop(AccountId account) {
     struct Drop {
         store::Mailbox inbox;
         std::vector<pop3::Message> messages;

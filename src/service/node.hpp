@@ -17,6 +17,7 @@
 #include "service/await_store.hpp"
 #include "service/change_hub.hpp"
 #include "service/directory.hpp"
+#include "service/login_cache.hpp"
 #include "service/login_guard.hpp"
 #include "store/executor.hpp"
 
@@ -43,6 +44,7 @@ struct Node {
     // A write that failed has left a reference to a body that perhaps no message has: the next start looks.
     std::atomic<bool> references_in_doubt = false;
     LoginGuard logins = LoginGuard(config.count("limits.failed-logins"));
+    LoginCache login_cache{};
 
     std::string host_name() const { return config.text("host-name"); }
     bool is_core() const { return role == NodeRole::core; }

@@ -23,7 +23,9 @@ class Pop3Connection {
           wake_(stream_->executor()),
           stop_(node.hub.subscribe(AccountId{}, wake_)),
           service_(node, stream_->peer_address()),
-          session_(config()) {}
+          session_(config()) {
+        service_.bind_to(*stream_);
+    }
 
     net::Task<> run() {
         auto connected = std::chrono::steady_clock::now();
@@ -101,6 +103,7 @@ class Pop3Connection {
                     CO_TRY(co_await flush());
                     CO_TRY(co_await stream_->start_tls_server(node_.tls,
                                                               net::deadline_after(std::chrono::seconds(30))));
+                    service_.bind_to(*stream_);
                     more = session_.on_tls_started();
                 }
             }

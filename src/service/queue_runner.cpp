@@ -8,6 +8,7 @@
 #include "base/hooks.hpp"
 #include "base/random.hpp"
 #include "net/listener.hpp"
+#include "service/sasl_login.hpp"
 #include "smtp/backoff.hpp"
 
 namespace fwmail::service {
@@ -62,6 +63,7 @@ class QueueRunner::Connection {
         if (hop_.implicit_tls)
             CO_TRY(co_await stream_->start_tls_client(tls_, hop_.to.host,
                                                       net::deadline_after(std::chrono::seconds(30))));
+        session_.bind_to(bindings_of(*stream_));
         auto result = co_await perform(session_.start());
         while (result && !session_.is_closed()) {
             auto deadline = net::deadline_after(session_.deadline());
@@ -109,6 +111,7 @@ class QueueRunner::Connection {
                                                              net::deadline_after(std::chrono::seconds(30)));
                 if (!up) failure_ = up.error().text;
                 tls_failed_ = !up;
+                session_.bind_to(bindings_of(*stream_));
                 more = up ? session_.on_tls_started() : session_.on_closed();
             } else if (std::holds_alternative<smtp::Ready>(action)) {
                 more = co_await next_mail();

@@ -27,7 +27,9 @@ class SmtpConnection {
           wake_(stream_->executor()),
           stop_(node.hub.subscribe(AccountId{}, wake_)),
           receiver_(node, intake, links, limits, service, stream_->peer_address()),
-          session_(config()) {}
+          session_(config()) {
+        receiver_.bind_to(*stream_);
+    }
 
     net::Task<> run() {
         auto result = co_await perform(session_.start());
@@ -71,7 +73,7 @@ class SmtpConnection {
         config.tls_from_start = stream_->tls();
         config.lmtp = service_ == MailService::delivery;
         if (service_ == MailService::submission) {
-            config.auth_mechanisms = {"PLAIN", "LOGIN"};
+            config.auth_mechanisms.assign(sasl::offered.begin(), sasl::offered.end());
             config.require_auth = true;
             config.clear_auth = net::is_loopback(stream_->peer_address());
         }
@@ -130,6 +132,7 @@ class SmtpConnection {
                 out.clear();
                 CO_TRY(co_await stream_->start_tls_server(node_.tls,
                                                           net::deadline_after(std::chrono::seconds(30))));
+                receiver_.bind_to(*stream_);
                 more = session_.on_tls_started();
             }
             for (auto& next : more) todo.push_back(std::move(next));

@@ -117,7 +117,8 @@ void ClientSession::send_ehlo() {
 }
 
 void ClientSession::on_ehlo_reply(const Reply& reply) {
-    pipelining_ = eight_bit_mime_ = starttls_offered_ = size_offered_ = auth_plain_ = auth_login_ = false;
+    pipelining_ = eight_bit_mime_ = starttls_offered_ = size_offered_ = false;
+    auth_offered_.clear();
     utf8_offered_ = dsn_offered_ = false;
     size_limit_ = 0;
     if (reply.permanent()) {  // RFC 5321 3.2: a server from before 1993
@@ -155,10 +156,7 @@ void ClientSession::take_keyword(std::string_view line) {
     std::string mechanism = keyword == "auth"              ? word()
                             : keyword.starts_with("auth=") ? keyword.substr(5)
                                                            : "";
-    for (; !mechanism.empty(); mechanism = word()) {
-        auth_plain_ |= mechanism == "plain";
-        auth_login_ |= mechanism == "login";
-    }
+    for (; !mechanism.empty(); mechanism = word()) auth_offered_.insert(sasl::in_capitals(mechanism));
 }
 
 void ClientSession::after_ehlo() {
@@ -196,36 +194,36 @@ ClientActions ClientSession::on_tls_started() {
     return take_actions();
 }
 
-// RFC 4954, RFC 4616 (PLAIN); LOGIN asks for user and password one after the other.
+// RFC 4954
 void ClientSession::start_auth() {
     state_ = State::auth;
-    auth_round_ = 0;
     if (!tls_ && !config_.clear_auth) return give_up({4, 7, 11}, "no password is sent without TLS");
-    if (!auth_plain_ && !auth_login_)
-        return give_up({4, 7, 0}, "the server offers neither AUTH PLAIN nor LOGIN");
-    auth_is_login_ = !auth_plain_;
-    if (auth_is_login_) return emit("AUTH LOGIN\r\n");
-    emit("AUTH PLAIN " + plain_response() + "\r\n", true);
-}
-
-std::string ClientSession::plain_response() const {
+    auto offered = [this](std::string_view name) { return auth_offered_.contains(name); };
     const auto& [user, password] = *config_.credentials;
-    std::string octets = '\0' + user + '\0';
-    octets += password.view();
-    std::string out = base64_encode(octets);
-    wipe(octets);
-    return out;
+    sasl_ = sasl::ClientExchange::choose(offered, bindings_, user, password);
+    if (!sasl_) return give_up({4, 7, 0}, "the server offers no AUTH mechanism that is known here");
+    std::string line = "AUTH " + std::string(sasl_->mechanism());
+    if (!sasl_->has_initial()) return emit(line + "\r\n");
+    auto initial = sasl_->initial();
+    if (!initial) return give_up({4, 7, 8}, initial.error().text);
+    emit(line + ' ' + base64_encode(*initial) + "\r\n", true);
+    wipe(*initial);
 }
 
 void ClientSession::on_auth_reply(const Reply& reply) {
-    if (reply.positive()) return become_ready();
-    unsigned round = auth_round_++;
-    if (reply.code != 334 || round > (auth_is_login_ ? 1u : 0u)) return give_up(reply);
-    std::string response = !auth_is_login_
-                               ? plain_response()  // a server that overlooked the initial response
-                           : round == 0 ? base64_encode(config_.credentials->user)
-                                        : base64_encode(config_.credentials->password.view());
-    emit(response + "\r\n", true);
+    if (reply.positive()) {
+        if (auto proven = sasl_->on_success(); !proven) return give_up({4, 7, 8}, proven.error().text);
+        sasl_.reset();
+        return become_ready();
+    }
+    if (reply.code != 334) return give_up(reply);
+    // What LOGIN asks is a text for people, and not always Base64.
+    auto challenge = sasl_->mechanism() == sasl::login ? std::string() : base64_decode(reply.text);
+    if (!challenge) return give_up({4, 7, 0}, "the server's part of the login makes no sense");
+    auto response = sasl_->on_challenge(*challenge);
+    if (!response) return give_up({4, 7, 8}, response.error().text);
+    emit(base64_encode(*response) + "\r\n", true);
+    wipe(*response);
 }
 
 void ClientSession::become_ready() {

@@ -22,6 +22,7 @@
 #include <cstdint>
 #include <deque>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -29,6 +30,7 @@
 
 #include "base/secret.hpp"
 #include "mime/dot_stuffing.hpp"
+#include "sasl/client_exchange.hpp"
 #include "smtp/actions.hpp"
 #include "smtp/dsn_parameters.hpp"
 #include "smtp/path.hpp"
@@ -113,6 +115,9 @@ class ClientSession {
     ClientActions start();
     ClientActions on_bytes(std::string_view octets);
     // After StartTls. If the handshake fails: on_closed().
+    // Whenever TLS has begun, before on_tls_started() or the first octets: lets the login be bound to this
+    // connection (SCRAM-SHA-256-PLUS).
+    void bind_to(sasl::ChannelBindings bindings) { bindings_ = std::move(bindings); }
     ClientActions on_tls_started();
     // One message; also before Ready, then it is sent as soon as that comes. Never two at a time.
     ClientActions send(OutgoingEnvelope envelope);
@@ -162,7 +167,6 @@ class ClientSession {
     void after_ehlo();
     void on_starttls_reply(const Reply& reply);
     void start_auth();
-    std::string plain_response() const;
     void on_auth_reply(const Reply& reply);
     void become_ready();
     Phase phase() const;
@@ -188,10 +192,10 @@ class ClientSession {
     // What the server offers.
     bool pipelining_ = false, eight_bit_mime_ = false, starttls_offered_ = false, starttls_refused_ = false,
          size_offered_ = false, utf8_offered_ = false, dsn_offered_ = false;
-    std::uint64_t size_limit_ = 0;  // 0: none said
-    bool auth_plain_ = false, auth_login_ = false;
-    unsigned auth_round_ = 0;
-    bool auth_is_login_ = false;
+    std::uint64_t size_limit_ = 0;                     // 0: none said
+    std::set<std::string, std::less<>> auth_offered_;  // in capitals
+    sasl::ChannelBindings bindings_;
+    std::optional<sasl::ClientExchange> sasl_;  // while it is under way
     // The message in hand.
     std::optional<OutgoingEnvelope> envelope_;
     TransactionResult result_;

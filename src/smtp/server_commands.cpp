@@ -3,18 +3,12 @@
 #include <charconv>
 
 #include "base/encoding.hpp"
+#include "sasl/mechanism.hpp"
 #include "smtp/server_session.hpp"
 
 namespace fwmail::smtp {
 
 namespace {
-
-std::string upper(std::string_view text) {
-    std::string out(text);
-    for (char& c : out)
-        if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 'a' + 'A');
-    return out;
-}
 
 // RFC 1870 4: up to 20 digits
 std::optional<std::uint64_t> parse_size(std::string_view text) {
@@ -104,7 +98,8 @@ std::string ServerSession::ehlo_keywords() const {
     if (config_.offer_starttls && !tls_) out += "\nSTARTTLS";
     if (auth_available()) {
         out += "\nAUTH";
-        for (const auto& mechanism : config_.auth_mechanisms) out += ' ' + mechanism;
+        for (const auto& mechanism : config_.auth_mechanisms)
+            if (sasl::is_offered(mechanism, tls_)) out += ' ' + mechanism;
     }
     return out + "\nHELP";
 }
@@ -255,13 +250,14 @@ void ServerSession::starttls(std::string_view) {
 // RFC 4954 4
 void ServerSession::auth(std::string_view argument) {
     std::size_t space = std::min(argument.find(' '), argument.size());
-    std::string mechanism = upper(argument.substr(0, space));
+    std::string mechanism = sasl::in_capitals(argument.substr(0, space));
     std::string_view text = argument.substr(std::min(space + 1, argument.size()));
     if (config_.auth_mechanisms.empty()) return error(502, {5, 5, 1}, "AUTH is not offered here");
     if (!auth_available()) return error(538, {5, 7, 11}, "STARTTLS first");
     if (!esmtp_) return error(503, {5, 5, 1}, config_.lmtp ? "LHLO first" : "EHLO first");
     if (authenticated_ || in_transaction_) return error(503, {5, 5, 1}, "not now");
-    if (std::ranges::find(config_.auth_mechanisms, mechanism) == config_.auth_mechanisms.end())
+    if (std::ranges::find(config_.auth_mechanisms, mechanism) == config_.auth_mechanisms.end() ||
+        !sasl::is_offered(mechanism, tls_))
         return error(504, {5, 5, 4}, "no such mechanism");
     AuthStart request{std::move(mechanism), std::nullopt};
     if (text == "=") {

@@ -38,8 +38,8 @@ struct ServerConfig {
     std::uint64_t max_message_size = 50u << 20;  // octets, announced (RFC 1870)
     bool offer_starttls = false;
     bool tls_from_start = false;  // implicit TLS (RFC 8314)
-    // SASL mechanisms (RFC 4954), e.g. {"PLAIN", "LOGIN", "SCRAM-SHA-256"}: submission. Offered under TLS, or
-    // in clear if clear_auth (loopback only).
+    // SASL mechanisms (RFC 4954), of sasl::offered: submission. Offered under TLS, or in clear if clear_auth
+    // (loopback only), then without -PLUS.
     std::vector<std::string> auth_mechanisms;
     bool clear_auth = false;
     bool lmtp = false;            // LHLO, and a reply for each recipient after DATA (RFC 2033)

@@ -212,6 +212,7 @@ class Driver {
                      (failed.code.empty() ? "" : " [" + failed.code + "]") + ": " + failed.text);
     }
     void on(client::StartTls&) { trace.action("starttls"); }
+    void on(client::StartCompression&) { trace.action("compress"); }
     void on(client::Close&) {
         trace.action("close");
         closed = true;

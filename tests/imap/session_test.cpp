@@ -44,7 +44,6 @@ std::size_t requests(const Actions& actions) {
 
 TEST_CASE("one request at a time, and back-pressure meanwhile") {
     ServerSession session = selected(3);
-    CHECK(session.user() == "u");
     Actions actions = session.on_bytes("A NOOP\r\nB NOOP\r\n");
     CHECK(requests(actions) == 1);
     CHECK(session.request_pending());
@@ -173,4 +172,15 @@ TEST_CASE("a search has so many keys and texts, and is nested so deep") {
     begins(repeated("SEEN ", 2001) + "ALL", "A BAD ");
     CHECK(requests(session.on_bytes("A SEARCH " + repeated("BODY x ", 200) + "ALL\r\n")) == 1);
     CHECK(sent(session.on_reply(Found{})) == "* SEARCH\r\nA OK SEARCH completed\r\n");
+}
+
+// RFC 4978 3: what stands behind COMPRESS could not be told from compressed octets.
+TEST_CASE("nothing is compressed when the client did not wait for the answer") {
+    ServerSession session = selected(1);
+    Actions actions = session.on_bytes("A COMPRESS DEFLATE\r\nB LOGOUT\r\n");
+    CHECK(sent(actions).starts_with("A BAD nothing may follow COMPRESS before its answer\r\n"));
+    auto compressing = [](const Action& action) { return std::holds_alternative<StartCompression>(action); };
+    CHECK(std::ranges::none_of(actions, compressing));
+    ServerSession waiting = selected(1);
+    CHECK(std::ranges::any_of(waiting.on_bytes("A COMPRESS DEFLATE\r\n"), compressing));
 }

@@ -11,14 +11,15 @@ import re
 import sys
 import tempfile
 
-PURE_PROTOCOL = {"base", "mime"}
-BELOW_SERVICE = {"base", "mime", "imap", "smtp", "pop3", "crypto", "sync", "line", "store", "net", "config"}
+PURE_PROTOCOL = {"base", "mime", "sasl"}
+BELOW_SERVICE = {"base", "mime", "sasl", "imap", "smtp", "pop3", "crypto", "sync", "line", "store", "net", "config"}
 
 # What a folder may include beside itself.
 MAY_INCLUDE = {
     "base": set(),
     "mime": {"base"},
     "crypto": {"base"},
+    "sasl": {"base", "mime", "crypto"},
     "config": {"base"},
     "sync": {"base"},
     "line": {"base", "imap", "pop3"},
@@ -41,6 +42,7 @@ FOREIGN = [
     (re.compile(r"^boost/asio"), "Asio", {"net", "http", "service", "roles"}),
     (re.compile(r"^ares"), "c-ares", {"net"}),
     (re.compile(r"^zstd"), "zstd", {"base"}),
+    (re.compile(r"^zlib"), "zlib", {"base"}),
     (re.compile(r"^unicode/"), "ICU", {"mime"}),
     (re.compile(r"^(sys/socket\.h|sys/un\.h|netdb\.h|netinet/|arpa/)"), "sockets", {"net", "http", "service", "roles"}),
     (re.compile(r"^boost/program_options"), "Boost.Program_options", {"config", "roles"}),

@@ -1,5 +1,6 @@
 #include "pop3/server_driver.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <sstream>
 
@@ -12,6 +13,11 @@ Reply parse_reply(const std::string& text) {
     std::string word;
     words >> word;
     if (word == "done") return Done{};
+    if (word == "challenge") {
+        AuthChallenge challenge;
+        std::getline(words >> std::ws, challenge.octets);
+        return challenge;
+    }
     if (word == "refuse") {
         Refusal refusal;
         words >> refusal.code;
@@ -29,6 +35,13 @@ Reply parse_reply(const std::string& text) {
             {Uid{static_cast<std::uint32_t>(std::stoul(word))}, std::stoull(word.substr(colon + 1))});
     }
     return drop;
+}
+
+// NUL is shown as '|'.
+std::string raw(const Secret& secret) {
+    std::string text(secret.view());
+    std::ranges::replace(text, '\0', '|');
+    return '[' + text + ']';
 }
 
 std::string text_of(const UidSet& uids) {
@@ -69,6 +82,10 @@ void ServerDriver::handle(ServerActions actions) {
 void ServerDriver::on_request(const Request& request) {
     if (auto* login = std::get_if<Login>(&request))
         trace.action("login " + login->user + " [" + std::string(login->password.view()) + "]");
+    else if (auto* start = std::get_if<AuthStart>(&request))
+        trace.action("auth " + start->mechanism + (start->initial ? ' ' + raw(*start->initial) : ""));
+    else if (auto* response = std::get_if<AuthResponse>(&request))
+        trace.action("auth-response " + raw(response->octets));
     else if (auto* open = std::get_if<Open>(&request))
         trace.action("open " + std::to_string(open->uid.value));
     else

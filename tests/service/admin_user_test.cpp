@@ -60,6 +60,26 @@ TEST_CASE("what only reads works on a read connection; nothing else is said to")
         CHECK_FALSE(only_reads({{"command", command}}));
 }
 
+TEST_CASE("all passwords of a user share one salt, so that SCRAM works with any; others have their own") {
+    Offline node;
+    for (const char* name : {"ann", "ben"})
+        must(node.run({{"command", "user.add"}, {"name", name}, {"password", "inside"}}));
+    for (const char* label : {"phone", "laptop", "phone"})
+        must(node.run({{"command", "user.passwd"}, {"name", "ann"}, {"outside", true}, {"label", label}}));
+    // Composed and decomposed are one password.
+    must(node.run({{"command", "user.passwd"}, {"name", "ann"}, {"password", "caf\u0065\u0301"}}));
+    CHECK(error_of(node.run({{"command", "user.passwd"}, {"name", "ann"}, {"password", "a\tb"}})) ==
+          ErrorKind::refused);
+    Directory directory;
+    must(directory.reload(*node.system));
+    auto ann = directory.find_login("ann"), ben = directory.find_login("ben");
+    CHECK(ann->credentials.size() == 3);
+    CHECK(ann->scram.passwords.size() == 3);
+    CHECK(ann->scram.salt != ben->scram.salt);
+    CHECK(password_matches(*ann, Secret(std::string("caf\u00e9"))));
+    CHECK_FALSE(password_matches(*ann, Secret(std::string("inside"))));
+}
+
 TEST_CASE("what a command does is undone as one") {
     Offline node;
     auto undone = node.system->together([&]() -> Result<> {

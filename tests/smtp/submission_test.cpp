@@ -1,7 +1,6 @@
-// SASL, and the fields that submission completes.
+// The fields that submission completes.
 #include <catch2/catch.hpp>
 
-#include "smtp/sasl.hpp"
 #include "smtp/submission_fields.hpp"
 
 using namespace fwmail;
@@ -16,10 +15,6 @@ std::string complete(std::string_view message, std::size_t step) {
         out += fields.add(message.substr(0, step));
     return out + fields.finish();
 }
-
-Secret secret(std::string_view text) { return Secret(text); }
-
-std::string challenge(const SaslExchange::Step& step) { return std::get<SaslChallenge>(step.value()).text; }
 
 }  // namespace
 
@@ -49,31 +44,4 @@ TEST_CASE("Date and Message-ID are added where they are missing, and nothing els
     }
     std::string endless(5000, 'x');
     CHECK(complete(endless, 100) == "Date: D\r\nMessage-ID: <m>\r\n\r\n" + endless);
-}
-
-TEST_CASE("SASL PLAIN and LOGIN give name and password, or say why not") {
-    SaslExchange sasl;
-    auto plain = sasl.start("PLAIN", secret(std::string_view("\0ann\0pass word", 14)));
-    auto& who = std::get<SaslCredentials>(plain.value());
-    CHECK(who.user == "ann");
-    CHECK(who.password.view() == "pass word");
-    CHECK(std::holds_alternative<SaslCredentials>(
-        sasl.start("PLAIN", secret(std::string_view("ann\0ann\0p", 9))).value()));
-    CHECK(sasl.start("PLAIN", secret(std::string_view("bob\0ann\0p", 9))).error().kind == ErrorKind::refused);
-    CHECK_FALSE(sasl.start("PLAIN", secret("ann")));
-    CHECK_FALSE(sasl.start("PLAIN", secret(std::string_view("\0\0p", 3))));
-    CHECK_FALSE(sasl.start("PLAIN", secret(std::string_view("\0ann\0p\0q", 8))));
-    CHECK_FALSE(sasl.start("PLAIN", secret(std::string("\0a\0", 3) + std::string(2000, 'p'))));
-
-    CHECK(challenge(sasl.start("PLAIN", std::nullopt)) == "");
-    CHECK(sasl.on_response(secret(std::string_view("\0ann\0p", 6))));
-    CHECK_FALSE(sasl.on_response(secret("again")));
-
-    CHECK(challenge(sasl.start("LOGIN", std::nullopt)) == "Username:");
-    CHECK(challenge(sasl.on_response(secret("ann"))) == "Password:");
-    auto login = sasl.on_response(secret("secret"));
-    CHECK(std::get<SaslCredentials>(login.value()).user == "ann");
-    CHECK(challenge(sasl.start("LOGIN", secret("ann"))) == "Password:");
-    CHECK(challenge(sasl.start("LOGIN", secret(std::string(5000, 'u')))) == "Password:");
-    CHECK_FALSE(sasl.on_response(secret("p")));  // the name is too long
 }

@@ -131,6 +131,8 @@ class Replay {
             take(session_.on_deadline());
         else if (name == "shutdown")
             take(session_.on_shutdown());
+        else if (name == "answered")
+            return;  // what follows is sent after what was answered, never along with what came before
         else
             throw std::runtime_error("unknown event " + name);
     }
@@ -184,6 +186,8 @@ class Replay {
                     note("X: AppendAbort");
                 else if (std::holds_alternative<StartTls>(action))
                     note("X: StartTls");
+                else if (std::holds_alternative<StartCompression>(action))
+                    note("X: StartCompression");
                 else if (std::holds_alternative<Close>(action))
                     note("X: Close"), closed_ = true;
             }

@@ -172,6 +172,16 @@ struct RequestWriter {
     std::string operator()(const Authenticate& r) const {
         return "Authenticate " + r.user + ' ' + std::string(r.password.view());
     }
+    std::string operator()(const AuthStart& r) const {
+        return "AuthStart " + r.mechanism + (r.initial ? ' ' + raw(*r.initial) : "");
+    }
+    std::string operator()(const AuthResponse& r) const { return "AuthResponse " + raw(r.octets); }
+    // NUL is shown as '|'.
+    static std::string raw(const Secret& secret) {
+        std::string text(secret.view());
+        std::ranges::replace(text, '\0', '|');
+        return '[' + text + ']';
+    }
     std::string operator()(const ListMailboxes&) const { return "ListMailboxes"; }
     std::string operator()(const Select& r) const {
         return "Select " + r.mailbox + (r.read_only ? " read-only" : "");
@@ -405,6 +415,7 @@ inline MailboxRights read_rights(const std::string& text) {
 
 inline Refusal read_refusal(const std::string& kind, const std::string& rest) {
     ErrorKind error = kind == "no"          ? ErrorKind::refused
+                      : kind == "bad"       ? ErrorKind::protocol
                       : kind == "temporary" ? ErrorKind::temporary
                                             : ErrorKind::internal;
     return to_refusal(Error{error, rest});
@@ -415,7 +426,9 @@ inline Reply read_reply(const std::string& line) {
     std::string kind = line.substr(0, space),
                 rest = space == std::string::npos ? "" : trim(line.substr(space + 1));
     if (kind == "done") return Done{};
-    if (kind == "no" || kind == "temporary" || kind == "internal") return read_refusal(kind, rest);
+    if (kind == "challenge") return AuthChallenge{rest};
+    if (kind == "no" || kind == "bad" || kind == "temporary" || kind == "internal")
+        return read_refusal(kind, rest);
     if (kind == "mailboxes") return read_mailboxes(rest);
     if (kind == "selected") return read_selected(rest);
     Fields f = kind == "status" || kind == "changes" ? read_fields(rest) : Fields{};

@@ -1,6 +1,7 @@
-// AUTHENTICATE (RFC 9051 6.2.2) PLAIN (RFC 4616) and LOGIN, with SASL-IR (RFC 4959).
+// AUTHENTICATE (RFC 9051 6.2.2), with SASL-IR (RFC 4959). The mechanisms stand in sasl/.
 #include "base/encoding.hpp"
 #include "imap/session_core.hpp"
+#include "sasl/mechanism.hpp"
 
 namespace fwmail::imap {
 namespace {
@@ -9,85 +10,60 @@ constexpr std::size_t longest_response = 4096;
 
 class AuthenticateCommand : public Command {
   public:
-    enum class Mechanism { plain, login };
-    AuthenticateCommand(Mechanism mechanism, std::optional<std::string> initial)
-        : mechanism_(mechanism), initial_(std::move(initial)) {}
-    ~AuthenticateCommand() override {
-        if (initial_) wipe(*initial_);
-    }
+    AuthenticateCommand(std::string mechanism, std::optional<Secret> initial)
+        : mechanism_(std::move(mechanism)), initial_(std::move(initial)) {}
 
     void start(SessionCore& core) override {
         if (!core.login_allowed())
             return core.no({ErrorKind::refused, "PRIVACYREQUIRED",
                             "Login needs TLS here: use STARTTLS or the TLS port"});
-        // "=" is an empty initial response (RFC 4959 3).
-        if (initial_) return on_response(core, *initial_ == "=" ? "" : *initial_);
-        prompt(core);
+        if (!sasl::is_offered(mechanism_, core.options.tls_active))
+            return core.no({ErrorKind::refused, {}, "mechanism not supported"});
+        AuthStart request{mechanism_, std::nullopt};
+        if (initial_) {
+            // "=" is an empty initial response (RFC 4959 3).
+            auto octets = decode(initial_->view() == "=" ? "" : initial_->view());
+            if (!octets) return core.bad("invalid base64");
+            request.initial = std::move(*octets);
+        }
+        core.ask(std::move(request));
     }
     void on_line(SessionCore& core, std::string& line) override {
         if (line == "*") return core.bad("AUTHENTICATE cancelled");
-        on_response(core, line);
+        auto octets = decode(line);
+        if (!octets) return core.bad("invalid base64");
+        core.ask(AuthResponse{std::move(*octets)});
     }
     void on_reply(SessionCore& core, Reply& reply) override {
-        if (std::holds_alternative<Done>(reply)) return core.logged_in(std::move(user_));
-        if (const auto* refusal = std::get_if<Refusal>(&reply)) return core.login_failed(*refusal);
-        core.unexpected(reply);
+        if (std::holds_alternative<Done>(reply)) return core.logged_in();
+        if (const auto* challenge = std::get_if<AuthChallenge>(&reply))
+            return core.want_line(base64_encode(challenge->octets));
+        const auto* refusal = std::get_if<Refusal>(&reply);
+        if (!refusal) return core.unexpected(reply);
+        if (refusal->kind == ErrorKind::protocol) return core.bad(refusal->text);
+        core.login_failed(*refusal);
     }
 
   private:
-    void prompt(SessionCore& core) {
-        if (mechanism_ == Mechanism::plain) return core.want_line("");
-        core.want_line(base64_encode(user_known_ ? "Password:" : "Username:"));
-    }
-    void on_response(SessionCore& core, std::string_view text) {
+    static std::optional<Secret> decode(std::string_view text) {
         auto octets = text.size() > longest_response ? std::nullopt : base64_decode(text);
-        if (!octets) return core.bad("invalid base64");
-        if (mechanism_ == Mechanism::plain) {
-            on_plain(core, *octets);
-        } else if (!user_known_) {
-            user_ = *octets;
-            user_known_ = true;
-            prompt(core);
-        } else {
-            ask(core, std::string(*octets));
-        }
-        wipe(*octets);
-    }
-    // message = [authzid] NUL authcid NUL passwd (RFC 4616 2). Nobody acts for another here.
-    void on_plain(SessionCore& core, std::string_view message) {
-        std::size_t first = message.find('\0');
-        std::size_t second = first == std::string_view::npos ? first : message.find('\0', first + 1);
-        if (second == std::string_view::npos) return core.bad("invalid PLAIN message");
-        user_ = message.substr(first + 1, second - first - 1);
-        if (first != 0 && message.substr(0, first) != user_)
-            return core.login_failed({ErrorKind::refused, "AUTHORIZATIONFAILED", {}});
-        ask(core, std::string(message.substr(second + 1)));
-    }
-    void ask(SessionCore& core, std::string password) {
-        bool nul = user_.find('\0') != std::string::npos || password.find('\0') != std::string::npos;
-        Secret secret(std::move(password));
-        if (nul || user_.empty()) return core.login_failed({ErrorKind::refused, {}, {}});
-        core.ask(Authenticate{user_, std::move(secret)});
+        if (!octets) return std::nullopt;
+        return Secret(std::move(*octets));
     }
 
-    Mechanism mechanism_;
-    std::optional<std::string> initial_;
-    std::string user_;
-    bool user_known_ = false;
+    std::string mechanism_;
+    std::optional<Secret> initial_;
 };
 
 }  // namespace
 
 CommandResult parse_authenticate(CommandInput& input) {
-    using Mechanism = AuthenticateCommand::Mechanism;
     TRY(input.parser.space());
     std::string name = TRY(input.parser.word());
-    std::optional<std::string> initial;
-    if (input.parser.accept(' ')) initial = TRY(input.parser.astring());
+    std::optional<Secret> initial;
+    if (input.parser.accept(' ')) initial = Secret(TRY(input.parser.astring()));
     TRY(input.parser.end());
-    if (name != "PLAIN" && name != "LOGIN") return fail(ErrorKind::refused, "mechanism not supported");
-    return std::make_unique<AuthenticateCommand>(name == "PLAIN" ? Mechanism::plain : Mechanism::login,
-                                                 std::move(initial));
+    return std::make_unique<AuthenticateCommand>(std::move(name), std::move(initial));
 }
 
 }  // namespace fwmail::imap

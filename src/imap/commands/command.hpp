@@ -50,6 +50,7 @@ CommandResult parse_authenticate(CommandInput&);
 CommandResult parse_capability(CommandInput&);
 CommandResult parse_check(CommandInput&);
 CommandResult parse_close(CommandInput&);
+CommandResult parse_compress(CommandInput&);
 CommandResult parse_copy(CommandInput&);
 CommandResult parse_create(CommandInput&);
 CommandResult parse_delete(CommandInput&);

@@ -15,7 +15,7 @@ class Login : public Command {
         core.ask(Authenticate{user_, std::move(password_)});
     }
     void on_reply(SessionCore& core, Reply& reply) override {
-        if (std::holds_alternative<Done>(reply)) return core.logged_in(std::move(user_));
+        if (std::holds_alternative<Done>(reply)) return core.logged_in();
         if (const auto* refusal = std::get_if<Refusal>(&reply)) return core.login_failed(*refusal);
         core.unexpected(reply);
     }

@@ -13,6 +13,7 @@ constexpr CommandSpec table[] = {
     {"CAPABILITY", Allowed::any, parse_capability},
     {"CHECK", Allowed::selected, parse_check},
     {"CLOSE", Allowed::selected, parse_close},
+    {"COMPRESS", Allowed::after_login, parse_compress},
     {"COPY", Allowed::selected, parse_copy, false, true},
     {"CREATE", Allowed::after_login, parse_create},
     {"DELETE", Allowed::after_login, parse_delete},
