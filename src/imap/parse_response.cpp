@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "base/encoding.hpp"
+#include "base/keyword.hpp"
 
 namespace fwmail::imap::response {
 
@@ -34,7 +35,8 @@ Result<FlagSet> take_flags(Parser& parser, bool* recent) {
         std::string word = take_word(parser);
         if (word.empty() && !parser.accept(' ')) return bad("list of flags");
         if (recent && equal_ignoring_case(word, "\\Recent")) *recent = true;
-        if (flags.keywords.size() < 1000) flags.add_word(word);
+        bool known = word.starts_with('\\') || is_keyword(word);
+        if (known && flags.keywords.size() < 1000) flags.add_word(word);
     }
     return flags;
 }

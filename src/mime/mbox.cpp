@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <utility>
 
+#include "base/keyword.hpp"
+
 namespace fwmail::mime {
 namespace {
 
@@ -164,7 +166,8 @@ bool MboxReader::take_flag_field(std::string_view line) {
     if (colon == std::string_view::npos) return false;
     std::string_view name = line.substr(0, colon), value = line.substr(colon + 1);
     if (equal_ignoring_case(name, "X-Keywords")) {
-        for (auto word : words_of(value)) flags_.add_word(word);
+        for (auto word : words_of(value))
+            if (is_keyword(word)) flags_.add_keyword(word);
         return true;
     }
     if (!equal_ignoring_case(name, "Status") && !equal_ignoring_case(name, "X-Status")) return false;

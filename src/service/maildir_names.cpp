@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/keyword.hpp"
 #include "imap/parser.hpp"
 
 namespace fwmail::service {
@@ -62,7 +63,8 @@ FlagSet flags_of_letters(std::string_view text, const MaildirKeywords& keywords)
             if (c == letter) flags.system |= flag;
         if (c == 'P') flags.add_keyword(passed);
         std::size_t number = static_cast<std::size_t>(c - 'a');
-        if (c >= 'a' && number < keywords.size()) flags.add_word(keywords[number]);
+        if (c >= 'a' && number < keywords.size() && is_keyword(keywords[number]))
+            flags.add_keyword(keywords[number]);
     }
     return flags;
 }

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/encoding.hpp"
+#include "base/keyword.hpp"
 #include "base/utf8.hpp"
 
 namespace fwmail::sync {
@@ -332,13 +333,6 @@ Result<Entry> read_payload(std::uint64_t tag, Reader& in, std::size_t& data_octe
 }
 
 }  // namespace
-
-bool is_keyword(std::string_view word) {
-    // RFC 9051 9: atom-specials are "(" ")" "{" SP CTL list-wildcards quoted-specials resp-specials
-    return !word.empty() && std::ranges::all_of(word, [](char c) {
-        return c > ' ' && c < 0x7f && std::string_view("(){%*\"\\]").find(c) == std::string_view::npos;
-    });
-}
 
 std::string_view entry_name(const Entry& entry) {
     static constexpr std::string_view names[] = {"mailbox", "message", "chunk",   "flags",

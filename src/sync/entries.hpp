@@ -146,7 +146,4 @@ std::size_t encoded_size(const Entry& entry);
 void write_entry(Writer& meta, Writer& data, const Entry& entry);
 Result<Entry> read_entry(Reader& meta, Reader& data);
 
-// RFC 9051: a keyword is an atom.
-bool is_keyword(std::string_view word);
-
 }  // namespace fwmail::sync

@@ -65,6 +65,10 @@ TEST_CASE("mbox: what programs write") {
     }
     CHECK(read(file, 0, MboxQuoting::o)[0].text.find("\n>>From there") != std::string::npos);
     CHECK(read("no mbox at all\n\nnone\n", 0).empty());
+    // A keyword comes to stand in responses of IMAP: what is no atom would be more than a word there.
+    std::string odd = "From x Sat Nov 21 12:00:02 2026\nX-Keywords: a) {5} \"q\" \xe4 good " +
+                      std::string(101, 'k') + "\r\n\nx\n";
+    CHECK(read(odd, 0).at(0).flags == "good");
 }
 
 TEST_CASE("mbox: what is written is read again") {

@@ -33,6 +33,7 @@ TEST_CASE("names in a Maildir") {
     CHECK(letters_of_flags(flags, keywords) == "DPScd");
     CHECK(keywords[3] == "new");
     CHECK(flags_of_letters("DPScd", keywords).text() == "\\Seen \\Draft $Forwarded later new");
+    CHECK(flags_of_letters("abc", parse_keywords("0 a)\n1 a b\r\n2 good\n")).text() == "good");
     MaildirKeywords full(26, "x");
     CHECK(letters_of_flags(FlagSet::from_text("more"), full).empty());
     CHECK(maildir_base("1700000000.M1P2.host,S=5:2,FS") == "1700000000.M1P2.host,S=5");
