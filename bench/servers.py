@@ -115,6 +115,9 @@ class Core(Server):
     def imap_port(self):
         return self.core.imap_port
 
+    def make_durable(self):
+        """It always is."""
+
     def forget(self, mailbox):
         """There is nothing that a first FETCH would make."""
 
@@ -202,7 +205,7 @@ ssl = yes
 ssl_cert = <{chain}
 ssl_key = <{key}
 mail_location = {location}
-mail_fsync = always
+mail_fsync = never
 mail_max_userip_connections = 1000
 service imap-login {{
   inet_listener imaps {{
@@ -243,6 +246,13 @@ class DovecotImap(DovecotLmtp):
                          REUSED * reused)
         self.imap_port, self.lmtp_port = self.dovecot.imap_port, self.dovecot.lmtp_port
         self.mail = mail
+
+    def make_durable(self):
+        """Filling need not be: from now on OK means that it is on the disk."""
+        self.dovecot.stop()
+        substitute(self.dovecot.config, "mail_fsync = never", "mail_fsync = always")
+        os.sync()
+        self.dovecot.start()
 
     def forget(self, mailbox):
         """What FETCH has put into Dovecot's cache goes, so that the next one is the first."""
