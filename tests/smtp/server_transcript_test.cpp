@@ -165,7 +165,8 @@ TEST_CASE("server stays in step when the backend fails at any request") {
                 driver.feed("NOOP\r\nRSET\r\n");
                 std::string after = driver.trace.text().substr(before.size());
                 REQUIRE(after.starts_with("S: 250 2.0.0 ok\\r\\n\n"));
-                REQUIRE(after.ends_with("S: 250 2.0.0 ok\\r\\n\n"));
+                // Unless that is one command too many.
+                REQUIRE((t.has_option("idle") || after.ends_with("S: 250 2.0.0 ok\\r\\n\n")));
             }
             driver.close();
         }

@@ -219,7 +219,9 @@ TEST_CASE("overlong lines and endless messages take no memory") {
 }
 
 TEST_CASE("the server holds back input while the backend thinks") {
-    ServerDriver driver{ServerConfig{}};
+    ServerConfig config;
+    config.max_idle_commands = 100'000;
+    ServerDriver driver{config};
     driver.answer_at_once = false;
     CHECK(driver.session.deadline() == std::chrono::minutes(5));
     driver.feed("HELO x\r\nMAIL FROM:<a@b.example>\r\n");
