@@ -28,6 +28,8 @@ int run_queue(const Arguments& arguments);
 int run_import(const Arguments& arguments);
 int run_export(const Arguments& arguments);
 int run_open(const Arguments& arguments);
+int run_expunged(const Arguments& arguments);
+int run_state(const Arguments& arguments);
 int run_status(const Arguments& arguments);
 int run_check(const Arguments& arguments);
 int run_demo(const Arguments& arguments);

@@ -307,6 +307,10 @@ void print_status(const json::object& status) {
               (row.at("stubs").to_number<std::uint64_t>()
                    ? ", " + number(row, "stubs") + " stubs were shown for bodies that did not come"
                    : "") +
+              (row.at("expunges_held").to_number<std::uint64_t>()
+                   ? ", " + number(row, "expunges_held") +
+                         " deleted at the remote wait for a decision: fwmail expunged list"
+                   : "") +
               (row.at("not_indexed").to_number<std::uint64_t>()
                    ? ", " + number(row, "not_indexed") + " not in the search index yet"
                    : ""));

@@ -24,6 +24,7 @@
 #include "service/smtp_driver.hpp"
 #include "service/transfer.hpp"
 #include "store/lock.hpp"
+#include "store/outside_expunges.hpp"
 
 namespace fwmail::roles {
 namespace {
@@ -231,6 +232,21 @@ class Server {
         }
     }
 
+    // At core: messages that were expunged from outside so long ago that nobody will want them back.
+    net::Task<> forget_hidden() {
+        constexpr std::int64_t month = 30 * std::int64_t{86'400'000};
+        auto users = node_.directory.snapshot();
+        for (const auto& [account, user] : *users) {
+            if (node_.stopping) co_return;
+            auto job = [before = UnixMillis{node_.clock().value - month}](store::AccountStore& store) {
+                return store::forget_hidden(store, before);
+            };
+            auto done = co_await node_.write(account, job);
+            if (!done) node_.log.error("upkeep", done.error().text);
+            co_await drain_releases(node_, account);
+        }
+    }
+
     // Small work at long intervals.
     net::Task<> upkeep() {
         net::Notifier wake(co_await boost::asio::this_coro::executor);
@@ -249,6 +265,7 @@ class Server {
                 if (!done) node_.log.error("upkeep", done.error().text);
             }
             if (round % day == 0 && !node_.is_core()) co_await sweep_pieces();
+            if (round % day == 0 && node_.is_core()) co_await forget_hidden();
             (void)co_await wake.wait(net::deadline_after(std::chrono::minutes(5)));
         }
     }
@@ -353,7 +370,7 @@ class Server {
     const config::Config& config_;
     Identity identity_;
     Node node_;
-    LinkTable links_;
+    LinkTable& links_ = node_.links;
     SealCache cache_;
     MailLimits mail_limits_{config_};
     Intake intake_;

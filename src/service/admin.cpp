@@ -281,7 +281,8 @@ Result<json::object> admin_key(AdminContext& context, std::string_view command, 
 
 bool only_reads(const json::object& request) {
     std::string command = text_of(request, "command");
-    return command == "status" || command == "check" || command == "user.list" || command == "link.list" ||
+    return command == "status" || command == "check" || command == "user.list" ||
+           command == "expunged.list" || command.starts_with("state.") || command == "link.list" ||
            command == "key.export";
 }
 
@@ -302,6 +303,8 @@ Result<json::object> execute_admin(AdminContext& context, const json::object& re
     if (area == "link") return admin_link(context, verb, request);
     if (area == "alias") return admin_alias(context, verb, request);
     if (area == "queue") return admin_queue(context, verb, request);
+    if (area == "expunged") return admin_expunged(context, verb, request);
+    if (area == "state") return admin_state(context, verb, request);
     if (area == "status") return admin_status(context);
     if (area == "check") return admin_check(context);
     return fail(ErrorKind::usage, "no such command: " + command);

@@ -42,6 +42,10 @@ Result<boost::json::object> admin_alias(AdminContext& context, std::string_view 
                                         const boost::json::object& request);
 Result<boost::json::object> admin_queue(AdminContext& context, std::string_view command,
                                         const boost::json::object& request);
+Result<boost::json::object> admin_expunged(AdminContext& context, std::string_view command,
+                                           const boost::json::object& request);
+Result<boost::json::object> admin_state(AdminContext& context, std::string_view command,
+                                        const boost::json::object& request);
 Result<boost::json::object> admin_status(AdminContext& context);
 Result<boost::json::object> admin_check(AdminContext& context);
 

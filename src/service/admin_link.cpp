@@ -8,6 +8,7 @@
 #include "service/link_token.hpp"
 #include "service/outbox_kinds.hpp"
 #include "service/quota.hpp"
+#include "store/outside_expunges.hpp"
 
 namespace fwmail::service {
 namespace json = boost::json;
@@ -183,7 +184,7 @@ Result<json::object> link_remove(AdminContext& context, const std::string& name)
 
 struct AccountNumbers {
     store::Usage usage;
-    std::uint64_t withheld = 0, stubs = 0, not_indexed = 0;
+    std::uint64_t withheld = 0, stubs = 0, not_indexed = 0, held = 0;
     std::string withheld_reason;
     std::map<NodeId, store::OutboxSummary> outbox;
 };
@@ -206,6 +207,7 @@ Result<AccountNumbers> numbers_of(AdminContext& context, AccountId account,
     if (auto count = TRY(store->value("withheld-count"))) numbers.withheld = std::stoull(*count);
     if (auto count = TRY(store->value("stub-count"))) numbers.stubs = std::stoull(*count);
     numbers.withheld_reason = TRY(store->value("withheld-reason")).value_or("");
+    numbers.held = TRY(store::summarize_hidden(*store)).held;
     numbers.not_indexed = not_indexed(context, account, *store);
     for (const auto& link : links)
         numbers.outbox[link.peer] = TRY(store->outbox_summary(link.peer, outbox_message));
@@ -255,6 +257,7 @@ Result<json::object> admin_status(AdminContext& context) {
                                      {"withheld", numbers.withheld},
                                      {"stubs", numbers.stubs},
                                      {"not_indexed", numbers.not_indexed},
+                                     {"expunges_held", numbers.held},
                                      {"withheld_reason", numbers.withheld_reason}});
     }
     for (const auto& link : links) {

@@ -34,7 +34,7 @@ net::Task<Result<LinkSender::Made>> LinkSender::make(AccountId account, std::vec
         std::vector<EntryNumber> accounts;
         std::vector<std::string> invalid;
     };
-    auto job = [rows = std::move(rows)](store::AccountStore& store) -> Result<Read> {
+    auto job = [rows = std::move(rows), core = node_.is_core()](store::AccountStore& store) -> Result<Read> {
         Read read;
         for (const auto& row : rows) {
             if (row.state == store::OutboxState::voided) {
@@ -58,18 +58,19 @@ net::Task<Result<LinkSender::Made>> LinkSender::make(AccountId account, std::vec
             }
             UidSet uid;
             uid.add(row.uid.value);
-            std::uint32_t columns = store::column_flags | store::column_seal;
+            std::uint32_t columns = store::column_flags | store::column_registers | store::column_seal;
             if (row.kind != outbox_flags)
                 columns |=
                     store::column_identity | store::column_size | store::column_date | store::column_seal;
             auto found = TRY(store.load_messages(row.mailbox, uid, columns, 1));
             if (row.kind == outbox_flags) {
-                if (found.empty() || found[0].seal.state != store::SealState::sealed)
+                if (found.empty() || (core && found[0].seal.state != store::SealState::sealed))
                     read.voids.add(
                         row.number
                             .value);  // the remote has no such message, or its expunge is an entry of its own
                 else
-                    read.entries[row.number] = sync::FlagsEntry{row.mailbox, row.uid, found[0].flags};
+                    read.entries[row.number] =
+                        sync::FlagsEntry{row.mailbox, row.uid, found[0].flags, found[0].registers};
             } else if (row.kind == outbox_chunk) {
                 if (found.empty() || found[0].seal.sha256.size() != 32) {
                     read.voids.add(row.number.value);
@@ -84,7 +85,7 @@ net::Task<Result<LinkSender::Made>> LinkSender::make(AccountId account, std::vec
                 sync::MessageEntry entry{row.mailbox, row.uid,     row.prev_uid,
                                          m.email_id,  m.seal.size, {},
                                          row.length,  m.date,      static_cast<std::int16_t>(m.zone_minutes),
-                                         m.flags};
+                                         m.flags,     m.registers};
                 if (m.seal.sha256.size() != 32)
                     return fail(ErrorKind::internal, "a planned message has no seal");
                 std::copy(m.seal.sha256.begin(), m.seal.sha256.end(), entry.sealed_sha256.begin());

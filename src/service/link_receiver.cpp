@@ -5,6 +5,8 @@
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
 #include "crypto/openpgp_message.hpp"
+#include "service/flag_entries.hpp"
+#include "store/outside_expunges.hpp"
 #include "sync/node_mail.hpp"
 
 namespace fwmail::service {
@@ -132,32 +134,109 @@ net::Task<Result<bool>> LinkReceiver::is_known(AccountId account) {
     co_return co_await node_.read(store::system_file, job);
 }
 
-// What a remote may say: that a stub stands where the body has come after all. The message gets a new number.
+namespace {
+
+// What entries of a remote are applied to.
+struct AtCore {
+    store::AccountStore& account;
+    NodeId peer;
+    UnixMillis now;
+    std::uint64_t most_expunges;  // of a day
+    bool changed = false, ahead = false, held = false;
+};
+
+bool may_come_from_remote(const sync::Entry& entry) {
+    if (const auto* expunge = std::get_if<sync::ExpungeEntry>(&entry)) return expunge->prev_uid == Uid{};
+    return std::holds_alternative<sync::StubbedEntry>(entry) ||
+           std::holds_alternative<sync::FlagsEntry>(entry) ||
+           std::holds_alternative<sync::UnknownEntry>(entry);
+}
+
+// False: the mailbox has gone, and what is said of it is past; or the remote was never told of this message.
+Result<bool> was_told(AtCore& to, MailboxId mailbox, Uid uid) {
+    auto known = TRY(to.account.find_mailbox(mailbox));
+    return known && !known->deleted && uid <= TRY(to.account.planned(to.peer, mailbox)).last;
+}
+
+// A stub stands where the body has come after all: the message gets a new number.
+Result<bool> apply_stubbed(AtCore& to, const sync::StubbedEntry& entry) {
+    if (!TRY(was_told(to, entry.mailbox, entry.uid))) return true;
+    UidSet uid;
+    uid.add(entry.uid.value);
+    to.changed |= !TRY(to.account.move(entry.mailbox, uid, entry.mailbox, to.now)).empty();
+    return true;
+}
+
+Result<bool> apply_flags_entry(AtCore& to, const sync::FlagsEntry& entry) {
+    if (!TRY(was_told(to, entry.mailbox, entry.uid))) return true;
+    auto applied = TRY(
+        apply_flags(to.account, to.peer, entry.mailbox, entry.uid, {entry.flags, entry.registers}, to.now));
+    to.changed |= applied.merged == store::Merged::changed;
+    to.ahead |= applied.ahead;
+    return !applied.ahead;
+}
+
+// A stolen remote must not empty the house: what goes can be put back for a while, and what is more than a
+// day's measure waits for the operator.
+Result<bool> apply_expunge(AtCore& to, const sync::ExpungeEntry& entry) {
+    constexpr std::int64_t day = 86'400'000;
+    auto known = TRY(to.account.find_mailbox(entry.mailbox));
+    if (!known || known->deleted) return true;
+    UidSet uids = entry.uids;
+    if (Uid last = TRY(to.account.planned(to.peer, entry.mailbox)).last; last.value != UINT32_MAX)
+        uids.remove(last.value + 1, UINT32_MAX);  // of which the remote was never told
+    std::uint64_t count = TRY(store::count_messages(to.account, entry.mailbox, uids));
+    if (count == 0) return true;
+    if (TRY(store::count_hidden(to.account, UnixMillis{to.now.value - day})) + count > to.most_expunges) {
+        TRY(store::hold_expunge(to.account, {0, to.peer, entry.mailbox, uids, count, to.now}));
+        to.held = true;
+        return true;
+    }
+    TRY(store::hide_messages(to.account, to.peer, entry.mailbox, uids, to.now));
+    to.changed = true;
+    return true;
+}
+
+// False: it must come again.
+Result<bool> apply_entry(AtCore& to, const sync::Entry& entry) {
+    if (const auto* stubbed = std::get_if<sync::StubbedEntry>(&entry)) return apply_stubbed(to, *stubbed);
+    if (const auto* flags = std::get_if<sync::FlagsEntry>(&entry)) return apply_flags_entry(to, *flags);
+    if (const auto* expunge = std::get_if<sync::ExpungeEntry>(&entry)) return apply_expunge(to, *expunge);
+    return true;
+}
+
+}  // namespace
+
 net::Task<Result<>> LinkReceiver::apply_at_core(NodeId peer, sync::AccountSection section) {
     for (const auto& numbered : section.entries)
-        if (!std::holds_alternative<sync::StubbedEntry>(numbered.entry) &&
-            !std::holds_alternative<sync::UnknownEntry>(numbered.entry))
-            co_return fail(ErrorKind::refused, "this core takes no changes of mailboxes from a remote yet");
+        if (!may_come_from_remote(numbered.entry))
+            co_return fail(
+                ErrorKind::refused,
+                "a remote may not send " + std::string(sync::entry_name(numbered.entry)) + " entries");
     AccountId id = section.account;
-    auto job = [peer, section = std::move(section),
-                now = node_.clock()](store::AccountStore& account) -> Result<> {
+    struct Outcome {
+        bool changed, ahead, held;
+    };
+    auto job = [peer, section = std::move(section), now = node_.clock(),
+                most_expunges = node_.config.count("replicate.max-expunges-per-day")](
+                   store::AccountStore& account) -> Result<Outcome> {
         sync::Incoming incoming{TRY(account.load_applied(peer))};
         NumberSet fresh = incoming.reachable(section.voids);
-        for (const auto& [number, entry] : section.entries) {
-            if (incoming.classify(number) != sync::Arrival::fresh) continue;
-            if (const auto* stubbed = std::get_if<sync::StubbedEntry>(&entry)) {
-                UidSet uid;
-                uid.add(stubbed->uid.value);
-                auto mailbox = TRY(account.find_mailbox(stubbed->mailbox));
-                if (mailbox && !mailbox->deleted)
-                    TRY(account.move(stubbed->mailbox, uid, stubbed->mailbox, now));
-            }
-            fresh.add(number.value);
-        }
-        return account.mark_applied(peer, fresh);
+        AtCore to{account, peer, now, most_expunges};
+        for (const auto& [number, entry] : section.entries)
+            if (incoming.classify(number) == sync::Arrival::fresh && TRY(apply_entry(to, entry)))
+                fresh.add(number.value);
+        TRY(account.mark_applied(peer, fresh));
+        return Outcome{to.changed, to.ahead, to.held};
     };
-    CO_TRY(co_await node_.write(id, std::move(job)));
-    node_.hub.changed(id);
+    auto outcome = CO_TRY(co_await node_.write(id, std::move(job)));
+    crash_point("home.applied");
+    if (outcome.changed) node_.hub.changed(id);
+    if (outcome.ahead) co_await report_clock(node_, peer);
+    if (outcome.held)
+        node_.log.warning("link",
+                          "more is deleted outside than max-expunges-per-day allows: it waits; see fwmail "
+                          "expunged list");
     co_return Result<>();
 }
 

@@ -78,9 +78,9 @@ net::Task<> LinkSender::run() {
         if (!acked) node_.log.error("link", acked.error().text);
         bool woken = co_await node_.link_wake.wait(
             net::deadline_after(std::chrono::milliseconds(wait_ms(node_.clock()))));
-        if (woken && node_.is_core() && !backlog_) co_await gather();
+        if (woken && !backlog_) co_await gather();
         auto delay = std::chrono::milliseconds(node_.config.duration("replicate.batch-delay")).count();
-        flush_ = !node_.is_core() || node_.clock().value - last_flush_.value >= delay;
+        flush_ = node_.clock().value - last_flush_.value >= delay;
     }
 }
 

@@ -137,12 +137,11 @@ net::Task<Result<>> MailboxService::mark_seen(imap::FetchBatch& batch) {
     for (const auto& row : batch.rows)
         if (!row.flags.has(FlagSet::seen)) unseen.add(row.uid.value);
     if (unseen.empty()) co_return Result<>();
-    FlagSet seen;
-    seen.system = FlagSet::seen;
-    auto job = [id = selected_->mailbox, unseen, seen](store::AccountStore& account) {
-        return account.store_flags(id, unseen, store::StoreMode::add, seen);
-    };
-    auto stored = CO_TRY(co_await node_.write(*account_, std::move(job)));
+    imap::Store seen;
+    seen.uids = std::move(unseen);
+    seen.mode = imap::Store::Mode::add;
+    seen.flags.system = FlagSet::seen;
+    auto stored = CO_TRY(co_await change_flags(std::move(seen)));
     for (auto& changed : stored.rows) {
         auto row = std::ranges::lower_bound(batch.rows, changed.uid, {}, &imap::FetchRow::uid);
         if (row == batch.rows.end() || row->uid != changed.uid) continue;
@@ -151,7 +150,6 @@ net::Task<Result<>> MailboxService::mark_seen(imap::FetchBatch& batch) {
         row->seen_now = changed.changed;
         note_own(changed.uid, changed.modseq);
     }
-    node_.hub.changed(*account_);
     co_return Result<>();
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
+#include "service/home.hpp"
 #include "service/imap_refusal.hpp"
 #include "service/object_ids.hpp"
 #include "service/quota.hpp"
@@ -30,8 +31,8 @@ net::Task<imap::Reply> MailboxService::execute(imap::Request request) {
 Result<> MailboxService::writable() const {
     if (!node_.is_core())
         return fail(coded(ErrorKind::refused, "NOPERM",
-                          "This is the outside copy of the mailbox: it can be read here, changes are made at "
-                          "the core server"));
+                          "This is the outside copy of the mailbox: here messages can be flagged and "
+                          "expunged, everything else is done at the core server"));
     return {};
 }
 
@@ -113,7 +114,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Select request) {
     own_changes_.clear();
     auto mailbox = CO_TRY(co_await find(request.mailbox));
     MailboxId id = mailbox.id;
-    bool read_only = request.read_only || mailbox.read_only || !node_.is_core();
+    bool read_only = request.read_only || mailbox.read_only || !takes_changes(node_);
     auto load = [id](store::AccountStore& account) { return account.select_snapshot(id); };
     auto snapshot = CO_TRY(co_await node_.read(*account_, load));
     Uid first_recent = snapshot.mailbox.recent_from;
@@ -131,9 +132,8 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Select request) {
     answer.keywords = std::move(snapshot.keywords);
     answer.mailbox_id = mailbox_id_text(node_, id);
     answer.read_only = read_only;
-    if (!node_.is_core() && !request.read_only)
-        answer.read_only_reason =
-            "This is the outside copy of the mailbox: changes are made at the core server";
+    if (!takes_changes(node_) && !request.read_only)
+        answer.read_only_reason = "This outside copy of the mailbox is not linked with a core server";
     selected_ = Selection{id, answer.uidvalidity, snapshot.mailbox.highest_modseq, read_only};
     co_return answer;
 }
@@ -235,9 +235,9 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::GetRights request)
     auto mailbox = CO_TRY(co_await find(request.mailbox));
     auto user = node_.directory.find(*account_);
     if (!user) co_return fail(ErrorKind::refused, "This user is gone");
-    bool read_only = mailbox.read_only || !node_.is_core();
+    bool read_only = mailbox.read_only || !takes_changes(node_);
     imap::MailboxRights rights;
-    rights.mine = read_only ? "lr" : "lrswipkxtea";
+    rights.mine = read_only ? "lr" : node_.is_core() ? "lrswipkxtea" : "lrswte";
     rights.holders.push_back({user->user.name, rights.mine});
     co_return rights;
 }
@@ -263,21 +263,32 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Status request) {
 // --- STORE, COPY, EXPUNGE
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Store request) {
-    CO_TRY(writable());
-    static_assert(static_cast<int>(imap::Store::Mode::remove) == static_cast<int>(store::StoreMode::remove));
-    auto job = [id = selected_->mailbox, request](store::AccountStore& account) {
-        return account.store_flags(id, request.uids, static_cast<store::StoreMode>(request.mode),
-                                   request.flags, request.unchanged_since);
-    };
-    auto stored = CO_TRY(co_await node_.write(*account_, std::move(job)));
+    auto stored = CO_TRY(co_await change_flags(std::move(request)));
     imap::Stored answer;
     for (auto& row : stored.rows) {
         note_own(row.uid, row.modseq);
         answer.rows.push_back({row.uid, std::move(row.flags), row.modseq});
     }
     answer.modified = std::move(stored.modified);
-    node_.hub.changed(*account_);
     co_return answer;
+}
+
+net::Task<Result<store::StoreResult>> MailboxService::change_flags(imap::Store request) {
+    static_assert(static_cast<int>(imap::Store::Mode::remove) == static_cast<int>(store::StoreMode::remove));
+    auto home = home_of(node_);
+    auto job = [id = selected_->mailbox, request = std::move(request), home,
+                author = store::Author{node_.id, node_.clock()}](
+                   store::AccountStore& account) -> Result<store::StoreResult> {
+        auto stored = TRY(account.store_flags(id, request.uids, static_cast<store::StoreMode>(request.mode),
+                                              request.flags, author, request.unchanged_since));
+        TRY(plan_flags_home(account, home, id, stored.rows, author.now));
+        return stored;
+    };
+    auto stored = CO_TRY(co_await node_.write(*account_, std::move(job)));
+    crash_point("flags.stored");
+    node_.hub.changed(*account_);
+    if (!home.empty()) wake_sender(node_, *account_);
+    co_return stored;
 }
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Copy request) {
@@ -318,14 +329,19 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Copy request) {
 }
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Expunge request) {
-    CO_TRY(writable());
-    auto job = [id = selected_->mailbox, uids = request.uids](store::AccountStore& account) {
-        return account.expunge(id, uids);
+    auto home = home_of(node_);
+    auto job = [id = selected_->mailbox, uids = request.uids, home,
+                now = node_.clock()](store::AccountStore& account) -> Result<store::ExpungeResult> {
+        auto expunged = TRY(account.expunge(id, uids));
+        TRY(plan_expunge_home(account, home, id, expunged.uids, now));
+        return expunged;
     };
     auto expunged = CO_TRY(co_await node_.write(*account_, std::move(job)));
+    crash_point("expunge.stored");
     if (!expunged.uids.empty()) {
         co_await release_bodies();
         node_.hub.changed(*account_);
+        if (!home.empty()) wake_sender(node_, *account_);
     }
     co_return imap::Expunged{std::move(expunged.uids)};
 }

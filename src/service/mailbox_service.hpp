@@ -87,6 +87,7 @@ class MailboxService {
     net::Task<Result<>> mark_seen(imap::FetchBatch& batch);
     net::Task<Result<>> read_small_pieces(imap::FetchBatch& batch);
     Result<> writable() const;
+    net::Task<Result<store::StoreResult>> change_flags(imap::Store request);
     net::Task<> release_bodies();
     void note_own(Uid uid, ModSeq modseq) { own_changes_[uid] = modseq; }
 

@@ -1,5 +1,6 @@
 #include "service/maildrop_service.hpp"
 
+#include "service/home.hpp"
 #include "service/releases.hpp"
 
 namespace fwmail::service {
@@ -84,8 +85,8 @@ net::Task<Result<pop3::Reply>> MaildropService::open_drop(AccountId account) {
     pop3::Maildrop answer;
     answer.uidvalidity = node_.is_core() ? drop.inbox.uidvalidity : drop.inbox.sealed_uidvalidity;
     answer.messages = std::move(drop.messages);
-    if (!node_.is_core())
-        answer.read_only_reason = "this is the outside copy of the mailbox: delete at the core server";
+    if (!takes_changes(node_))
+        answer.read_only_reason = "this outside copy of the mailbox is not linked with a core server";
     co_return answer;
 }
 
@@ -110,13 +111,17 @@ net::Task<Result<std::string>> MaildropService::next_piece() {
 }
 
 net::Task<Result<pop3::Reply>> MaildropService::on(pop3::Remove request) {
-    if (!account_ || !node_.is_core()) co_return fail(ErrorKind::internal, "QUIT without a maildrop");
-    auto remove = [inbox = inbox_, uids = std::move(request.uids)](store::AccountStore& store) {
-        return store.expunge_any(inbox, uids);
+    if (!account_) co_return fail(ErrorKind::internal, "QUIT without a maildrop");
+    auto home = home_of(node_);
+    auto remove = [inbox = inbox_, uids = std::move(request.uids), home,
+                   now = node_.clock()](store::AccountStore& store) -> Result<> {
+        auto expunged = TRY(store.expunge_any(inbox, uids));
+        return plan_expunge_home(store, home, inbox, expunged.uids, now);
     };
     CO_TRY(co_await node_.write(*account_, std::move(remove)));
     co_await drain_releases(node_, *account_);
     node_.hub.changed(*account_);
+    if (!home.empty()) wake_sender(node_, *account_);
     co_return pop3::Done{};
 }
 

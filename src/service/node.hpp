@@ -17,6 +17,7 @@
 #include "service/await_store.hpp"
 #include "service/change_hub.hpp"
 #include "service/directory.hpp"
+#include "service/link_table.hpp"
 #include "service/login_cache.hpp"
 #include "service/login_guard.hpp"
 #include "store/executor.hpp"
@@ -40,6 +41,7 @@ struct Node {
     Directory directory;
     ChangeHub hub;
     net::Notifier queue_wake, link_wake;  // mail to send; entries or acknowledgements to send
+    LinkTable links = {};
     std::atomic<bool> stopping = false;
     // A write that failed has left a reference to a body that perhaps no message has: the next start looks.
     std::atomic<bool> references_in_doubt = false;

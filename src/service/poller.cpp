@@ -111,8 +111,9 @@ struct Poller::Look {
     std::map<MailboxId, Uid> last;                // of each of these mailboxes: looked at up to there
     std::map<MailboxId, store::Planned> planned;  // before this round
     std::vector<store::ChangedMessage> flags, expunged;
-    ModSeq cursor;      // after this round
-    bool more = false;  // the cursor stays; there is more to plan
+    ModSeq cursor;       // after this round
+    bool moved = false;  // the cursor, with something to plan or without
+    bool more = false;   // the cursor stays; there is more to plan
 };
 
 struct Poller::SealedMessage {
@@ -199,7 +200,8 @@ net::Task<Result<Poller::Look>> Poller::look(AccountId account, LinkRecord link)
         Look look;
         ModSeq cursor = TRY(store.cursor(peer));
         look.cursor = TRY(store.highest_modseq());
-        if (look.cursor == cursor) return look;
+        look.moved = look.cursor > cursor;
+        if (!look.moved) return look;
         // The cursor stays while new mail is planned in batches; mailboxes have one of their own, so that
         // they are named once.
         auto named = TRY(store.value(mailboxes_cursor(peer)));
@@ -230,8 +232,8 @@ net::Task<Result<Poller::Look>> Poller::look(AccountId account, LinkRecord link)
             look.cursor = cursor;
             return look;
         }
-        look.flags = TRY(store.messages_changed_since(cursor, changes_batch));
-        look.expunged = TRY(store.expunged_since(cursor, changes_batch));
+        look.flags = TRY(store.messages_changed_since(cursor, changes_batch, peer));
+        look.expunged = TRY(store.expunged_since(cursor, changes_batch, peer));
         // A full list ends somewhere: plan up to there, and come back.
         for (const auto* list : {&look.flags, &look.expunged})
             if (list->size() == changes_batch && list->back().modseq < look.cursor) {
@@ -348,9 +350,7 @@ net::Task<> Poller::let_sender_catch_up() {
 // True: call again, there is more.
 net::Task<Result<bool>> Poller::plan(AccountId account, LinkRecord link) {
     auto look = CO_TRY(co_await this->look(account, link));
-    if (look.mailboxes.empty() && look.added.empty() && look.flags.empty() && look.expunged.empty() &&
-        !look.more)
-        co_return false;
+    if (!look.moved) co_return false;
     std::vector<SealedMessage> sealed;
     if (!look.added.empty()) {
         co_await let_sender_catch_up();

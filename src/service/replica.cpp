@@ -7,6 +7,7 @@
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
 #include "mime/structure.hpp"
+#include "service/flag_entries.hpp"
 #include "service/message_texts.hpp"
 #include "service/releases.hpp"
 #include "service/replica_stub.hpp"
@@ -19,39 +20,47 @@ constexpr std::size_t most_fresh = 2000;
 
 bool is_whole(const sync::ChunkEntry& chunk) { return chunk.offset == 0 && chunk.data.size() == chunk.total; }
 
+// What entries are applied to.
+struct Applying {
+    store::AccountStore& account;
+    NodeId peer;
+    UnixMillis now;
+    bool ahead = false;  // stamps were too far ahead
+};
+
 // False: it cannot be applied yet and must come again.
-Result<bool> apply_entry(store::AccountStore& account, const sync::MailboxEntry& entry, UnixMillis now) {
+Result<bool> apply_entry(Applying& to, const sync::MailboxEntry& entry) {
     store::Mailbox mailbox;
     mailbox.id = entry.mailbox;
     mailbox.name = entry.name;
     mailbox.special_use = entry.special_use;
     mailbox.subscribed = entry.subscribed;
     mailbox.uidvalidity = mailbox.sealed_uidvalidity = entry.sealed_uidvalidity;
-    mailbox.created = now;
+    mailbox.created = to.now;
     mailbox.deleted = entry.deleted;
     if (!entry.deleted)
-        if (auto other = TRY(account.find_mailbox(entry.name)); other && other->id != entry.mailbox) {
+        if (auto other = TRY(to.account.find_mailbox(entry.name)); other && other->id != entry.mailbox) {
             // Two renames crossed: the other one's own entry will give it its new name.
             other->name += " (" + other->id.hex().substr(24) + ")";
-            TRY(account.upsert_mailbox(*other));
+            TRY(to.account.upsert_mailbox(*other));
         }
-    TRY(account.upsert_mailbox(mailbox));
+    TRY(to.account.upsert_mailbox(mailbox));
     return true;
 }
 
 // Makes sure that there is a mailbox to work in. False: it has been deleted, and what is said of it is past.
-Result<bool> need_mailbox(store::AccountStore& account, MailboxId id, UnixMillis now) {
-    if (auto known = TRY(account.find_mailbox(id))) return !known->deleted;
+Result<bool> need_mailbox(Applying& to, MailboxId id) {
+    if (auto known = TRY(to.account.find_mailbox(id))) return !known->deleted;
     store::Mailbox placeholder;  // its own entry is still on the way
     placeholder.id = id;
     placeholder.name = id.hex();
-    placeholder.created = now;
-    TRY(account.upsert_mailbox(placeholder));
+    placeholder.created = to.now;
+    TRY(to.account.upsert_mailbox(placeholder));
     return true;
 }
 
-Result<bool> apply_entry(store::AccountStore& account, const sync::MessageEntry& entry, UnixMillis now) {
-    if (!TRY(need_mailbox(account, entry.mailbox, now))) return true;
+Result<bool> apply_entry(Applying& to, const sync::MessageEntry& entry) {
+    if (!TRY(need_mailbox(to, entry.mailbox))) return true;
     store::PendingMessage message;
     message.mailbox = entry.mailbox;
     message.uid = entry.uid;
@@ -61,56 +70,56 @@ Result<bool> apply_entry(store::AccountStore& account, const sync::MessageEntry&
     message.sha256 = crypto::view_of(entry.sealed_sha256);
     message.date = entry.internal_date;
     message.zone_minutes = entry.zone_minutes;
-    message.flags = entry.flags;
-    message.arrived = now;
-    TRY(account.insert_pending(message));
-    return true;
+    sync::FlagState state{entry.flags, entry.registers};
+    bool ahead = sync::drop_ahead(state, to.now);
+    to.ahead |= ahead;
+    message.flags = state.flags;
+    message.registers = state.registers;
+    message.arrived = to.now;
+    // One that is known has the flags of its first word: what was changed since is in the second.
+    if (!TRY(to.account.insert_pending(message)))
+        TRY(to.account.merge_flags(to.peer, entry.mailbox, entry.uid, state));
+    return !ahead;
 }
 
-Result<bool> apply_entry(store::AccountStore& account, const sync::ChunkEntry& entry, UnixMillis) {
+Result<bool> apply_entry(Applying& to, const sync::ChunkEntry& entry) {
     if (is_whole(entry)) return true;  // stored already, by its content's name
-    TRY(account.insert_chunk(entry.email, entry.offset, entry.total, entry.data));
+    TRY(to.account.insert_chunk(entry.email, entry.offset, entry.total, entry.data));
     return true;
 }
 
-Result<bool> apply_entry(store::AccountStore& account, const sync::FlagsEntry& entry, UnixMillis now) {
-    if (!TRY(need_mailbox(account, entry.mailbox, now))) return true;
-    if (TRY(account.find_pending(entry.mailbox, entry.uid))) {
-        TRY(account.set_pending_flags(entry.mailbox, entry.uid, entry.flags));
-        return true;
-    }
-    // Before its message: it must come again, since the message brings older flags.
-    auto mailbox = TRY(account.find_mailbox(entry.mailbox));
-    if (mailbox && entry.uid > mailbox->visible) return false;
-    UidSet uids;
-    uids.add(entry.uid.value);
-    TRY(account.store_flags(entry.mailbox, uids, store::StoreMode::set, entry.flags));
-    return true;
+Result<bool> apply_entry(Applying& to, const sync::FlagsEntry& entry) {
+    if (!TRY(need_mailbox(to, entry.mailbox))) return true;
+    auto applied = TRY(
+        apply_flags(to.account, to.peer, entry.mailbox, entry.uid, {entry.flags, entry.registers}, to.now));
+    to.ahead |= applied.ahead;
+    if (applied.merged != store::Merged::unknown) return !applied.ahead;
+    // Gone; or its message has not come: then it must come again.
+    auto mailbox = TRY(to.account.find_mailbox(entry.mailbox));
+    return !mailbox || entry.uid <= mailbox->visible;
 }
 
-Result<bool> apply_entry(store::AccountStore& account, const sync::ExpungeEntry& entry, UnixMillis now) {
-    if (!TRY(need_mailbox(account, entry.mailbox, now))) return true;
-    TRY(account.set_pending_gone(entry.mailbox, entry.uids, now));
-    TRY(account.expunge_any(entry.mailbox, entry.uids));
+Result<bool> apply_entry(Applying& to, const sync::ExpungeEntry& entry) {
+    if (!TRY(need_mailbox(to, entry.mailbox))) return true;
+    TRY(to.account.set_pending_gone(entry.mailbox, entry.uids, to.now));
+    TRY(to.account.expunge_any(entry.mailbox, entry.uids));
     if (entry.prev_uid.value) {  // it stands in for the message entry of the first of these
         store::PendingMessage gone;
         gone.mailbox = entry.mailbox;
         gone.uid = Uid{entry.uids.list().front().first};
         gone.prev_uid = entry.prev_uid;
-        gone.arrived = now;
+        gone.arrived = to.now;
         gone.state = store::BodyState::gone;
-        TRY(account.insert_pending(gone));
+        TRY(to.account.insert_pending(gone));
     }
     return true;
 }
 
-Result<bool> apply_entry(store::AccountStore&, const sync::AccountEntry&, UnixMillis) {
-    return true;
-}  // system.db's
-Result<bool> apply_entry(store::AccountStore&, const sync::StubbedEntry&, UnixMillis) {
+Result<bool> apply_entry(Applying&, const sync::AccountEntry&) { return true; }  // system.db's
+Result<bool> apply_entry(Applying&, const sync::StubbedEntry&) {
     return fail(ErrorKind::internal, "an entry that apply() refuses");
 }
-Result<bool> apply_entry(store::AccountStore&, const sync::UnknownEntry&, UnixMillis) { return true; }
+Result<bool> apply_entry(Applying&, const sync::UnknownEntry&) { return true; }
 
 // The keys that an object may be sealed to when this certificate is its user's.
 void add_key_ids(const crypto::PublicKey& certificate, std::vector<crypto::KeyId>& ids) {
@@ -165,41 +174,41 @@ net::Task<Result<>> Replica::apply(NodeId peer, sync::AccountSection section) {
     for (const auto& account : accounts) CO_TRY(co_await apply_account(id, account));
     CO_TRY(co_await store_objects(std::move(objects)));
     crash_point("replica.bodies-stored");
-    bool all = CO_TRY(co_await apply_entries(peer, std::move(section)));
+    auto applied = CO_TRY(co_await apply_entries(peer, std::move(section)));
     crash_point("replica.applied");
     node_.hub.outbox_changed(id);
     CO_TRY(co_await settle_locked(id));
     co_await drain_releases(node_, id);
-    if (!all)
+    if (applied.ahead) co_await report_clock(node_, peer);
+    if (!applied.all)
         node_.log.warning("link", "entries far ahead of what was received are dropped; they will come again");
     co_return Result<>();
 }
 
-// False: some entries are too far ahead.
-net::Task<Result<bool>> Replica::apply_entries(NodeId peer, sync::AccountSection section) {
+net::Task<Result<Replica::Applied>> Replica::apply_entries(NodeId peer, sync::AccountSection section) {
     std::size_t octets = 0;
     for (const auto& numbered : section.entries)
         if (const auto* chunk = std::get_if<sync::ChunkEntry>(&numbered.entry); chunk && !is_whole(*chunk))
             octets += chunk->data.size();
     AccountId id = section.account;
     auto job = [peer, section = std::move(section),
-                now = node_.clock()](store::AccountStore& account) -> Result<bool> {
+                now = node_.clock()](store::AccountStore& account) -> Result<Applied> {
         sync::Incoming incoming{TRY(account.load_applied(peer))};
         NumberSet fresh = incoming.reachable(section.voids);
+        Applying to{account, peer, now};
         bool all = true;
         std::set<EmailId> bodies;
         for (const auto& [number, entry] : section.entries) {
             auto arrival = incoming.classify(number);
             all &= arrival != sync::Arrival::too_far;
             if (arrival != sync::Arrival::fresh) continue;
-            if (!TRY(std::visit([&](const auto& e) { return apply_entry(account, e, now); }, entry)))
-                continue;
+            if (!TRY(std::visit([&](const auto& e) { return apply_entry(to, e); }, entry))) continue;
             fresh.add(number.value);
             if (const auto* chunk = std::get_if<sync::ChunkEntry>(&entry)) bodies.insert(chunk->email);
         }
         for (auto email : bodies) TRY(tell_of_late_body(account, peer, email, now));
         if (!fresh.empty()) TRY(account.mark_applied(peer, fresh));
-        return all;
+        return Applied{all, to.ahead};
     };
     co_return co_await node_.write(id, std::move(job), octets);
 }

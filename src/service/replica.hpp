@@ -46,7 +46,11 @@ class Replica {
     net::Task<Result<>> apply_account(AccountId account, sync::AccountEntry entry);
     net::Task<Result<bool>> is_removed(AccountId account);
     net::Task<Result<>> settle_locked(AccountId account);
-    net::Task<Result<bool>> apply_entries(NodeId peer, sync::AccountSection section);
+    struct Applied {
+        bool all = true;     // else some entries were numbered too far ahead
+        bool ahead = false;  // some were stamped too far ahead
+    };
+    net::Task<Result<Applied>> apply_entries(NodeId peer, sync::AccountSection section);
     net::Task<Result<Objects>> unpack_whole_chunks(AccountId account,
                                                    std::vector<sync::AccountEntry> accounts,
                                                    const sync::AccountSection& section);

@@ -13,13 +13,14 @@ constexpr std::string_view select_small =
     "SELECT "
     "uid,modseq,created_modseq,flags,keywords,email,object,hold,id,size,date,zone,saved_at,seal_seed,seal_"
     "size,"
-    "seal_sha256,seal_state,seal_reason FROM messages WHERE mailbox=? AND uid BETWEEN ? AND ? ORDER BY uid "
+    "seal_sha256,seal_state,seal_reason,stamps FROM messages WHERE mailbox=? AND uid BETWEEN ? AND ? ORDER "
+    "BY uid "
     "LIMIT ?";
 // A text that is not wanted is not read from the disk.
 constexpr std::string_view select_texts =
     "SELECT "
     "uid,modseq,created_modseq,flags,keywords,email,object,hold,m.id,size,date,zone,saved_at,seal_seed,"
-    "seal_size,seal_sha256,seal_state,seal_reason,iif(?5&16,envelope,''),iif(?5&32,body,''),"
+    "seal_size,seal_sha256,seal_state,seal_reason,stamps,iif(?5&16,envelope,''),iif(?5&32,body,''),"
     "iif(?5&64,bodystructure,''),iif(?5&128,parts,'') FROM messages m CROSS JOIN message_texts t ON "
     "t.id=m.id "
     "WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid LIMIT ?4";
@@ -32,7 +33,7 @@ constexpr std::string_view select_keys =
 constexpr std::string_view select_keyless =
     "SELECT uid,modseq,date,size FROM messages WHERE mailbox=? AND uid BETWEEN ? AND ? ORDER BY uid";
 
-Message read_message(const Query& q, std::uint32_t columns) {
+Result<Message> read_message(const Query& q, std::uint32_t columns) {
     Message m;
     m.uid = q.uid(0);
     m.modseq = q.modseq(1);
@@ -52,7 +53,8 @@ Message read_message(const Query& q, std::uint32_t columns) {
     }
     if (columns & column_seal)
         m.seal = {q.text(13), q.natural(14), q.text(15), q.enumerator<SealState>(16), q.text(17)};
-    if (columns & text_columns) m.texts = {q.text(18), q.text(19), q.text(20), q.text(21), {}};
+    if (columns & column_registers) m.registers = TRY(sync::decode_registers(q.view(18)));
+    if (columns & text_columns) m.texts = {q.text(19), q.text(20), q.text(21), q.text(22), {}};
     return m;
 }
 
@@ -137,7 +139,7 @@ Result<std::vector<Message>> AccountStore::load_messages(MailboxId mailbox, cons
         auto q = columns & text_columns
                      ? TRY(db_->query(select_texts, row.row, first, it->last, limit - out.size(), columns))
                      : TRY(db_->query(select_small, row.row, first, it->last, limit - out.size()));
-        while (TRY(q.next())) out.push_back(read_message(q, columns));
+        while (TRY(q.next())) out.push_back(TRY(read_message(q, columns)));
     }
     return out;
 }

@@ -18,18 +18,19 @@ struct MessageRow {
     ObjectId object;
     HoldId hold;
     std::uint64_t size = 0;
+    std::string stamps;
 };
 
 Result<std::vector<MessageRow>> load_rows(Database& db, std::int64_t mailbox, const UidSet& uids) {
     std::vector<MessageRow> rows;
     for (const auto& i : uids.list()) {
-        auto q =
-            TRY(db.query("SELECT uid,modseq,created_modseq,id,flags,keywords,object,hold,size FROM messages "
-                         "WHERE mailbox=? AND uid BETWEEN ? AND ? ORDER BY uid",
-                         mailbox, i.first, i.last));
+        auto q = TRY(db.query(
+            "SELECT uid,modseq,created_modseq,id,flags,keywords,object,hold,size,stamps FROM messages "
+            "WHERE mailbox=? AND uid BETWEEN ? AND ? ORDER BY uid",
+            mailbox, i.first, i.last));
         while (TRY(q.next()))
             rows.push_back({q.uid(0), q.modseq(1), q.modseq(2), q.integer(3), q.natural32(4), q.text(5),
-                            q.id<ObjectId>(6), q.id<HoldId>(7), q.natural(8)});
+                            q.id<ObjectId>(6), q.id<HoldId>(7), q.natural(8), q.text(9)});
     }
     return rows;
 }
@@ -70,14 +71,14 @@ Result<void> insert_expunged(Database& db, AccountChange& change, std::int64_t m
                              ModSeq& modseq) {
     modseq = change.next_modseq(mailbox);
     change.count(mailbox, row.system, row.size, -1);
-    return db.run("INSERT OR REPLACE INTO expunged VALUES(?,?,?,?)", mailbox, row.uid, modseq, row.created);
+    return db.run("INSERT OR REPLACE INTO expunged VALUES(?,?,?,?,0)", mailbox, row.uid, modseq, row.created);
 }
 
 constexpr std::uint64_t most_words = 2000;  // of an account
 
 // What a message may have is what can be told of it to a remote.
-Result<void> check_keywords(const FlagSet& flags) {
-    if (flags.keywords.size() > sync::max_keywords)
+Result<void> check_keywords(const FlagSet& flags, std::size_t before = 0) {
+    if (flags.keywords.size() > std::max(sync::max_keywords, before))
         return fail(ErrorKind::refused, "[LIMIT] a message has at most 100 keywords");
     for (const auto& word : flags.keywords)
         if (word.size() > sync::max_keyword_octets)
@@ -112,6 +113,30 @@ FlagSet changed_flags(const FlagSet& old, StoreMode mode, const FlagSet& flags) 
     return out;
 }
 
+// Below sync::max_registers, so that what two nodes have let their clients do can be merged.
+Result<void> check_registers(const sync::Registers& registers) {
+    if (registers.size() > sync::max_registers / 2)
+        return fail(ErrorKind::refused, "[LIMIT] a message has had too many keywords");
+    return {};
+}
+
+Result<sync::FlagState> flag_state(const MessageRow& row) {
+    return sync::FlagState{flags_from(row.system, row.keywords), TRY(sync::decode_registers(row.stamps))};
+}
+
+constexpr std::int64_t no_peer = 0;
+
+Result<ModSeq> save_flags(Database& db, AccountChange& change, std::int64_t mailbox, const MessageRow& row,
+                          const sync::FlagState& state, std::int64_t told_by) {
+    ModSeq modseq = change.next_modseq(mailbox);
+    TRY(db.run("UPDATE messages SET flags=?,keywords=?,modseq=?,stamps=?,told_by=? WHERE mailbox=? AND uid=?",
+               state.flags.system, keywords_text(state.flags), modseq,
+               Blob{sync::encode_registers(state.registers)}, told_by, mailbox, row.uid));
+    change.count(mailbox, row.system, row.size, -1);
+    change.count(mailbox, state.flags.system, row.size, +1);
+    return modseq;
+}
+
 }  // namespace
 
 std::string keywords_text(const FlagSet& flags) {
@@ -140,10 +165,10 @@ Result<void> insert_message(Database& db, AccountChange& change, std::int64_t ma
                             const Seal& seal) {
     ModSeq modseq = change.next_modseq(mailbox);
     std::int64_t id = change.next_storage_id();
-    TRY(db.run("INSERT INTO messages VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", mailbox, m.uid,
+    TRY(db.run("INSERT INTO messages VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0)", mailbox, m.uid,
                m.flags.system, keywords_text(m.flags), modseq, modseq, id, m.email_id, m.object, m.hold,
                m.size, m.date, m.zone_minutes, m.saved_at, seal.state, Blob{seal.seed}, seal.size,
-               Blob{seal.sha256}, seal.reason));
+               Blob{seal.sha256}, seal.reason, Blob{sync::encode_registers(m.registers)}));
     TRY(db.run("INSERT INTO message_texts VALUES(?,?,?,?,?)", id, m.texts.envelope, m.texts.body,
                m.texts.bodystructure, Blob{m.texts.parts}));
     TRY(db.run("INSERT INTO message_keys VALUES(?,?)", id, Blob{m.texts.keys}));
@@ -245,7 +270,8 @@ Result<std::vector<UidPair>> AccountStore::copy(MailboxId from, const std::vecto
             std::int64_t id = change.next_storage_id();
             TRY(db_->run(
                 "INSERT INTO messages SELECT ?1,?2,flags,keywords,?3,?3,?4,email,object,?5,size,date,zone,?6,"
-                "seal_state,seal_seed,seal_size,seal_sha256,seal_reason FROM messages WHERE mailbox=?7 AND "
+                "seal_state,seal_seed,seal_size,seal_sha256,seal_reason,x'',0 FROM messages WHERE mailbox=?7 "
+                "AND "
                 "uid=?8",
                 target.row, uid, modseq, id, item.hold, now, source.row, item.uid));
             TRY(db_->run(
@@ -275,7 +301,8 @@ Result<std::vector<UidPair>> AccountStore::move(MailboxId from, const UidSet& ui
             ModSeq modseq;
             TRY(insert_expunged(*db_, change, source.row, row, modseq));
             TRY(db_->run(
-                "UPDATE messages SET mailbox=?1,uid=?2,modseq=?3,created_modseq=?3,saved_at=?4 WHERE "
+                "UPDATE messages SET "
+                "mailbox=?1,uid=?2,modseq=?3,created_modseq=?3,saved_at=?4,stamps=x'',told_by=0 WHERE "
                 "mailbox=?5 AND uid=?6",
                 target.row, uid, change.next_modseq(target.row), now, source.row, row.uid));
             change.count(target.row, row.system, row.size, +1);
@@ -288,7 +315,8 @@ Result<std::vector<UidPair>> AccountStore::move(MailboxId from, const UidSet& ui
 }
 
 Result<StoreResult> AccountStore::store_flags(MailboxId mailbox, const UidSet& uids, StoreMode mode,
-                                              const FlagSet& flags, std::optional<ModSeq> unchanged_since) {
+                                              const FlagSet& flags, const Author& author,
+                                              std::optional<ModSeq> unchanged_since) {
     return atomically(*db_, [&]() -> Result<StoreResult> {
         auto target = TRY(get_mailbox_row(*db_, mailbox));
         if (mode != StoreMode::remove) TRY(learn_keywords(*db_, flags));
@@ -299,22 +327,44 @@ Result<StoreResult> AccountStore::store_flags(MailboxId mailbox, const UidSet& u
                 out.modified.add(row.uid.value);
                 continue;
             }
-            FlagSet old = flags_from(row.system, row.keywords);
-            FlagRow after{row.uid, row.modseq, changed_flags(old, mode, flags), false};
-            if (after.flags != old) {
-                TRY(check_keywords(after.flags));
+            auto old = TRY(flag_state(row));
+            FlagRow after{row.uid, row.modseq, changed_flags(old.flags, mode, flags), false};
+            if (after.flags != old.flags) {
+                TRY(check_keywords(after.flags, old.flags.keywords.size()));
+                auto state = sync::change_flags(old, after.flags, change.stamp(author));
+                TRY(check_registers(state.registers));
                 after.changed = true;
-                after.modseq = change.next_modseq(target.row);
-                TRY(db_->run("UPDATE messages SET flags=?,keywords=?,modseq=? WHERE mailbox=? AND uid=?",
-                             after.flags.system, keywords_text(after.flags), after.modseq, target.row,
-                             row.uid));
-                change.count(target.row, old.system, row.size, -1);
-                change.count(target.row, after.flags.system, row.size, +1);
+                after.modseq = TRY(save_flags(*db_, change, target.row, row, state, no_peer));
             }
             out.rows.push_back(std::move(after));
         }
         TRY(change.save());
         return out;
+    });
+}
+
+Result<Merged> AccountStore::merge_flags(NodeId peer, MailboxId mailbox, Uid uid,
+                                         const sync::FlagState& theirs) {
+    return atomically(*db_, [&]() -> Result<Merged> {
+        auto target = TRY(get_mailbox_row(*db_, mailbox));
+        auto change = TRY(AccountChange::begin(*db_));
+        change.see_stamp(sync::latest_time(theirs.registers));
+        TRY(change.save());
+        UidSet one;
+        one.add(uid.value);
+        auto rows = TRY(load_rows(*db_, target.row, one));
+        if (rows.empty()) return merge_pending_flags(*db_, target.row, uid, theirs);
+        auto old = TRY(flag_state(rows[0]));
+        auto state = sync::merge_flags(old, theirs);
+        if (state == old) return Merged::same;
+        if (state.registers.size() > sync::max_registers) return Merged::same;
+        // Told to the others. To the peer only what it may not know: not when its word holds all, nor when
+        // the rest has been planned for it.
+        bool knows = state == theirs || rows[0].modseq <= TRY(cursor(peer));
+        TRY(save_flags(*db_, change, target.row, rows[0], state,
+                       knows ? TRY(peer_row(*db_, peer)) : no_peer));
+        TRY(change.save());
+        return Merged::changed;
     });
 }
 

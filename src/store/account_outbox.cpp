@@ -186,8 +186,16 @@ Result<void> AccountStore::set_planned(NodeId peer, MailboxId mailbox, Planned p
     });
 }
 
+Result<bool> AccountStore::knows_peer(NodeId peer) { return TRY(find_peer(*db_, peer)).has_value(); }
+
 Result<void> AccountStore::forget_peer(NodeId peer) {
-    return db_->run("DELETE FROM peers WHERE peer=?", peer);
+    return atomically(*db_, [&]() -> Result<void> {
+        TRY(db_->run("UPDATE messages SET told_by=0 WHERE told_by=(SELECT id FROM peers WHERE peer=?)",
+                     peer));
+        TRY(db_->run("UPDATE expunged SET told_by=0 WHERE told_by=(SELECT id FROM peers WHERE peer=?)",
+                     peer));
+        return db_->run("DELETE FROM peers WHERE peer=?", peer);
+    });
 }
 
 // ---- applied numbers: disjoint intervals that never touch

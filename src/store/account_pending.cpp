@@ -8,9 +8,9 @@ namespace {
 
 #define PENDING_COLUMNS                                                                           \
     "b.mailbox,p.uid,p.prev_uid,p.email,p.size,p.sha256,p.date,p.zone,p.flags,p.arrived,p.state," \
-    "p.object,p.hold"
+    "p.object,p.hold,p.stamps"
 
-PendingMessage read_pending(const Query& q) {
+Result<PendingMessage> read_pending(const Query& q) {
     PendingMessage p;
     p.mailbox = q.id<MailboxId>(0);
     p.uid = q.uid(1);
@@ -25,18 +25,19 @@ PendingMessage read_pending(const Query& q) {
     p.state = q.enumerator<BodyState>(10);
     p.object = q.id<ObjectId>(11);
     p.hold = q.id<HoldId>(12);
+    p.registers = TRY(sync::decode_registers(q.view(13)));
     return p;
 }
 
-PendingMessage read_with_texts(const Query& q) {
-    PendingMessage p = read_pending(q);
-    p.texts = {q.text(13), q.text(14), q.text(15), q.text(16), q.text(17)};
+Result<PendingMessage> read_with_texts(const Query& q) {
+    PendingMessage p = TRY(read_pending(q));
+    p.texts = {q.text(14), q.text(15), q.text(16), q.text(17), q.text(18)};
     return p;
 }
 
 Result<std::optional<PendingMessage>> one_pending(Query q) {
     if (!TRY(q.next())) return std::nullopt;
-    return read_with_texts(q);
+    return TRY(read_with_texts(q));
 }
 
 Result<std::optional<PendingMessage>> find_row(Database& db, std::int64_t mailbox, Uid uid) {
@@ -60,6 +61,7 @@ NewMessage shown_message(PendingMessage& p, UnixMillis now) {
     m.date = p.date;
     m.zone_minutes = p.zone_minutes;
     m.flags = std::move(p.flags);
+    m.registers = std::move(p.registers);
     m.texts = std::move(p.texts);
     m.saved_at = now;
     m.uid = p.uid;
@@ -68,7 +70,7 @@ NewMessage shown_message(PendingMessage& p, UnixMillis now) {
 
 Result<void> remember_gone(Database& db, std::int64_t mailbox, Uid uid, UnixMillis now) {
     return db.run(
-        "INSERT OR IGNORE INTO pending VALUES(?,?,NULL,zeroblob(16),0,x'',0,0,'',?,?,zeroblob(16),"
+        "INSERT OR IGNORE INTO pending VALUES(?,?,NULL,zeroblob(16),0,x'',0,0,'',x'',?,?,zeroblob(16),"
         "zeroblob(16),'','','',x'',x'')",
         mailbox, uid, now, BodyState::gone);
 }
@@ -100,7 +102,8 @@ Result<void> all_gone_up_to(Database& db, std::int64_t mailbox, Uid uid, UnixMil
     TRY(drop_pieces_up_to(db, mailbox, uid));
     TRY(db.run("DELETE FROM pending WHERE mailbox=? AND uid<=?", mailbox, uid));
     return db.run(
-        "INSERT INTO pending VALUES(?,?,0,zeroblob(16),0,x'',0,0,'',?,?,zeroblob(16),zeroblob(16),'','','',"
+        "INSERT INTO pending "
+        "VALUES(?,?,0,zeroblob(16),0,x'',0,0,'',x'',?,?,zeroblob(16),zeroblob(16),'','','',"
         "x'',x'')",
         mailbox, uid, now, BodyState::gone);
 }
@@ -119,10 +122,11 @@ Result<bool> AccountStore::insert_pending(const PendingMessage& m) {
                     m.prev_uid, m.email_id, m.size, Blob{m.sha256}, row.row, m.uid));
             return false;
         }
-        TRY(db_->run("INSERT INTO pending VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row.row, m.uid,
+        TRY(db_->run("INSERT INTO pending VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row.row, m.uid,
                      m.prev_uid, m.email_id, m.size, Blob{m.sha256}, m.date, m.zone_minutes, m.flags.text(),
-                     m.arrived, m.state, m.object, m.hold, m.texts.envelope, m.texts.body,
-                     m.texts.bodystructure, Blob{m.texts.parts}, Blob{m.texts.keys}));
+                     Blob{sync::encode_registers(m.registers)}, m.arrived, m.state, m.object, m.hold,
+                     m.texts.envelope, m.texts.body, m.texts.bodystructure, Blob{m.texts.parts},
+                     Blob{m.texts.keys}));
         return true;
     });
 }
@@ -138,7 +142,7 @@ Result<std::vector<PendingMessage>> AccountStore::find_pending(EmailId id) {
                             "JOIN mailboxes b ON b.id=p.mailbox WHERE p.email=?",
                             id));
     std::vector<PendingMessage> out;
-    while (TRY(q.next())) out.push_back(read_with_texts(q));
+    while (TRY(q.next())) out.push_back(TRY(read_with_texts(q)));
     return out;
 }
 
@@ -147,14 +151,8 @@ Result<std::vector<PendingMessage>> AccountStore::load_pending(BodyState state, 
                             "WHERE p.state=? ORDER BY p.arrived LIMIT ?",
                             state, limit));
     std::vector<PendingMessage> out;
-    while (TRY(q.next())) out.push_back(read_pending(q));
+    while (TRY(q.next())) out.push_back(TRY(read_pending(q)));
     return out;
-}
-
-Result<void> AccountStore::set_pending_flags(MailboxId mailbox, Uid uid, const FlagSet& flags) {
-    return db_->run(
-        "UPDATE pending SET flags=? WHERE mailbox=(SELECT id FROM mailboxes WHERE mailbox=?) AND uid=?",
-        flags.text(), mailbox, uid);
 }
 
 Result<bool> AccountStore::set_pending_body(MailboxId mailbox, Uid uid, const PendingBody& body) {
@@ -251,6 +249,18 @@ Result<std::vector<Uid>> AccountStore::advance_visible(MailboxId mailbox, UnixMi
         TRY(change.save());
         return shown;
     });
+}
+
+Result<Merged> merge_pending_flags(Database& db, std::int64_t mailbox, Uid uid,
+                                   const sync::FlagState& theirs) {
+    auto old = TRY(find_row(db, mailbox, uid));
+    if (!old) return Merged::unknown;
+    auto state = sync::merge_flags({old->flags, old->registers}, theirs);
+    if (state == sync::FlagState{old->flags, old->registers}) return Merged::same;
+    if (state.registers.size() > sync::max_registers) return Merged::same;
+    TRY(db.run("UPDATE pending SET flags=?,stamps=? WHERE mailbox=? AND uid=?", state.flags.text(),
+               Blob{sync::encode_registers(state.registers)}, mailbox, uid));
+    return Merged::changed;
 }
 
 Result<void> drop_pending(Database& db, std::int64_t mailbox) {

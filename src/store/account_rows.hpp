@@ -1,6 +1,7 @@
 // What the parts of AccountStore share. Private to store.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <string>
 
@@ -38,6 +39,10 @@ class AccountChange {
     std::int64_t next_storage_id() { return ++last_row_; }
     // A message with these flags came (+1) or went (-1).
     void count(std::int64_t mailbox, std::uint32_t system_flags, std::uint64_t size, int sign);
+    // The stamp of what this call changes: one, however often it is asked for.
+    sync::Stamp stamp(const Author& author);
+    // A stamp of this time was seen: later ones are above it.
+    void see_stamp(std::uint64_t time) { clock_ = std::max(clock_, time); }
     // This UID is in use now.
     void use_uid(std::int64_t mailbox, Uid uid);
     Result<void> save();
@@ -52,6 +57,8 @@ class AccountChange {
     Database* db_;
     std::uint64_t modseq_ = 0;
     std::int64_t last_row_ = 0;
+    std::uint64_t clock_ = 0, clock_before_ = 0;
+    sync::Stamp stamp_;
     std::map<std::int64_t, Delta> deltas_;
 };
 
@@ -64,6 +71,9 @@ Result<Uid> take_uid(Uid& uidnext);
 enum class Which { all, deleted_only };
 Result<ExpungeResult> expunge_rows(Database& db, AccountChange& change, std::int64_t mailbox,
                                    const UidSet& uids, Which which);
+// merge_flags for a message that is not shown yet.
+Result<Merged> merge_pending_flags(Database& db, std::int64_t mailbox, Uid uid,
+                                   const sync::FlagState& theirs);
 Result<void> journal_release(Database& db, ObjectId object, HoldId hold);
 Result<void> drop_pending(Database& db, std::int64_t mailbox);
 

@@ -18,7 +18,7 @@ Result<std::unique_ptr<AccountStore>> AccountStore::open(const std::filesystem::
     auto path = path_of(data_dir, account);
     auto db = TRY(Database::open(path, access, account_schema()));
     if (access == Access::read_write)
-        TRY(db->run("INSERT OR IGNORE INTO meta VALUES(1,?,0,?,0)", account,
+        TRY(db->run("INSERT OR IGNORE INTO meta VALUES(1,?,0,?,0,0)", account,
                     static_cast<std::uint32_t>(now.value / 1000)));
     {
         auto q = TRY(db->query("SELECT account FROM meta"));
@@ -98,8 +98,8 @@ Result<AccountReferences> AccountStore::load_references() {
         out.account = q.id<AccountId>(0);
     }
     auto q =
-        TRY(db_->query("SELECT object,hold FROM messages UNION ALL SELECT object,hold FROM pending "
-                       "WHERE object<>zeroblob(16)"));
+        TRY(db_->query("SELECT object,hold FROM messages UNION ALL SELECT object,hold FROM hidden "
+                       "UNION ALL SELECT object,hold FROM pending WHERE object<>zeroblob(16)"));
     while (TRY(q.next())) out.references.push_back({q.id<ObjectId>(0), q.id<HoldId>(1)});
     auto r = TRY(db_->query("SELECT object,hold FROM released"));
     while (TRY(r.next())) out.releasing.push_back({r.id<ObjectId>(0), r.id<HoldId>(1)});
@@ -116,20 +116,24 @@ Result<std::vector<ChangedMessage>> read_changes(Query q) {
 }
 }  // namespace
 
-Result<std::vector<ChangedMessage>> AccountStore::messages_changed_since(ModSeq since, std::size_t limit) {
+Result<std::vector<ChangedMessage>> AccountStore::messages_changed_since(ModSeq since, std::size_t limit,
+                                                                         NodeId but_by) {
     return read_changes(
         TRY(db_->query("SELECT b.mailbox,m.uid,m.modseq,m.created_modseq FROM messages m "
-                       "CROSS JOIN mailboxes b ON b.id=m.mailbox WHERE m.modseq>? ORDER BY m.modseq "
-                       "LIMIT ?",
-                       since, limit)));
+                       "CROSS JOIN mailboxes b ON b.id=m.mailbox WHERE m.modseq>?1 AND "
+                       "m.told_by<>ifnull((SELECT id FROM peers WHERE peer=?3),-1) ORDER BY m.modseq "
+                       "LIMIT ?2",
+                       since, limit, but_by)));
 }
 
-Result<std::vector<ExpungedMessage>> AccountStore::expunged_since(ModSeq since, std::size_t limit) {
+Result<std::vector<ExpungedMessage>> AccountStore::expunged_since(ModSeq since, std::size_t limit,
+                                                                  NodeId but_by) {
     return read_changes(
         TRY(db_->query("SELECT b.mailbox,m.uid,m.modseq,m.created_modseq FROM expunged m "
-                       "CROSS JOIN mailboxes b ON b.id=m.mailbox WHERE m.modseq>? ORDER BY m.modseq "
-                       "LIMIT ?",
-                       since, limit)));
+                       "CROSS JOIN mailboxes b ON b.id=m.mailbox WHERE m.modseq>?1 AND "
+                       "m.told_by<>ifnull((SELECT id FROM peers WHERE peer=?3),-1) ORDER BY m.modseq "
+                       "LIMIT ?2",
+                       since, limit, but_by)));
 }
 
 Result<std::vector<ChangedMessage>> AccountStore::find_by_email_id(EmailId id) {
@@ -152,10 +156,11 @@ Result<std::optional<ChangedMessage>> AccountStore::find_by_storage_id(std::int6
 
 Result<AccountChange> AccountChange::begin(Database& db) {
     AccountChange change(db);
-    auto q = TRY(db.query("SELECT highest_modseq,last_row FROM meta"));
+    auto q = TRY(db.query("SELECT highest_modseq,last_row,clock FROM meta"));
     TRY(q.next());
     change.modseq_ = q.natural(0);
     change.last_row_ = q.integer(1);
+    change.clock_ = change.clock_before_ = q.natural(2);
     return change;
 }
 
@@ -175,14 +180,23 @@ void AccountChange::count(std::int64_t mailbox, std::uint32_t system_flags, std:
     d.deleted_octets += octets;
 }
 
+sync::Stamp AccountChange::stamp(const Author& author) {
+    if (stamp_.is_zero()) {
+        clock_ = sync::next_stamp_time(clock_, author.now);
+        stamp_ = {clock_, sync::origin_of(author.node)};
+    }
+    return stamp_;
+}
+
 void AccountChange::use_uid(std::int64_t mailbox, Uid uid) {
     auto& last = deltas_[mailbox].last_uid;
     last = std::max(last, uid.value);
 }
 
 Result<void> AccountChange::save() {
-    if (deltas_.empty()) return {};
-    TRY(db_->run("UPDATE meta SET highest_modseq=?,last_row=?", modseq_, last_row_));
+    if (deltas_.empty() && clock_ == clock_before_) return {};
+    TRY(db_->run("UPDATE meta SET highest_modseq=?,last_row=?,clock=?", modseq_, last_row_, clock_));
+    clock_before_ = clock_;
     for (const auto& [mailbox, d] : deltas_)
         TRY(db_->run(
             "UPDATE mailboxes SET messages=messages+?,unseen=unseen+?,deleted_messages=deleted_messages+?,"

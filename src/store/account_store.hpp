@@ -85,9 +85,12 @@ class AccountStore {
                                       UnixMillis now);
     // The row moves with its hold; `to` may be `from`, which renumbers. The old UIDs are expunged.
     Result<std::vector<UidPair>> move(MailboxId from, const UidSet& uids, MailboxId to, UnixMillis now);
+    // All that one call changes has one stamp.
     Result<StoreResult> store_flags(MailboxId mailbox, const UidSet& uids, StoreMode mode,
-                                    const FlagSet& flags,
+                                    const FlagSet& flags, const Author& author,
                                     std::optional<ModSeq> unchanged_since = std::nullopt);
+    // What a peer says of a message's flags, a pending one's too; its stamps are kept as they are.
+    Result<Merged> merge_flags(NodeId peer, MailboxId mailbox, Uid uid, const sync::FlagState& theirs);
     // Without `uids`: all that are \Deleted. With: those of them that are \Deleted.
     Result<ExpungeResult> expunge(MailboxId mailbox, std::optional<UidSet> uids = std::nullopt);
     // Whatever their flags.
@@ -128,8 +131,11 @@ class AccountStore {
     Result<AccountReferences> load_references();
 
     // ---- the account-wide change list
-    Result<std::vector<ChangedMessage>> messages_changed_since(ModSeq since, std::size_t limit);
-    Result<std::vector<ExpungedMessage>> expunged_since(ModSeq since, std::size_t limit);
+    // Without those in which this peer's own word was the last, and said all that there is; so also below.
+    Result<std::vector<ChangedMessage>> messages_changed_since(ModSeq since, std::size_t limit,
+                                                               NodeId but_by = NodeId{});
+    Result<std::vector<ExpungedMessage>> expunged_since(ModSeq since, std::size_t limit,
+                                                        NodeId but_by = NodeId{});
     Result<std::vector<Mailbox>> mailboxes_changed_since(ModSeq since);  // deleted ones too, by modseq
 
     // ---- replication, sending side
@@ -148,6 +154,7 @@ class AccountStore {
     Result<OutboxSummary> outbox_summary(NodeId peer, int message_kind);
     Result<Planned> planned(NodeId peer, MailboxId mailbox);
     Result<void> set_planned(NodeId peer, MailboxId mailbox, Planned planned);
+    Result<bool> knows_peer(NodeId peer);
     // Forgets a peer's outbox, cursor, planned UIDs and applied numbers.
     Result<void> forget_peer(NodeId peer);
 
@@ -163,7 +170,6 @@ class AccountStore {
     Result<std::vector<PendingMessage>> find_pending(EmailId id);
     Result<std::vector<PendingMessage>> load_pending(BodyState state,
                                                      std::size_t limit);  // by arrival, no texts
-    Result<void> set_pending_flags(MailboxId mailbox, Uid uid, const FlagSet& flags);
     // The body has come (or the stub stands for it); its reference was taken in system.db before.
     Result<bool> set_pending_body(MailboxId mailbox, Uid uid, const PendingBody& body);
     // Expunged before it was shown. UIDs that are not pending yet, and above the watermark, are remembered.

@@ -7,7 +7,8 @@ CREATE TABLE meta (
     account        BLOB NOT NULL,     -- AccountId, must be the file's name
     highest_modseq INTEGER NOT NULL,  -- last one given; every change of a row takes a new one
     uidvalidity    INTEGER NOT NULL,  -- last one given; starts from the time in seconds
-    last_row       INTEGER NOT NULL   -- last messages.id given
+    last_row       INTEGER NOT NULL,  -- last messages.id given
+    clock          INTEGER NOT NULL DEFAULT 0  -- latest time of a stamp given or seen: milliseconds << 16 | counter
 );
 
 CREATE TABLE vals (
@@ -71,6 +72,8 @@ CREATE TABLE messages (
     seal_size      INTEGER NOT NULL DEFAULT 0,   -- of the sealed octets
     seal_sha256    BLOB NOT NULL DEFAULT x'',    -- of the sealed octets; 32, or none
     seal_reason    TEXT NOT NULL DEFAULT '',     -- why withheld
+    stamps         BLOB NOT NULL DEFAULT x'',    -- of the flags that were changed since the message came: sync's registers
+    told_by        INTEGER NOT NULL DEFAULT 0,   -- peers.id: its word made the last change, and it knows all; 0: no peer
     PRIMARY KEY (mailbox, uid)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX messages_by_id ON messages(id);
@@ -97,10 +100,44 @@ CREATE TABLE expunged (
     uid            INTEGER NOT NULL,
     modseq         INTEGER NOT NULL,    -- of the expunge
     created_modseq INTEGER NOT NULL,    -- of the message
+    told_by        INTEGER NOT NULL DEFAULT 0,  -- as in messages
     PRIMARY KEY (mailbox, uid)
 ) WITHOUT ROWID;
 CREATE INDEX expunged_by_modseq ON expunged(modseq, created_modseq);
 CREATE INDEX expunged_by_mailbox_modseq ON expunged(mailbox, modseq);
+
+-- Expunged from outside: no client sees them any more, but they can be put back for a while.
+CREATE TABLE hidden (
+    id            INTEGER PRIMARY KEY,
+    mailbox       BLOB NOT NULL,        -- MailboxId
+    uid           INTEGER NOT NULL,     -- that it had
+    peer          BLOB NOT NULL,        -- NodeId of the remote that said so
+    since         INTEGER NOT NULL,
+    flags         INTEGER NOT NULL,     -- these, as in messages and message_texts
+    keywords      TEXT NOT NULL,
+    email         BLOB NOT NULL,
+    object        BLOB NOT NULL,
+    hold          BLOB NOT NULL,
+    size          INTEGER NOT NULL,
+    date          INTEGER NOT NULL,
+    zone          INTEGER NOT NULL,
+    envelope      TEXT NOT NULL,
+    body          TEXT NOT NULL,
+    bodystructure TEXT NOT NULL,
+    parts         BLOB NOT NULL,
+    keys          BLOB NOT NULL         -- as in message_keys
+);
+CREATE INDEX hidden_by_time ON hidden(since);
+
+-- Expunges from outside that are more than may be in a day: they wait for the operator.
+CREATE TABLE held_expunges (
+    id      INTEGER PRIMARY KEY,
+    peer    BLOB NOT NULL,              -- NodeId
+    mailbox BLOB NOT NULL,              -- MailboxId
+    uids    BLOB NOT NULL,              -- a set, as sync writes it
+    count   INTEGER NOT NULL,           -- of the messages that were there
+    since   INTEGER NOT NULL
+);
 
 CREATE TABLE applied_deliveries (
     delivery BLOB PRIMARY KEY,          -- DeliveryId; kept until its spool row is gone
@@ -174,6 +211,7 @@ CREATE TABLE pending (
     date          INTEGER NOT NULL,
     zone          INTEGER NOT NULL,
     flags         TEXT NOT NULL,        -- as IMAP writes them
+    stamps        BLOB NOT NULL DEFAULT x'',  -- as in messages
     arrived       INTEGER NOT NULL,
     state         INTEGER NOT NULL,     -- of the body: 0 missing, 1 ready, 2 stub, 3 gone
     object        BLOB NOT NULL,        -- ObjectId, zero while missing

@@ -8,6 +8,7 @@
 #include "base/flags.hpp"
 #include "base/ids.hpp"
 #include "base/intervals.hpp"
+#include "sync/registers.hpp"
 
 namespace fwmail::store {
 
@@ -252,6 +253,8 @@ struct NewMessage {
     MessageTexts texts;
     UnixMillis saved_at;
     Uid uid;  // zero: the mailbox's next; else must not be below it
+    sync::Registers registers =
+        {};  // of flags that were changed already, where another node gives the message
 };
 struct Delivered {
     HoldId hold;
@@ -271,6 +274,7 @@ enum MessageColumns : std::uint32_t {
     column_bodystructure = 64,
     column_parts = 128,
     column_seal = 256,
+    column_registers = 512,
 };
 struct Message {
     Uid uid;
@@ -286,6 +290,7 @@ struct Message {
     UnixMillis saved_at;
     MessageTexts texts;
     Seal seal;
+    sync::Registers registers;
 };
 
 // One message as visit_keys shows it; good during the call.
@@ -309,6 +314,17 @@ struct UidPair {
 };
 
 enum class StoreMode { set, add, remove };
+// Who changes something, and when: what a stamp is made of.
+struct Author {
+    NodeId node;
+    UnixMillis now;
+};
+// What a peer's word about flags came to.
+enum class Merged {
+    unknown,  // there is no such message
+    same,     // nothing new
+    changed,
+};
 struct FlagRow {
     Uid uid;
     ModSeq modseq;
@@ -417,6 +433,7 @@ struct PendingMessage {
     UnixMillis date;
     int zone_minutes = 0;
     FlagSet flags;
+    sync::Registers registers = {};
     UnixMillis arrived;
     BodyState state = BodyState::missing;
     ObjectId object;  // zero while missing

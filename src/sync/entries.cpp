@@ -43,9 +43,9 @@ std::size_t payload_bound(const AccountEntry& e) {
     return octets;
 }
 
-Result<void> validate_flags(const FlagSet& flags) {
+Result<void> validate_flags(const FlagSet& flags, const Registers& registers) {
     TRY(check((flags.system & ~all_system_flags) == 0, "flags: a system flag that does not exist"));
-    TRY(check(flags.keywords.size() <= max_keywords, "flags: too many keywords"));
+    TRY(check(flags.keywords.size() <= max_registers, "flags: too many keywords"));
     std::set<std::string> seen;
     for (std::size_t i = 0; i < flags.keywords.size(); ++i) {
         const std::string& word = flags.keywords[i];
@@ -53,7 +53,7 @@ Result<void> validate_flags(const FlagSet& flags) {
         TRY(check(i == 0 || flags.keywords[i - 1] < word, "flags: keywords are not in order"));
         TRY(check(seen.insert(ascii_lower(word)).second, "flags: a keyword stands twice"));
     }
-    return {};
+    return validate_registers(registers);
 }
 
 struct Validate {
@@ -74,7 +74,7 @@ struct Validate {
         TRY(check(e.internal_date.value >= first_date && e.internal_date.value <= last_date,
                   "message: not a date"));
         TRY(check(e.zone_minutes >= -max_zone && e.zone_minutes <= max_zone, "message: not a time zone"));
-        return validate_flags(e.flags);
+        return validate_flags(e.flags, e.registers);
     }
     Result<void> operator()(const ChunkEntry& e) const {
         TRY(check(!e.email.is_zero(), "chunk: no id"));
@@ -86,7 +86,7 @@ struct Validate {
     Result<void> operator()(const FlagsEntry& e) const {
         TRY(check(!e.mailbox.is_zero(), "flags: no id"));
         TRY(check(e.uid.value != 0, "flags: no UID"));
-        return validate_flags(e.flags);
+        return validate_flags(e.flags, e.registers);
     }
     Result<void> operator()(const ExpungeEntry& e) const {
         TRY(check(!e.mailbox.is_zero(), "expunge: no id"));
@@ -163,6 +163,7 @@ struct WritePayload {
         out.zigzag(e.internal_date.value);
         out.zigzag(e.zone_minutes);
         write_flags(out, e.flags);
+        write_registers(out, e.registers);
         return std::to_underlying(EntryTag::message);
     }
     std::uint64_t operator()(const ChunkEntry& e) const {
@@ -177,6 +178,7 @@ struct WritePayload {
         out.id(e.mailbox);
         out.varint(e.uid.value);
         write_flags(out, e.flags);
+        write_registers(out, e.registers);
         return std::to_underlying(EntryTag::flags);
     }
     std::uint64_t operator()(const ExpungeEntry& e) const {
@@ -231,7 +233,7 @@ Result<std::vector<std::string>> read_strings(Reader& in, std::size_t max_items,
 Result<FlagSet> read_flags(Reader& in) {
     FlagSet flags;
     flags.system = static_cast<std::uint32_t>(TRY(in.varint(UINT32_MAX)));
-    flags.keywords = TRY(read_strings(in, max_keywords, max_keyword_octets));
+    flags.keywords = TRY(read_strings(in, max_registers, max_keyword_octets));
     return flags;
 }
 
@@ -258,6 +260,7 @@ Result<Entry> read_message(Reader& in) {
     e.internal_date = UnixMillis(TRY(in.zigzag(first_date, last_date)));
     e.zone_minutes = static_cast<std::int16_t>(TRY(in.zigzag(-max_zone, max_zone)));
     e.flags = TRY(read_flags(in));
+    e.registers = TRY(read_registers(in));
     return e;
 }
 
@@ -276,6 +279,7 @@ Result<Entry> read_flags_entry(Reader& in) {
     e.mailbox = TRY(in.id<MailboxIdTag>());
     e.uid = TRY(read_uid(in));
     e.flags = TRY(read_flags(in));
+    e.registers = TRY(read_registers(in));
     return e;
 }
 

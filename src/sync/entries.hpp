@@ -16,15 +16,14 @@
 #include "base/ids.hpp"
 #include "base/intervals.hpp"
 #include "base/result.hpp"
+#include "sync/registers.hpp"
 #include "sync/wire.hpp"
 
 namespace fwmail::sync {
 
 using Sha256 = std::array<std::uint8_t, 32>;
 
-inline constexpr std::size_t max_name_octets = 1000;    // mailbox and account names, addresses, labels
-inline constexpr std::size_t max_keywords = 100;        // of a message
-inline constexpr std::size_t max_keyword_octets = 100;  // of one keyword
+inline constexpr std::size_t max_name_octets = 1000;  // mailbox and account names, addresses, labels
 inline constexpr std::uint64_t max_object_octets = 1ull << 40;
 inline constexpr std::size_t max_list_items = 1000;  // addresses, verifiers, certificates of an account
 inline constexpr std::size_t max_certificate_octets = 64 << 10;
@@ -55,6 +54,7 @@ struct MessageEntry {
     UnixMillis internal_date;       // years 1 to 9999
     std::int16_t zone_minutes = 0;  // east of UTC, as INTERNALDATE shows it; within 99:59
     FlagSet flags;
+    Registers registers = {};  // of the flags that were changed since the message came
     bool operator==(const MessageEntry&) const = default;
 };
 
@@ -68,11 +68,12 @@ struct ChunkEntry {
     bool operator==(const ChunkEntry&) const = default;
 };
 
-// All flags of a message as they are now.
+// All flags of a message as they are now. Either side sends it; receivers merge it.
 struct FlagsEntry {
     MailboxId mailbox;
     Uid uid;
     FlagSet flags;
+    Registers registers = {};
     bool operator==(const FlagsEntry&) const = default;
 };
 

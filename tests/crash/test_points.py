@@ -96,6 +96,14 @@ class Points(NodeTest):
                 client.must(f"APPEND Drafts {two}")
         except Exception:
             pass
+        try:
+            with pair.remote.imap("ann", "INBOX", readonly=False) as client:
+                ok(client.uid("STORE", "1:*", "+FLAGS", r"(\Flagged)"))
+                ok(client.select("Archive"))
+                ok(client.uid("STORE", "*", "+FLAGS", r"(\Deleted)"))
+                ok(client.expunge())
+        except Exception:
+            pass
 
     def wait_for_death(self, pair, node, sender):
         deadline = time.monotonic() + 15

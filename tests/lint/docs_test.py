@@ -349,7 +349,7 @@ PLANTS = [  # file, what stands there, what is put there, part of the message th
      "no section for the command look"),
     ("src/main.cpp", '{"demo",', '{"show",', "demo, which is no command"),
     ("README.md", "fwmail user add ann", "fwmail user make ann", "fwmail user has no make"),
-    ("README.md", "fwmail status --config", "fwmail state --config", "there is no command state"),
+    ("README.md", "fwmail status --config", "fwmail stature --config", "there is no command stature"),
     ("README.md", "fwmail open sealed.eml --key-file", "fwmail open sealed.eml --keyfile", "no option --keyfile"),
     ("README.md", "(man/fwmail.1)", "(man/fwmail.9)", "links to man/fwmail.9"),
     ("README.md", "# fwmail\n", "# fwmail\nSee TOP/notes.\n", "path of this machine"),

@@ -189,8 +189,13 @@ struct Letter {
     }
 };
 
-inline Entry flags_entry(std::uint32_t uid, std::string_view text) {
-    return sync::FlagsEntry{inbox, Uid{uid}, flags(text)};
+// As after a command that set them all, at this time.
+inline Entry flags_entry(std::uint32_t uid, std::string_view text, UnixMillis when = t0) {
+    sync::FlagsEntry entry{inbox, Uid{uid}, flags(text), {}};
+    for (char key = 1; key <= 5; ++key)
+        entry.registers.push_back(
+            {std::string(1, key), {static_cast<std::uint64_t>(when.value) << 16, sync::origin_of(core)}});
+    return entry;
 }
 inline Entry expunge_entry(std::initializer_list<std::uint32_t> list) {
     return sync::ExpungeEntry{inbox, uids(list), Uid{}};

@@ -151,7 +151,8 @@ TEST_CASE("messages become visible in UID order, once each predecessor is there 
     CHECK(must(a.store->insert_pending(pending(a, 3, 1))));
     CHECK(advance(a).empty());
     must(a.store->set_pending_body(a.inbox.id, Uid{3}, body(3, BodyState::stub)));
-    must(a.store->set_pending_flags(a.inbox.id, Uid{3}, flags("\\Seen")));
+    CHECK(must(a.store->merge_flags(id_of<NodeId>(7), a.inbox.id, Uid{3},
+                                    {flags("\\Seen"), {{"\x01", {5, 1}}}})) == Merged::changed);
     CHECK(advance(a) == uid_list({3, 5}));
     CHECK(!must(a.store->insert_pending(pending(a, 4, 3))));  // passed
 
@@ -161,7 +162,7 @@ TEST_CASE("messages become visible in UID order, once each predecessor is there 
     CHECK(rows[0].hold == id_of<HoldId>(1));
     CHECK(rows[0].seal.sha256 == std::string(32, 'h'));
     CHECK(rows[1].seal.state == SealState::none);
-    CHECK(rows[1].flags == flags("\\Seen"));
+    CHECK(rows[1].flags == flags("\\Seen \\Flagged kw"));
     CHECK(rows[2].texts.bodystructure == "s");
     CHECK(must(a.store->find_mailbox(a.inbox.id))->visible == Uid{5});
     a.serial = 100;

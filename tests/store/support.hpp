@@ -43,6 +43,7 @@ ErrorKind error_of(Result<T> result) {
 }
 
 inline constexpr UnixMillis t0{1'700'000'000'000};
+inline const Author author{NodeId{}, t0};
 inline UnixMillis at(std::int64_t seconds) { return UnixMillis{t0.value + seconds * 1000}; }
 
 template <class Id>

@@ -1,10 +1,12 @@
 """A core and a remote between which a test decides what arrives."""
 
 import os
+import random
+import threading
 import time
 
-from fwmail import RELEASE, Node, NodeTest, link
-from wire import SmtpSink, smtp_send, wait_until
+from fwmail import CORE_HOST, RELEASE, REMOTE_HOST, Node, NodeTest, link
+from wire import SmtpReply, SmtpSink, smtp_send, wait_until
 
 
 class LossyPair(NodeTest):
@@ -52,3 +54,55 @@ class LossyPair(NodeTest):
             return count == len(self.sink.messages)
 
         wait_until(quiet, 30, "core has sent everything")
+
+
+class Relay:
+    """Takes the mail of both nodes and hands on what it likes, when it likes: some is lost, some comes twice, in
+    any order. In the end, calm() makes it a relay as others are."""
+
+    def __init__(self, seed):
+        self.random = random.Random(seed)
+        self.sink = SmtpSink()
+        self.ports = {}  # by domain
+        self.waiting = []
+        self.taken = self.lost = self.repeated = 0
+        self.is_calm = threading.Event()
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+
+    def start(self, core, remote):
+        self.ports = {CORE_HOST: core.smtp_port, REMOTE_HOST: remote.smtp_port}
+        self.thread.start()
+
+    def calm(self):
+        self.is_calm.set()
+
+    def stop(self):
+        self.stopping.set()
+        if self.thread.ident:
+            self.thread.join(30)
+        self.sink.stop()
+
+    def run(self):
+        while not self.stopping.wait(0.05):
+            fresh = self.sink.messages[self.taken:]
+            self.taken += len(fresh)
+            self.waiting += fresh
+            self.random.shuffle(self.waiting)
+            while self.waiting and (self.is_calm.is_set() or self.random.random() < 0.3):
+                self.handle(self.waiting.pop())
+
+    def handle(self, mail):
+        fate = 1 if self.is_calm.is_set() else self.random.random()
+        if fate < 0.3:
+            self.lost += 1
+            return
+        if fate < 0.5:
+            self.repeated += 1
+            self.waiting.append(mail)
+        try:
+            smtp_send(self.ports[mail.recipients[0].rsplit("@")[-1]], mail.sender, mail.recipients[0], mail.data)
+        except SmtpReply:
+            pass  # a repetition, which is refused
+        except OSError:
+            self.waiting.append(mail)  # the node is down just now

@@ -98,7 +98,12 @@ TEST_CASE("entries: message bounds") {
     bad([](auto& e) { e.internal_date = UnixMillis(253'402'300'800'000); });
     bad([](auto& e) { e.internal_date = UnixMillis(INT64_MIN); });
     bad([](auto& e) { e.flags.system = 32; });
-    bad([](auto& e) { e.flags.add_keyword("one-more"); });
+    bad([](auto& e) {
+        for (std::size_t i = e.flags.keywords.size(); i <= max_registers; ++i)
+            e.flags.add_keyword("k" + std::to_string(i));
+    });
+    bad([](auto& e) { e.registers = {{"a", {}}}; });
+    bad([](auto& e) { e.registers.assign(max_registers + 1, {"a", {1, 1}}); });
     bad([](auto& e) { e.flags.keywords = {std::string(101, 'k')}; });
     bad([](auto& e) { e.flags.keywords = {"b", "a"}; });
     bad([](auto& e) { e.flags.keywords = {"a", "a"}; });

@@ -40,6 +40,9 @@ Frame golden_frame() {
     FlagSet flags;
     flags.system = FlagSet::seen | FlagSet::flagged;
     flags.keywords = {"$Forwarded", "work"};
+    // \Seen was set later; a keyword was taken away.
+    Registers registers{{"\x01", {1'600'000'000'456ull << 16 | 7, 0x0a0b0c0d}},
+                        {"later", {1'600'000'000'789ull << 16, 1}}};
     UidSet gone;
     gone.add(3, 5);
     gone.add(300);
@@ -54,9 +57,9 @@ Frame golden_frame() {
     };
     add(1, MailboxEntry{mailbox, "Büro", "\\Sent", true, UidValidity(70'000), true});
     add(2, MessageEntry{mailbox, Uid(9), Uid(5), email, 5000, hash, 3600, UnixMillis(1'600'000'000'123), -330,
-                        flags});
+                        flags, registers});
     add(8, ChunkEntry{email, hash, 1200, 3600, "chunk data"});
-    add(9, FlagsEntry{mailbox, Uid(9), flags});
+    add(9, FlagsEntry{mailbox, Uid(9), flags, registers});
     add(10, ExpungeEntry{mailbox, gone, Uid(2)});
     add(11, AccountEntry{"ada",
                          {"ada@example.org"},

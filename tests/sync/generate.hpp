@@ -42,6 +42,21 @@ class Generator {
         for (std::size_t i = below(5); i-- > 0;) flags.add_keyword((coin() ? "$" : "K") + word(8));
         return flags;
     }
+    // Few flags and few times, so that two of them have something in common.
+    FlagState flag_state() {
+        static constexpr const char* words[] = {"\\Seen", "\\Flagged", "\\Draft", "Work", "work", "$Later"};
+        FlagState state;
+        for (std::size_t i = below(6); i-- > 0;) {
+            FlagSet flags = state.flags, word = FlagSet::from_text(words[below(6)]);
+            if (coin())
+                flags.add(word);
+            else
+                flags.remove(word);
+            Stamp stamp{1 + below(5), static_cast<std::uint32_t>(below(3))};
+            state = coin() ? FlagState{flags, state.registers} : change_flags(state, flags, stamp);
+        }
+        return state;
+    }
     Uid uid(std::uint32_t above = 0) {
         std::uint64_t room = 0xffffffffull - above;
         return Uid(static_cast<std::uint32_t>(above + 1 + (any64() % room)));
@@ -70,8 +85,10 @@ class Generator {
                 return message();
             case 2:
                 return chunk();
-            case 3:
-                return FlagsEntry{id<MailboxId>(), uid(), flags()};
+            case 3: {
+                auto state = flag_state();
+                return FlagsEntry{id<MailboxId>(), uid(), state.flags, state.registers};
+            }
             case 4:
                 return expunge();
             case 5:
@@ -125,6 +142,7 @@ class Generator {
             UnixMillis(static_cast<std::int64_t>(below(300'000'000'000'000)) - 60'000'000'000'000);
         e.zone_minutes = static_cast<std::int16_t>(static_cast<int>(below(2 * 5'999 + 1)) - 5'999);
         e.flags = flags();
+        e.registers = flag_state().registers;
         return e;
     }
     Entry chunk() {

@@ -1,0 +1,26 @@
+#include "service/flag_entries.hpp"
+
+namespace fwmail::service {
+
+Result<FlagsApplied> apply_flags(store::AccountStore& account, NodeId peer, MailboxId mailbox, Uid uid,
+                                 sync::FlagState theirs, UnixMillis now) {
+    FlagsApplied applied;
+    applied.ahead = sync::drop_ahead(theirs, now);
+    applied.merged = TRY(account.merge_flags(peer, mailbox, uid, theirs));
+    return applied;
+}
+
+net::Task<> report_clock(Node& node, NodeId peer) {
+    auto link = node.links.find(peer);
+    std::string name = link ? link->link.name : peer.hex();
+    std::string reason =
+        "changes are stamped more than 5 minutes ahead of the clock here: they wait; set the clocks";
+    node.log.warning("link", "link " + name + ": " + reason);
+    auto job = [name, reason, now = node.clock()](store::SystemStore& system) {
+        return system.add_refusal(now, "link " + name, reason);
+    };
+    auto noted = co_await node.write(store::system_file, std::move(job));
+    if (!noted) node.log.error("link", noted.error().text);
+}
+
+}  // namespace fwmail::service

@@ -1,0 +1,228 @@
+"""State that agrees both ways: clients inside and outside change the same mailbox, and mail is all that passes."""
+
+import imaplib
+import os
+import random
+import subprocess
+import time
+import unittest
+
+from fwmail import DOMAIN, RELEASE, Node, NodeTest, Pair, letter, link, ok
+from lossy import Relay
+from raw_imap import RawImap
+from wire import smtp_send, wait_until
+
+ANN = f"ann@{DOMAIN}"
+
+
+def state_file(node, user="ann"):
+    path = os.path.join(node.directory, "state")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(node.command(["state", user, "--config", node.config]))
+    return path
+
+
+def differences(core, remote, user="ann"):
+    """What `fwmail state --compare` prints at the remote of what core has printed; empty when they agree."""
+    done = subprocess.run([remote.binary, "state", user, "--compare", state_file(core, user), "--config", remote.config],
+                          capture_output=True, text=True, timeout=120)
+    assert (done.returncode == 0) == (not done.stdout), (done.returncode, done.stdout, done.stderr)
+    return done.stdout
+
+
+def wait_for_agreement(core, remote, timeout=60):
+    wait_until(lambda: not differences(core, remote), timeout,
+               lambda: f"core and remote agree:\n{differences(core, remote)[:2000]}\n{remote.log()[-1500:]}", interval=0.5)
+
+
+class BothWays(NodeTest):
+    """Through a foreign Postfix."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.pair = Pair(os.path.join(cls.new_folder(), "pair"))
+        cls.addClassCleanup(cls.pair.kill9)
+        cls.pair.start()
+        for number in range(6):
+            smtp_send(cls.pair.core.smtp_port, "bob@elsewhere.test", ANN, letter(f"number {number}")[1])
+        cls.pair.wait_for_same_state(count=6)
+
+    def client(self, node):
+        client = RawImap(node.imap_port, "ann", node.password("ann"))
+        self.addCleanup(client.close)
+        return client
+
+    def flags(self, node, uid):
+        return node.state("ann")[uid][1]
+
+    def test_flags_set_outside_come_home(self):
+        outside = self.client(self.pair.remote)
+        self.assertIn("READ-WRITE", outside.must("SELECT INBOX").tagged)
+        outside.must("UID STORE 1 +FLAGS (\\Flagged $Later)")
+        wait_until(lambda: self.flags(self.pair.core, 1) == {b"\\Flagged", b"$Later"}, 60, "core has the flags",
+                   interval=0.2)
+        outside.must("UID STORE 1 -FLAGS ($Later)")
+        wait_until(lambda: self.flags(self.pair.core, 1) == {b"\\Flagged"}, 60, "the keyword goes", interval=0.2)
+        # Reading marks as read, here as there.
+        outside.must("UID FETCH 2 (BODY[])")
+        wait_until(lambda: b"\\Seen" in self.flags(self.pair.core, 2), 60, "what was read outside is read", interval=0.2)
+        wait_for_agreement(self.pair.core, self.pair.remote)
+
+    def test_a_client_inside_is_told(self):
+        inside, outside = self.client(self.pair.core), self.client(self.pair.remote)
+        inside.must("SELECT INBOX")
+        outside.must("SELECT INBOX")
+        outside.must("UID STORE 3 +FLAGS (\\Answered)")
+        wait_until(lambda: any("\\Answered" in line for line in inside.must("NOOP").lines), 60, "NOOP tells",
+                   interval=0.2)
+
+    def test_both_at_once(self):
+        inside, outside = self.client(self.pair.core), self.client(self.pair.remote)
+        for client in (inside, outside):
+            client.must("SELECT INBOX")
+        inside.must("UID STORE 4,5 +FLAGS (\\Seen)")
+        outside.must("UID STORE 4,5 +FLAGS (\\Flagged)")
+        for node in (self.pair.core, self.pair.remote):
+            wait_until(lambda: self.flags(node, 4) == self.flags(node, 5) == {b"\\Seen", b"\\Flagged"}, 60,
+                       lambda: f"both flags at {node.role}: {self.flags(node, 4)}", interval=0.2)
+        wait_for_agreement(self.pair.core, self.pair.remote)
+
+    def test_what_the_remote_does_not_take_yet(self):
+        outside = self.client(self.pair.remote)
+        outside.must("SELECT INBOX")
+        for command in ("UID COPY 1 Trash", "UID MOVE 1 Trash", "CREATE Work", "DELETE Archive"):
+            self.assertIn("NOPERM", outside.do(command).tagged, command)
+
+    def test_what_is_expunged_outside_goes_inside(self):
+        identity, message = letter("to be gone")
+        smtp_send(self.pair.core.smtp_port, "bob@elsewhere.test", ANN, message)
+
+        def uid_at(node):
+            return [uid for uid, (found, _) in node.state("ann").items() if found == identity]
+
+        uid = wait_until(lambda: uid_at(self.pair.remote), 60, "it is outside", interval=0.2)[0]
+        octets = self.pair.core.message("ann", uid)
+        outside = self.client(self.pair.remote)
+        outside.must("SELECT INBOX")
+        outside.must(f"UID STORE {uid} +FLAGS (\\Deleted)")
+        outside.must(f"UID EXPUNGE {uid}")
+        wait_until(lambda: not uid_at(self.pair.core), 60, "it goes inside", interval=0.2)
+        wait_for_agreement(self.pair.core, self.pair.remote)
+        # And back.
+        listed = self.pair.core.command(["expunged", "list", "--config", self.pair.core.config])
+        self.assertIn("user ann: 1 messages", listed)
+        self.pair.core.command(["expunged", "restore", "ann", "--config", self.pair.core.config])
+        again = wait_until(lambda: uid_at(self.pair.remote), 60, "it is outside again", interval=0.2)[0]
+        self.assertGreater(again, uid)
+        self.assertEqual(self.pair.core.message("ann", again), octets)
+        wait_for_agreement(self.pair.core, self.pair.remote)
+
+    def test_nothing_is_sent_when_all_is_said(self):
+        """No word goes to and fro for ever."""
+        outside = self.client(self.pair.remote)
+        outside.must("SELECT INBOX")
+        outside.must("UID STORE 6 +FLAGS (\\Draft)")
+        wait_for_agreement(self.pair.core, self.pair.remote)
+
+        def counts():
+            links = [link for node in (self.pair.core, self.pair.remote) for link in node.status()["links"]]
+            return [row["unacknowledged"] for row in links], [row["mails_sent"] for row in links]
+
+        wait_until(lambda: not any(counts()[0]), 60, lambda: f"all is acknowledged: {counts()}", interval=0.5)
+        time.sleep(4)  # the last acknowledgement goes after two quiet seconds
+        before = counts()
+        time.sleep(4)
+        self.assertEqual(counts(), before)
+
+
+class Held(NodeTest):
+    """More is deleted outside than may be in a day."""
+
+    def test_release_and_reject(self):
+        pair = Pair(os.path.join(self.new_folder(), "pair"))
+        self.addCleanup(pair.kill9)
+        with open(pair.core.config, encoding="utf-8") as file:
+            text = file.read()
+        with open(pair.core.config, "w", encoding="utf-8") as file:
+            file.write(text.replace("[replicate]\n", "[replicate]\nmax-expunges-per-day = 2\n", 1))
+        with pair:
+            for number in range(8):
+                smtp_send(pair.core.smtp_port, "bob@elsewhere.test", ANN, letter(f"number {number}")[1])
+            pair.wait_for_same_state(count=8)
+
+            def expunge(uids):
+                with pair.remote.imap("ann", "INBOX", readonly=False) as client:
+                    ok(client.uid("STORE", uids, "+FLAGS", r"(\Deleted)"))
+                    ok(client.uid("EXPUNGE", uids))
+
+            def held(count):
+                wait_until(lambda: pair.core.status()["users"][0]["expunges_held"] == count, 60, f"{count} are held",
+                           interval=0.2)
+
+            expunge("1:3")
+            held(3)
+            self.assertEqual(sorted(pair.core.state("ann")), list(range(1, 9)))
+            self.assertEqual(sorted(pair.remote.state("ann")), list(range(4, 9)))
+            pair.core.command(["expunged", "reject", "ann", "--config", pair.core.config])
+            wait_for_agreement(pair.core, pair.remote)
+            self.assertEqual(sorted(pair.remote.state("ann")), list(range(4, 12)))
+            expunge("4:6")
+            held(3)
+            pair.core.command(["expunged", "release", "ann", "--config", pair.core.config])
+            wait_for_agreement(pair.core, pair.remote)
+            self.assertEqual(sorted(pair.core.state("ann")), list(range(7, 12)))
+        pair.check()
+
+
+class Adversity(NodeTest):
+    """A relay that loses, repeats and reorders, and nodes that are killed."""
+
+    def test_agreement_in_the_end(self):
+        seed = int(os.environ.get("FWMAIL_SEED", random.randrange(1 << 30)))
+        print(f"seed {seed}", flush=True)
+        chance = random.Random(seed)
+        folder = self.new_folder()
+        relay = Relay(seed)
+        self.addCleanup(relay.stop)
+        settings = [("smarthost.address", f"127.0.0.1:{relay.sink.port}"), ("smarthost.tls", "none"),
+                    ("replicate.resend-after", "2s"), ("replicate.batch-delay", "1s")]
+        core = Node("core", os.path.join(folder, "core"), RELEASE, settings)
+        remote = Node("remote", os.path.join(folder, "remote"), RELEASE, settings)
+        core.add_user("ann")
+        link(core, remote)
+        for node in (core, remote):
+            self.addCleanup(node.kill9)
+            node.start()
+        relay.start(core, remote)
+        for number in range(8):
+            smtp_send(core.smtp_port, "bob@elsewhere.test", ANN, letter(f"number {number}")[1])
+
+        def arrived():
+            try:
+                return remote.count("ann") == 8
+            except imaplib.IMAP4.error:
+                return False  # the account itself is on its way
+
+        wait_until(arrived, 120, "all is outside", interval=1)
+        words = [r"\Seen", r"\Flagged", r"\Deleted", "$Work", "$Later"]
+        step = 0
+        while step < 30 or not (relay.lost and relay.repeated):
+            self.assertLess(step, 300)
+            step += 1
+            node = chance.choice((core, remote))
+            with node.imap("ann", "INBOX", readonly=False) as client:
+                for _ in range(3):
+                    ok(client.uid("STORE", str(chance.randint(1, 8)), chance.choice(("+FLAGS", "-FLAGS", "FLAGS")),
+                                  f"({chance.choice(words)})"))
+            if step % 10 == 0:
+                node.kill9()
+                node.start()
+        relay.calm()
+        wait_for_agreement(core, remote, timeout=180)
+        for node in (core, remote):
+            node.stop()
+            node.check()
+
+
+if __name__ == "__main__":
+    unittest.main()
