@@ -136,14 +136,10 @@ Result<List> take_list(Parser& parser) {
     return list;
 }
 
-// RFC 9051 7.3.3: Namespace-Descr = "(" string SP (DQUOTE QUOTED-CHAR DQUOTE / nil) [extensions] ")"
-Result<std::pair<std::string, char>> take_namespace_row(Parser& parser) {
-    if (!parser.accept('(')) return bad("NAMESPACE");
-    std::string prefix = TRY(parser.string());
-    TRY(parser.space());
-    char delimiter = TRY(take_delimiter(parser));
+// Behind the ")" that ends a list which has been entered, past whatever is in it.
+Result<> skip_to_end_of_list(Parser& parser) {
     for (int depth = 1; depth > 0;) {
-        if (parser.at_end()) return bad("NAMESPACE");
+        if (parser.at_end()) return bad("list");
         if (parser.peek() == '"' || parser.peek() == '{')
             TRY(parser.string());
         else if (parser.accept('('))
@@ -151,8 +147,18 @@ Result<std::pair<std::string, char>> take_namespace_row(Parser& parser) {
         else if (parser.accept(')'))
             --depth;
         else if (!parser.accept(' ') && take_word(parser).empty())
-            return bad("NAMESPACE");
+            return bad("list");
     }
+    return {};
+}
+
+// RFC 9051 7.3.3: Namespace-Descr = "(" string SP (DQUOTE QUOTED-CHAR DQUOTE / nil) [extensions] ")"
+Result<std::pair<std::string, char>> take_namespace_row(Parser& parser) {
+    if (!parser.accept('(')) return bad("NAMESPACE");
+    std::string prefix = TRY(parser.string());
+    TRY(parser.space());
+    char delimiter = TRY(take_delimiter(parser));
+    TRY(skip_to_end_of_list(parser));
     return std::pair(std::move(prefix), delimiter);
 }
 
@@ -199,6 +205,10 @@ Result<MailboxStatus> take_status(Parser& parser) {
         if (parser.accept(' ')) continue;
         std::string item = ascii_upper(take_word(parser));
         if (!parser.accept(' ')) return bad("STATUS");
+        if (parser.accept('(')) {  // RFC 8474 4.3: MAILBOXID has a list
+            TRY(skip_to_end_of_list(parser));
+            continue;
+        }
         std::string word = take_word(parser);
         if (item.empty() || word.empty()) return bad("STATUS");
         auto value = number_of(word);
