@@ -1,4 +1,5 @@
-// What may be a keyword of a message: names come from other servers and from files, and go into IMAP's responses.
+// What may be a keyword of a message: names come from other servers and from files, and go into IMAP's
+// responses.
 #pragma once
 
 #include <algorithm>
