@@ -4,8 +4,11 @@
 #include <charconv>
 #include <chrono>
 #include <filesystem>
+#include <limits>
+#include <set>
 
 #include "base/hooks.hpp"
+#include "service/replica.hpp"
 
 namespace fwmail::service {
 
@@ -76,8 +79,12 @@ Result<> reconcile(store::SystemStore& system, const std::filesystem::path& data
     for (const auto& user : TRY(system.load_users())) {
         if (!std::filesystem::exists(store::AccountStore::path_of(data_dir, user.id))) continue;
         auto account = TRY(store::AccountStore::open(data_dir, user.id, now));
-        released +=
-            TRY(system.reconcile_references(user.id, TRY(account->load_references()).references, since));
+        std::set<ObjectId> awaited;
+        for (const auto& message :
+             TRY(account->load_pending(store::BodyState::missing, std::numeric_limits<std::int64_t>::max())))
+            awaited.insert(sealed_object_id(message.sha256));
+        auto known = TRY(account->load_references()).references;
+        released += TRY(system.reconcile_references(user.id, known, awaited, since));
     }
     if (released) log.info("recovery", std::to_string(released) + " bodies that no message holds are let go");
     return {};

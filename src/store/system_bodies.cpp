@@ -226,7 +226,7 @@ Result<void> SystemStore::drop_object(ObjectId id) {
 }
 
 Result<std::size_t> SystemStore::reconcile_references(AccountId account, const std::vector<Reference>& known,
-                                                      UnixMillis since) {
+                                                      const std::set<ObjectId>& awaited, UnixMillis since) {
     std::set<Reference> wanted(known.begin(), known.end());
     return atomically(*db_, [&]() -> Result<std::size_t> {
         std::vector<Reference> stray;
@@ -242,7 +242,13 @@ Result<std::size_t> SystemStore::reconcile_references(AccountId account, const s
                 if (made >= since.value && !wanted.contains(r)) stray.push_back(r);
             }
         }
-        TRY(release_references(account, stray));
+        for (const auto& r : stray) {
+            if (awaited.contains(r.object))
+                TRY(db_->run("DELETE FROM object_refs WHERE object=? AND account=? AND hold=?", r.object,
+                             account, r.hold));
+            else
+                TRY(release_reference(r.object, {account, r.hold}));
+        }
         return stray.size();
     });
 }

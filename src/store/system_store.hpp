@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string_view>
 
 #include "base/result.hpp"
@@ -104,9 +105,12 @@ class SystemStore {
     Result<void> drop_object(ObjectId id);
     // Lets go of this account's references that are neither in `known` nor in the spool: what a crash between
     // the two files left behind. Only while nobody works in the account. Returns how many.
+    // `awaited`: objects that stay without a holder, as messages of the account that have been announced will
+    // hold them: what brought them does not come again.
     // `since`: of holds made from then on only, so that an account file out of an old backup costs no newer
     // mail.
     Result<std::size_t> reconcile_references(AccountId account, const std::vector<Reference>& known,
+                                             const std::set<ObjectId>& awaited = {},
                                              UnixMillis since = UnixMillis{});
 
     // ---- spool. The commit of spool_message is what makes a 250 true.

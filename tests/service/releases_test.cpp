@@ -3,6 +3,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "service/replica.hpp"
 #include "store/support.hpp"
 
 namespace fwmail::service {
@@ -62,6 +63,34 @@ TEST_CASE("what a crash left is looked for at its time, however late the start a
         CHECK_FALSE(node.has(young));
         CHECK(node.has(old));
     }
+}
+
+// A body may come in a frame before its message's: once that frame is acknowledged nobody sends it again.
+TEST_CASE("a crash between a body's hold and its message costs no body that a message waits for") {
+    Stopped node;
+    std::string sha256(32, 's');
+    auto awaited = sealed_object_id(sha256);
+    {
+        auto system = must(store::SystemStore::open(node.dir.path));
+        must(system->put_object(awaited, "body", node.now));
+        must(system->add_reference(awaited, {node.ann, make_id<store::HoldIdTag>(node.now)}));
+        auto account = must(store::AccountStore::open(node.dir.path, node.ann, t0));
+        store::PendingMessage message;
+        message.mailbox = must(account->create_mailbox("INBOX", "", t0)).id;
+        message.uid = Uid{1};
+        message.email_id = id_of<EmailId>(7);
+        message.sha256 = sha256;
+        message.size = 4;
+        message.arrived = node.now;
+        CHECK(must(account->insert_pending(message)));
+    }
+    auto stray = node.stray(1, node.now);
+    auto system = must(open_stopped(node.dir.path, node.now));
+    must(begin_run(*system, node.dir.path, node.now, node.log));
+    CHECK(must(system->check({})).empty());  // nobody holds either
+    system.reset();
+    CHECK(node.has(awaited));
+    CHECK_FALSE(node.has(stray));
 }
 
 TEST_CASE("after a clean stop nothing is looked for") {
