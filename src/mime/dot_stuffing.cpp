@@ -40,46 +40,27 @@ std::string DotStuffer::add(std::string_view octets) {
 }
 
 void DotStuffer::step(char c, std::string& out) {
-    if (state_ == State::cr && c != '\n') {
-        bare_ = true;
-        if (endings_ == LineEndings::to_crlf) out += '\n';
-        state_ = endings_ == LineEndings::to_crlf ? State::line_start : State::bare_start;
+    if (c == '\n') {
+        out += "\r\n";
+        state_ = State::line_start;
+        return;
     }
-    if (state_ == State::bare_dot && (c == '\r' || c == '\n')) dangerous_ = true;
+    if (state_ == State::cr) {
+        out += ' ';
+        state_ = State::text;
+    }
     if (c == '\r') {
-        out += c;
         state_ = State::cr;
         return;
     }
-    if (c == '\n') {
-        bool after_cr = state_ == State::cr;
-        if (!after_cr) bare_ = true;
-        bool convert = !after_cr && endings_ == LineEndings::to_crlf;
-        out += convert ? "\r\n" : "\n";
-        state_ = after_cr || convert ? State::line_start : State::bare_start;
-        return;
-    }
-    if (c == '.' && state_ == State::line_start)
-        out += '.';  // two on the wire: nothing dangerous can come of it
+    if (c == '.' && state_ == State::line_start) out += '.';
     out += c;
-    state_ = c == '.' && state_ == State::bare_start ? State::bare_dot : State::text;
+    state_ = State::text;
 }
 
 std::string DotStuffer::finish() {
-    std::string out;
-    if (state_ == State::cr) {
-        bare_ = true;
-        if (endings_ == LineEndings::to_crlf) {
-            out = "\n";
-            state_ = State::line_start;
-        }
-    }
-    if (state_ == State::bare_dot) dangerous_ = true;  // the CRLF below would end that line
-    if (state_ != State::line_start) {
-        out += "\r\n";
-        added_ = true;
-    }
-    return out + ".\r\n";
+    added_ = state_ != State::line_start;  // a CR at the very end becomes one with it
+    return added_ ? "\r\n.\r\n" : ".\r\n";
 }
 
 std::size_t DotUnstuffer::add(std::string_view wire, std::string& out) {

@@ -2,10 +2,17 @@
 // streaming, octet for octet.
 //
 // A line begins at the start of the data or after CRLF, and nowhere else; the data ends with exactly
-// CRLF.CRLF. Bare CR and bare LF are data. What is dangerous about them is a *lone dot line* of which one end
-// is bare (LF.LF, LF.CRLF, CRLF.LF, CR.CR, ...): some servers take it for the end of the data, and what
-// follows it for commands. Both classes report one as dangerous(), and the sessions then let no message
-// through: the server answers 550, the client drops the connection before the dangerous octet is sent.
+// CRLF.CRLF.
+//
+// What comes in: bare CR and bare LF are data. What is dangerous about them is a *lone dot line* of which one
+// end is bare (LF.LF, LF.CRLF, CRLF.LF, CR.CR, ...): some servers take it for the end of the data, and what
+// follows it for commands. That is reported as dangerous(), and the session then lets the message not
+// through.
+//
+// What goes out has neither (RFC 5321 2.3.8 forbids to send them): a bare LF was meant as a line end and
+// becomes one; a bare CR becomes a space, since a line end out of it could end the header early or make a
+// field or a boundary of what was none. Signatures are about lines that end in CRLF (RFC 6376 5.3, RFC 3156
+// 5, RFC 8551 3.1.1), so what keeps to that loses none by it.
 #pragma once
 
 #include <cstdint>
@@ -14,31 +21,21 @@
 
 namespace fwmail::mime {
 
-enum class LineEndings {
-    keep,     // octet for octet
-    to_crlf,  // bare CR and bare LF become CRLF
-};
-
 // Message to wire.
 class DotStuffer {
   public:
-    explicit DotStuffer(LineEndings endings = LineEndings::keep) : endings_(endings) {}
-
     std::string add(std::string_view octets);
     // The end: `.CRLF`, and before it CRLF if the message does not end in one.
     std::string finish();
 
-    bool has_bare_ending() const { return bare_; }  // there were bare CRs or LFs (converted or not)
-    bool dangerous() const { return dangerous_; }
-    bool added_line_ending() const { return added_; }  // finish() had to: the message grew by two octets
+    bool added_line_ending() const { return added_; }  // finish() had to
 
   private:
-    enum class State { line_start, text, cr, bare_start, bare_dot };
+    enum class State { line_start, text, cr };  // cr: held back, until it shows what follows
     void step(char c, std::string& out);
 
-    LineEndings endings_;
     State state_ = State::line_start;
-    bool bare_ = false, dangerous_ = false, added_ = false;
+    bool added_ = false;
 };
 
 // Wire to message.

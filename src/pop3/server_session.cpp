@@ -78,7 +78,7 @@ void ServerSession::on_open_reply(Reply& reply) {
                       refusal ? refusal->code : "SYS/TEMP");
     }
     state_ = State::body;
-    stuffer_ = mime::DotStuffer(mime::LineEndings::to_crlf);
+    stuffer_ = {};
     cutter_.reset();
     if (top_lines_) {
         cutter_.emplace(*top_lines_);

@@ -91,7 +91,6 @@ class QueueRunner::Connection {
         config.credentials = hop_.credentials;
         config.clear_auth =
             hop_.to.host == "127.0.0.1" || hop_.to.host == "localhost" || hop_.to.host == "::1";
-        config.line_endings = mime::LineEndings::to_crlf;  // node mail has no other
         return config;
     }
 

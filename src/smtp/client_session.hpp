@@ -13,9 +13,7 @@
 // - An 8-bit message goes to a server without 8BITMIME all the same (everybody accepts it, and conversion
 // would break signatures);
 //   TransactionResult::unannounced_8bit says so. Mail from node to node is 7-bit always.
-// - Bare CR and LF: kept or made CRLF, as `line_endings` says. A message that could be taken for two
-// (mime/dot_stuffing.hpp)
-//   is not sent: the connection is dropped, the result is permanent, 5.6.0.
+// - Bare CR and LF are not sent (RFC 5321 2.3.8): mime/dot_stuffing.hpp says what becomes of them.
 #pragma once
 
 #include <chrono>
@@ -55,8 +53,7 @@ struct ClientConfig {
     bool tls_from_start = false;             // implicit TLS (RFC 8314): STARTTLS is not tried
     std::optional<Credentials> credentials;  // AUTH PLAIN, or else LOGIN, before the first message
     bool clear_auth = false;                 // AUTH without TLS: loopback only
-    mime::LineEndings line_endings = mime::LineEndings::keep;
-    std::size_t pipeline_window = 100;  // commands without a reply yet
+    std::size_t pipeline_window = 100;       // commands without a reply yet
 };
 
 struct OutgoingEnvelope {
@@ -179,7 +176,6 @@ class ClientSession {
     void on_step_reply(const Reply& reply);
     void on_data_reply(const Reply& reply);
     void on_final_reply(const Reply& reply);
-    void refuse_dangerous();
     void decide(std::size_t recipient, Outcome outcome, Phase phase, const Reply& reply);
     void decide_rest(Outcome outcome, Phase phase, const Reply& reply);
     void finish_transaction();

@@ -147,47 +147,28 @@ void ClientSession::on_data_reply(const Reply& reply) {
         return emit(".\r\n");
     }
     state_ = State::message;
-    stuffer_ = mime::DotStuffer(config_.line_endings);
+    stuffer_ = {};
     actions_.push_back(WantMessage{});
 }
 
 ClientActions ClientSession::on_message_chunk(std::string_view octets) {
     if (state_ != State::message) return {};
-    std::string wire = stuffer_.add(octets);
-    if (stuffer_.dangerous()) {
-        refuse_dangerous();
-    } else {
-        emit(std::move(wire));
-        actions_.push_back(WantMessage{});
-    }
+    emit(stuffer_.add(octets));
+    actions_.push_back(WantMessage{});
     return take_actions();
 }
 
 ClientActions ClientSession::on_message_end() {
     if (state_ != State::message) return {};
-    std::string wire = stuffer_.finish();
-    if (stuffer_.dangerous()) {
-        refuse_dangerous();
-    } else {
-        result_.added_line_ending = stuffer_.added_line_ending();
-        emit(std::move(wire));
-        state_ = State::final_reply;
-    }
+    emit(stuffer_.finish());
+    result_.added_line_ending = stuffer_.added_line_ending();
+    state_ = State::final_reply;
     return take_actions();
 }
 
 ClientActions ClientSession::on_message_failed() {
     if (state_ == State::message) give_up({4, 3, 0}, "the message could not be read");
     return take_actions();
-}
-
-// The octet that would complete the lone dot has not been sent yet, and never will be.
-void ClientSession::refuse_dangerous() {
-    Reply reply{554,
-                {5, 6, 0},
-                "the message holds a lone dot with a bare CR or LF beside it and cannot be sent safely"};
-    decide_rest(Outcome::permanent, Phase::message, reply);
-    give_up(reply);
 }
 
 void ClientSession::on_final_reply(const Reply& reply) {

@@ -192,6 +192,10 @@ class TooFar(LimitTest):
             self.assertTrue(found.lines[0].endswith(" COUNT 1000") and "[MESSAGELIMIT 1000 6]" in found.tagged, found)
             batches = client.must("UIDBATCHES 500").lines[0].rpartition(") ")[2]
             self.assertEqual(batches, "1005:506,505:6,5:1")
+            # Few have \Deleted, far below those that one command may look at.
+            client.must("UID STORE 1:5 +FLAGS.SILENT (\\Deleted)")
+            expunged = client.must("UID EXPUNGE 1:*")
+            self.assertEqual((len(expunged.lines), "MESSAGELIMIT" in expunged.tagged), (5, False), expunged)
         self.stop_and_check()
 
     def test_mailboxes_come_to_an_end(self):

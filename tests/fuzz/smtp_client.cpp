@@ -14,7 +14,6 @@ ClientConfig config_of(std::uint8_t bits) {
     config.tls_from_start = bits & 4;
     if (bits & 8) config.credentials = Credentials{"ann", Secret(std::string_view("secret"))};
     config.clear_auth = bits & 16;
-    if (bits & 32) config.line_endings = mime::LineEndings::to_crlf;
     config.pipeline_window = bits & 64 ? 1 : 100;
     return config;
 }

@@ -137,7 +137,7 @@ TEST_CASE("batches of UIDs, from the highest down") {
     CHECK(sent(session.on_bytes("A UIDBATCHES 500 2:9\r\n")) ==
           "* UIDBATCHES (TAG \"A\") 2100:603,600:3\r\nA OK UIDBATCHES completed\r\n");
     CHECK(sent(session.on_bytes("A UIDBATCHES 1199 2:2\r\n")) ==
-          "* UIDBATCHES (TAG \"A\") 3\r\nA OK UIDBATCHES completed\r\n");
+          "* UIDBATCHES (TAG \"A\") 3:3\r\nA OK UIDBATCHES completed\r\n");
     CHECK(sent(session.on_bytes("A UIDBATCHES 4294967295\r\n")) ==
           "* UIDBATCHES (TAG \"A\") 3600:3\r\nA OK UIDBATCHES completed\r\n");
 }

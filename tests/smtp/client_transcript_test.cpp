@@ -22,7 +22,6 @@ ClientConfig config_of(const Transcript& t) {
     if (t.has_option("user"))
         config.credentials = Credentials{t.option("user"), Secret(t.option("password"))};
     config.clear_auth = t.has_option("clear-auth");
-    if (t.has_option("to-crlf")) config.line_endings = LineEndings::to_crlf;
     if (t.has_option("window")) config.pipeline_window = std::stoul(t.option("window"));
     return config;
 }

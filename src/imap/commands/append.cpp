@@ -84,8 +84,11 @@ class Append : public Command {
         if (message_.size > limit)
             return refuse(core, {ErrorKind::refused, "TOOBIG",
                                  "Messages may have " + std::to_string(limit) + " octets"});
-        if (++messages_ > most_messages)
-            return refuse(core, {ErrorKind::refused, "LIMIT", "Too many messages in one APPEND"});
+        ++messages_;
+        bool over = core.options.message_limit && messages_ > core.options.message_limit;  // RFC 9738 3.1
+        if (over || messages_ > most_messages)
+            return refuse(core, {ErrorKind::refused, over ? core.message_limit_code() : "LIMIT",
+                                 "Too many messages in one APPEND"});
         core.ask(AppendBegin{mailbox_, messages_ > 1, heading_.flags, heading_.internal_date, message_.size});
     }
     void refuse(SessionCore& core, const Refusal& refusal) {

@@ -12,7 +12,7 @@ class SearchCommand : public Command {
     void start(SessionCore& core) override {
         // RFC 9051 6.4.4: without RETURN as well.
         if (core.enabled.rev2 && !what_.extended) what_.extended = what_.all = true;
-        if (prepare_search(core, key_)) core.ask(Search{std::move(key_), modseqs_});
+        if (prepare_search(core, key_, TooMany::cut)) core.ask(Search{std::move(key_), modseqs_});
     }
     void on_reply(SessionCore& core, Reply& reply) override {
         SearchAnswer(what_, "SEARCH", uid_, modseqs_).answer(core, reply);

@@ -13,7 +13,7 @@ bool asks_numbers(const SearchKey& key) {
 }
 
 // RFC 9738 3.1: what counts is how many messages are looked at, which UIDs at the top narrow down.
-void limit_scope(SessionCore& core, SearchKey& key) {
+UidSet scope_of(const SearchKey& key) {
     UidSet scope;
     scope.add(1, 0xffffffff);
     auto narrow = [&](const SearchKey& one) {
@@ -21,6 +21,11 @@ void limit_scope(SessionCore& core, SearchKey& key) {
     };
     narrow(key);
     if (key.kind == SearchKey::Kind::conjunction) std::ranges::for_each(key.children, narrow);
+    return scope;
+}
+
+void limit_scope(SessionCore& core, SearchKey& key) {
+    UidSet scope = scope_of(key);
     if (!core.limit(scope)) return;
     SearchKey within, both;
     within.kind = SearchKey::Kind::uids;
@@ -66,14 +71,19 @@ Result<SearchReturn> parse_search_return(Parser& parser) {
     return what;
 }
 
-bool prepare_search(SessionCore& core, SearchKey& key) {
+bool prepare_search(SessionCore& core, SearchKey& key, TooMany too_many) {
     if (core.enabled.uid_only && asks_numbers(key)) {
         core.bad("only UIDs are in use here", "UIDREQUIRED");
         return false;
     }
     if (asks_modseq(key)) core.enabled.condstore = true;
     core.selected->resolve(key);
-    limit_scope(core, key);
+    if (too_many == TooMany::cut) {
+        limit_scope(core, key);
+    } else if (auto refusal = core.over_limit(scope_of(key))) {
+        core.no(*refusal);
+        return false;
+    }
     return true;
 }
 

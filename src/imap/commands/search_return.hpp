@@ -20,9 +20,13 @@ struct SearchReturn {
 // ["RETURN" SP "(" [option *(SP option)] ")" SP]. An empty list means ALL.
 Result<SearchReturn> parse_search_return(Parser& parser);
 
+// Where more messages would be looked at than one command may. A part of what is found can be gone on from, a
+// part of an order or of threads cannot (RFC 9738 3.3).
+enum class TooMany { cut, refuse };
+
 // Refuses sequence numbers under UIDONLY (RFC 9586 3), by answering; resolves the key, and enables CONDSTORE
 // where it asks for MODSEQ. Returns whether the search may go on.
-bool prepare_search(SessionCore& core, SearchKey& key);
+bool prepare_search(SessionCore& core, SearchKey& key, TooMany too_many);
 
 // Messages found, in the order in which they are to be told.
 class SearchAnswer {

@@ -17,7 +17,8 @@ class SortCommand : public Command {
           modseqs_(asks_modseq(key_)) {}
 
     void start(SessionCore& core) override {
-        if (prepare_search(core, key_)) core.ask(Sort{std::move(key_), std::move(criteria_), modseqs_});
+        if (prepare_search(core, key_, TooMany::refuse))
+            core.ask(Sort{std::move(key_), std::move(criteria_), modseqs_});
     }
     void on_reply(SessionCore& core, Reply& reply) override {
         SearchAnswer(what_, "SORT", uid_, modseqs_).answer(core, reply);

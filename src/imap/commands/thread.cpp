@@ -26,7 +26,7 @@ class ThreadCommand : public Command {
     ThreadCommand(ThreadBy by, SearchKey key, bool uid) : by_(by), key_(std::move(key)), uid_(uid) {}
 
     void start(SessionCore& core) override {
-        if (!prepare_search(core, key_)) return;
+        if (!prepare_search(core, key_, TooMany::refuse)) return;
         // What the client has not been told of would leave a gap in its thread.
         SearchKey known;
         known.kind = SearchKey::Kind::conjunction;
