@@ -117,6 +117,8 @@ constexpr Option table[] = {
     {"limits", "account-size", octets, "0", "Octets of all mail of one account; 0: no limit", role_core},
     {"limits", "account-messages", count, "0", "Messages of one account; 0: no limit", role_core},
     {"limits", "account-mailboxes", count, "10000", "Mailboxes of one account; 0: no limit", role_core},
+    {"limits", "keep-expunged", duration, "10m",
+     "How long an expunged message's octets stay, for whoever is reading it"},
     {"limits", "store-threads", count, "4", "Threads that work on the store"},
 
     {"link.*", "next-hop", host_port, "",

@@ -106,6 +106,7 @@ class Server {
         node_.runtime.spawn_on(main, "recovery", recover());
         node_.runtime.spawn_on(main, "queue", queue_.run());
         node_.runtime.spawn_on(main, "links", sender_.run());
+        node_.runtime.spawn_on(main, "releases", release_bodies());
         node_.runtime.spawn_on(main, "upkeep", upkeep());
         if (node_.is_core()) {
             node_.runtime.spawn_on(main, "poller", poller_.run());
@@ -247,26 +248,35 @@ class Server {
         }
     }
 
-    // Small work at long intervals.
-    net::Task<> upkeep() {
+    // Bodies that accounts have let go of.
+    net::Task<> release_bodies() {
         net::Notifier wake(co_await boost::asio::this_coro::executor);
         auto stop = node_.hub.subscribe(AccountId{}, wake);
         auto load = [](store::SystemStore& system) { return system.load_users(); };
         if (auto users = co_await node_.read(store::system_file, load))
             for (const auto& user : *users)
                 co_await drain_releases(node_, user.id, std::chrono::milliseconds(0));
-        UnixMillis started = node_.clock();
-        constexpr int hour = 12, day = 24 * hour;  // in rounds
-        for (int round = 0; !node_.stopping; ++round) {
+        auto round = std::clamp<std::chrono::milliseconds>(release_grace(node_) / 2, std::chrono::seconds(1),
+                                                           std::chrono::minutes(5));
+        while (!node_.stopping) {
             auto releasing = node_.hub.take_releasing();
             for (auto account : releasing) co_await drain_releases(node_, account);
-            if (round % hour == 0) {
-                auto done = co_await collect_garbage(started);
-                if (!done) node_.log.error("upkeep", done.error().text);
-            }
+            (void)co_await wake.wait(net::deadline_after(round));
+        }
+    }
+
+    // Small work at long intervals.
+    net::Task<> upkeep() {
+        net::Notifier wake(co_await boost::asio::this_coro::executor);
+        auto stop = node_.hub.subscribe(AccountId{}, wake);
+        UnixMillis started = node_.clock();
+        constexpr int day = 24;  // in rounds
+        for (int round = 0; !node_.stopping; ++round) {
+            auto done = co_await collect_garbage(started);
+            if (!done) node_.log.error("upkeep", done.error().text);
             if (round % day == 0 && !node_.is_core()) co_await sweep_pieces();
             if (round % day == 0 && node_.is_core()) co_await forget_hidden();
-            (void)co_await wake.wait(net::deadline_after(std::chrono::minutes(5)));
+            (void)co_await wake.wait(net::deadline_after(std::chrono::hours(1)));
         }
     }
 

@@ -12,6 +12,14 @@
 
 namespace fwmail::service {
 
+std::chrono::milliseconds release_grace(const Node& node) {
+    return node.config.duration("limits.keep-expunged");
+}
+
+net::Task<> drain_releases(Node& node, AccountId account) {
+    return drain_releases(node, account, release_grace(node));
+}
+
 net::Task<> drain_releases(Node& node, AccountId account, std::chrono::milliseconds grace) {
     auto look = [](store::AccountStore& store) { return store.releases_waiting(); };
     auto waiting = co_await node.read(account, look);

@@ -6,11 +6,12 @@
 namespace fwmail::service {
 
 // Other sessions, the poller and the link sender may be about to read what was expunged a moment ago.
-inline constexpr std::chrono::milliseconds release_grace = std::chrono::minutes(10);
+std::chrono::milliseconds release_grace(const Node& node);
 
 // Hands released bodies of an account from its journal to the body store, once they have lain there for
 // `grace`. Repeatable; where some are left the hub remembers the account.
-net::Task<> drain_releases(Node& node, AccountId account, std::chrono::milliseconds grace = release_grace);
+net::Task<> drain_releases(Node& node, AccountId account, std::chrono::milliseconds grace);
+net::Task<> drain_releases(Node& node, AccountId account);  // release_grace
 
 // After `error` from an account: gives back references that were taken there for rows that it refused. After
 // any other error nobody knows whether the rows are there, so the next start looks.

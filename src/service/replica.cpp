@@ -11,7 +11,6 @@
 #include "service/message_texts.hpp"
 #include "service/releases.hpp"
 #include "service/replica_stub.hpp"
-#include "sync/link.hpp"
 
 namespace fwmail::service {
 namespace {
@@ -152,10 +151,9 @@ net::Task<Result<>> Replica::apply(NodeId peer, sync::AccountSection section) {
     });
     if (may_unpack) may_unpack = !CO_TRY(co_await is_removed(id));
     Objects objects;
-    if (may_unpack) objects = CO_TRY(co_await unpack_whole_chunks(id, {}, section));
+    if (may_unpack) objects = CO_TRY(co_await unpack_whole_chunks(peer, {}, section));
     auto turn = co_await locks_.lock(id);
-    auto load = [peer](store::AccountStore& account) { return account.load_applied(peer); };
-    sync::Incoming known{CO_TRY(co_await node_.read(id, load))};
+    auto known = CO_TRY(co_await load_known(peer, id));
     // What was applied before, or has been overtaken by a later word, must not come back to life.
     std::vector<sync::AccountEntry> accounts;
     for (const auto& [number, entry] : section.entries)
@@ -170,7 +168,7 @@ net::Task<Result<>> Replica::apply(NodeId peer, sync::AccountSection section) {
         for (const auto& numbered : std::exchange(section.entries, {}))
             section.voids.add(numbered.number.value);
     }
-    if (!may_unpack) objects = CO_TRY(co_await unpack_whole_chunks(id, accounts, section));
+    if (!may_unpack) objects = CO_TRY(co_await unpack_whole_chunks(peer, accounts, section));
     for (const auto& account : accounts) CO_TRY(co_await apply_account(id, account));
     CO_TRY(co_await store_objects(std::move(objects)));
     crash_point("replica.bodies-stored");
@@ -269,17 +267,29 @@ net::Task<Result<>> Replica::apply_account(AccountId account, sync::AccountEntry
     co_return co_await node_.read(store::system_file, reload);
 }
 
+net::Task<Result<sync::Incoming>> Replica::load_known(NodeId peer, AccountId account) {
+    auto load = [peer](store::AccountStore& store) { return store.load_applied(peer); };
+    co_return sync::Incoming{CO_TRY(co_await node_.read(account, load))};
+}
+
 // Objects that came in one piece go straight to the body store, once they are checked: against the keys that
-// are known here and those that come with them.
-net::Task<Result<Replica::Objects>> Replica::unpack_whole_chunks(AccountId account,
+// are known here and those that come with them. What was applied before is not stored again: its message may
+// have gone since, and then nobody would hold it.
+net::Task<Result<Replica::Objects>> Replica::unpack_whole_chunks(NodeId peer,
                                                                  std::vector<sync::AccountEntry> accounts,
                                                                  const sync::AccountSection& section) {
+    auto is_whole_chunk = [](const sync::Numbered& numbered) {
+        const auto* chunk = std::get_if<sync::ChunkEntry>(&numbered.entry);
+        return chunk && is_whole(*chunk);
+    };
+    if (std::ranges::none_of(section.entries, is_whole_chunk)) co_return Objects();
+    auto known = CO_TRY(co_await load_known(peer, section.account));
     std::vector<sync::ChunkEntry> whole;
     for (const auto& numbered : section.entries)
-        if (const auto* chunk = std::get_if<sync::ChunkEntry>(&numbered.entry); chunk && is_whole(*chunk))
-            whole.push_back(*chunk);
+        if (is_whole_chunk(numbered) && known.classify(numbered.number) == sync::Arrival::fresh)
+            whole.push_back(std::get<sync::ChunkEntry>(numbered.entry));
     if (whole.empty()) co_return Objects();
-    auto keys = allowed_keys(account);
+    auto keys = allowed_keys(section.account);
     for (const auto& entry : accounts)
         for (const auto& octets : entry.certificates)
             add_key_ids(CO_TRY(crypto::parse_certificate(octets)), keys);
@@ -325,7 +335,9 @@ net::Task<Result<>> Replica::store_objects(Objects objects) {
     };
     CO_TRY(co_await node_.write(store::system_file, std::move(keep), octets));
     std::lock_guard lock(mutex_);
-    if (fresh_.size() + bodies.size() <= most_fresh) fresh_.merge(bodies);
+    // What stays here is of messages that had gone when their body came.
+    if (fresh_.size() + bodies.size() > most_fresh) fresh_.clear();
+    fresh_.merge(bodies);
     co_return Result<>();
 }
 

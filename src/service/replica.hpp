@@ -12,6 +12,7 @@
 #include "service/node.hpp"
 #include "service/sealed_mail.hpp"
 #include "sync/frame.hpp"
+#include "sync/link.hpp"
 
 namespace fwmail::service {
 
@@ -51,8 +52,8 @@ class Replica {
         bool ahead = false;  // some were stamped too far ahead
     };
     net::Task<Result<Applied>> apply_entries(NodeId peer, sync::AccountSection section);
-    net::Task<Result<Objects>> unpack_whole_chunks(AccountId account,
-                                                   std::vector<sync::AccountEntry> accounts,
+    net::Task<Result<sync::Incoming>> load_known(NodeId peer, AccountId account);
+    net::Task<Result<Objects>> unpack_whole_chunks(NodeId peer, std::vector<sync::AccountEntry> accounts,
                                                    const sync::AccountSection& section);
     net::Task<Result<>> store_objects(Objects objects);
     Bodies recall(const std::vector<store::PendingMessage>& pending);

@@ -94,7 +94,7 @@ TEST_CASE("an expunged body stays for a while: others may be about to read it") 
     CHECK(core.node.hub.take_releasing() == std::set<AccountId>{core.ann});
     core.run(drain(&core.node, core.ann));
     CHECK(there());
-    core.now = UnixMillis{core.now.value + release_grace.count()};
+    core.now = UnixMillis{core.now.value + release_grace(core.node).count()};
     CHECK(core.node.hub.take_releasing() == std::set<AccountId>{core.ann});
     core.run(drain(&core.node, core.ann));
     CHECK_FALSE(there());

@@ -3,6 +3,7 @@
 
 #include "corpus.hpp"
 #include "net/net_support.hpp"
+#include "service/releases.hpp"
 #include "service/replica.hpp"
 #include "store/support.hpp"
 
@@ -56,6 +57,8 @@ class Remote {
         return apply({{EntryNumber{number}, std::move(entry)}});
     }
     Replica& replica() { return replica_; }
+    // Nobody reads any more what was expunged.
+    void let_go() { background_.run(drain(node_)); }
     template <class T>
     T run(net::Task<T> task) {
         return background_.run(std::move(task));
@@ -116,6 +119,11 @@ class Remote {
     UnixMillis now = t0;
 
   private:
+    static net::Task<bool> drain(Node& node) {
+        co_await drain_releases(node, account, std::chrono::milliseconds(0));
+        co_return true;
+    }
+
     store::test::TempDir dir_;
     config::Config config_;
     Log log_{2, LogLevel::error};

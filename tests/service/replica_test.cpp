@@ -128,6 +128,24 @@ TEST_CASE("what is expunged before it came is never shown, and blocks nothing") 
     remote.check();
 }
 
+TEST_CASE("a body that comes again when its message has gone is not stored again") {
+    Remote remote;
+    Letter one(1, 0);
+    must(remote.apply(numbered({account_entry(), mailbox_entry(), one.message(), one.whole()})));
+    auto object = remote.message(1).object;
+    auto there = [&] {
+        return remote.read_system([&](store::SystemStore& system) { return system.find_object(object); })
+            .has_value();
+    };
+    must(remote.apply(10, expunge_entry({1})));
+    CHECK(there());
+    remote.let_go();
+    CHECK_FALSE(there());
+    must(remote.apply(numbered({account_entry(), mailbox_entry(), one.message(), one.whole()})));
+    CHECK_FALSE(there());
+    remote.check();
+}
+
 TEST_CASE("two mailboxes do not wait for each other, and names may cross") {
     Remote remote;
     Letter one(1, 0), two(2, 1);
