@@ -40,7 +40,7 @@ Result<SearchText> read_search_header(const Part& root, const ReadOctets& read);
 Result<bool> stream_contains(const Part& root, const ReadOctets& read, std::string_view folded_needle,
                              bool with_header);
 
-// For storing.
+// For storing. Without its body, which comes last, it reads as a text that has none.
 std::string write_search_text(const SearchText& text);
 Result<SearchText> parse_search_text(std::string_view octets);
 

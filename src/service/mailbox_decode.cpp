@@ -53,7 +53,7 @@ net::Task<Result<MailboxService::Decoded>> MailboxService::decode(imap::ObjectRa
 // The lengths of literals must be known before they begin: each binary section is run through once, and small
 // ones are kept.
 net::Task<Result<>> MailboxService::decode_pieces(imap::FetchBatch& batch) {
-    const auto& sections = fetch_->request.items.sections;
+    const auto& sections = fetch_->request->items.sections;
     for (auto& row : batch.rows)
         for (std::size_t s = 0; s < sections.size(); ++s) {
             auto& data = row.sections[s];
@@ -79,7 +79,7 @@ net::Task<Result<>> MailboxService::decode_pieces(imap::FetchBatch& batch) {
 
 // BINARY.SIZE. A part that is not there has none (RFC 3516 4.2 leaves open what to say).
 net::Task<Result<>> MailboxService::measure(imap::FetchBatch& batch, std::vector<imap::SectionData> parts) {
-    std::size_t each = fetch_->request.items.binary_sizes.size();
+    std::size_t each = fetch_->request->items.binary_sizes.size();
     for (std::size_t i = 0; i < parts.size(); ++i) {
         std::uint64_t octets = 0;
         if (parts[i] && !parts[i]->empty()) {

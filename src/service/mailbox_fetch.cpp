@@ -15,7 +15,7 @@ constexpr std::size_t rows_plain = 1000;   // of a batch without bodies
 constexpr std::size_t rows_sections = 64;  // of one with
 constexpr std::size_t rows_decoded = 4;    // of one whose parts are run through first
 constexpr std::uint64_t piece_inline = 64 * 1024;
-constexpr std::uint64_t batch_octets = 8u << 20;  // read for one batch, at row ends
+constexpr std::uint64_t batch_octets = 4u << 20;  // read for one batch, at row ends; two may be in memory
 constexpr std::uint64_t row_octets = 32u << 20;   // read for one message
 
 bool reads_bodies(const imap::FetchItems& items) {
@@ -75,7 +75,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Fetch request) {
     if (selected_->read_only) request.set_seen = false;
     UidSet vanished;
     if (request.changed_since) vanished = CO_TRY(co_await narrow_to_changes(request));
-    fetch_.emplace(FetchRun{std::move(request), Uid{}});
+    fetch_.emplace(FetchRun{std::make_shared<const imap::Fetch>(std::move(request)), Uid{}, {}});
     auto reply = CO_TRY(co_await next_batch());
     if (auto* batch = std::get_if<imap::FetchBatch>(&reply)) batch->vanished = std::move(vanished);
     co_return reply;
@@ -86,50 +86,69 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::FetchMore) {
     co_return co_await next_batch();
 }
 
-net::Task<Result<MailboxService::R>> MailboxService::next_batch() {
-    const imap::Fetch& request = fetch_->request;
-    std::size_t limit = rows_of_batch(request.items);
-    auto load = [id = selected_->mailbox, uids = request.uids, columns = columns_for(request.items), limit,
-                 after = fetch_->after](store::AccountStore& account) {
-        return account.load_messages(id, uids, columns, limit, after);
+struct MailboxService::Source {
+    Node& node;
+    AccountId account;
+    MailboxId mailbox;
+    std::shared_ptr<const imap::Fetch> request;
+};
+
+net::Task<Result<MailboxService::Prepared>> MailboxService::prepare(Source source, Uid after) {
+    const imap::FetchItems& items = source.request->items;
+    std::size_t limit = rows_of_batch(items);
+    auto load = [id = source.mailbox, request = source.request, columns = columns_for(items), limit,
+                 after](store::AccountStore& account) {
+        return account.load_messages(id, request->uids, columns, limit, after);
     };
-    auto messages = CO_TRY(co_await node_.read(*account_, std::move(load)));
-    imap::FetchBatch batch;
-    std::vector<imap::SectionData> sizes;  // whose sizes are asked for, row by row
-    std::vector<PreviewSource> previews;
-    batch.last = messages.size() < limit;
-    if (!messages.empty()) fetch_->after = messages.back().uid;
+    auto messages = CO_TRY(co_await source.node.read(source.account, std::move(load)));
+    Prepared prepared;
+    prepared.batch.last = messages.size() < limit;
+    prepared.after = messages.empty() ? after : messages.back().uid;
+    prepared.batch.rows.reserve(messages.size());
     for (auto& message : messages) {
-        imap::FetchRow row;
+        imap::FetchRow& row = prepared.batch.rows.emplace_back();
         row.uid = message.uid;
         row.flags = std::move(message.flags);
         row.modseq = message.modseq;
         row.internal_date = message.date;
         row.size = message.size;
         row.saved_at = message.saved_at;
-        if (request.items.email_id) row.email_id = email_id_text(node_, message.email_id);
+        if (items.email_id) row.email_id = email_id_text(source.node, message.email_id);
         std::optional<mime::Part> root;
         if (!message.texts.parts.empty()) root = CO_TRY(mime::parse_part(message.texts.parts));
-        for (const auto& section : request.items.sections)
+        for (const auto& section : items.sections)
             row.sections.push_back(CO_TRY(section_data(message, root ? &*root : nullptr, section)));
-        for (const auto& section : request.items.binary_sizes)
-            sizes.push_back(CO_TRY(section_data(message, root ? &*root : nullptr, section)));
-        if (request.items.preview) previews.push_back(preview_source(message.object, root));
+        for (const auto& section : items.binary_sizes)
+            prepared.sizes.push_back(CO_TRY(section_data(message, root ? &*root : nullptr, section)));
+        if (items.preview) prepared.previews.push_back(preview_source(message.object, root));
         row.envelope = std::move(message.texts.envelope);
         row.body = std::move(message.texts.body);
         row.bodystructure = std::move(message.texts.bodystructure);
-        batch.rows.push_back(std::move(row));
     }
-    if (!request.items.sections.empty()) CO_TRY(co_await decode_pieces(batch));
-    if (!request.items.sections.empty()) CO_TRY(co_await read_small_pieces(batch));
-    // It may have shortened the batch.
-    sizes.resize(std::min(sizes.size(), batch.rows.size() * request.items.binary_sizes.size()));
-    previews.resize(std::min(previews.size(), batch.rows.size()));
-    if (request.set_seen) CO_TRY(co_await mark_seen(batch));
-    if (!sizes.empty()) CO_TRY(co_await measure(batch, std::move(sizes)));
-    if (!previews.empty()) CO_TRY(co_await add_previews(batch, std::move(previews)));
+    if (!items.sections.empty()) CO_TRY(co_await read_small_pieces(source, prepared));
+    co_return prepared;
+}
+
+net::Task<Result<MailboxService::R>> MailboxService::next_batch() {
+    const imap::FetchItems& items = fetch_->request->items;
+    Source source{node_, *account_, selected_->mailbox, fetch_->request};
+    Prepared prepared;
+    if (fetch_->ahead)
+        prepared = CO_TRY(co_await fetch_->ahead.take());
+    else
+        prepared = CO_TRY(co_await prepare(source, fetch_->after));
+    imap::FetchBatch& batch = prepared.batch;
+    fetch_->after = prepared.after;
+    if (!batch.last) {  // the next rows are read while these go out
+        auto here = co_await boost::asio::this_coro::executor;
+        fetch_->ahead.start(node_, here, prepare(source, prepared.after));
+    }
+    if (!items.sections.empty()) CO_TRY(co_await decode_pieces(batch));
+    if (fetch_->request->set_seen) CO_TRY(co_await mark_seen(batch));
+    if (!prepared.sizes.empty()) CO_TRY(co_await measure(batch, std::move(prepared.sizes)));
+    if (!prepared.previews.empty()) CO_TRY(co_await add_previews(batch, std::move(prepared.previews)));
     if (batch.last) fetch_.reset();
-    co_return batch;
+    co_return std::move(batch);
 }
 
 net::Task<Result<>> MailboxService::mark_seen(imap::FetchBatch& batch) {
@@ -155,14 +174,15 @@ net::Task<Result<>> MailboxService::mark_seen(imap::FetchBatch& batch) {
 
 // One read for all small pieces of a batch; large ones are streamed by the driver. Filtered headers are
 // always read here. When enough octets have come together the batch ends there.
-net::Task<Result<>> MailboxService::read_small_pieces(imap::FetchBatch& batch) {
+net::Task<Result<>> MailboxService::read_small_pieces(Source source, Prepared& prepared) {
+    imap::FetchBatch& batch = prepared.batch;
     struct Wanted {
         std::size_t row, section;
         imap::ObjectRange range;
         bool filtered;
     };
     std::vector<Wanted> wanted;
-    const auto& sections = fetch_->request.items.sections;
+    const auto& sections = source.request->items.sections;
     for (std::size_t r = 0; r < batch.rows.size(); ++r)
         for (std::size_t s = 0; s < sections.size(); ++s) {
             auto& data = batch.rows[r].sections[s];
@@ -173,7 +193,9 @@ net::Task<Result<>> MailboxService::read_small_pieces(imap::FetchBatch& batch) {
             if (filtered || range.length <= piece_inline) wanted.push_back({r, s, range, filtered});
         }
     if (wanted.empty()) co_return Result<>();
-    auto job = [wanted, sections](store::SystemStore& system) -> Result<std::vector<std::string>> {
+    auto job = [wanted,
+                request = source.request](store::SystemStore& system) -> Result<std::vector<std::string>> {
+        const auto& sections = request->items.sections;
         std::vector<std::string> texts;
         std::uint64_t together = 0;
         for (const auto& w : wanted) {
@@ -191,11 +213,14 @@ net::Task<Result<>> MailboxService::read_small_pieces(imap::FetchBatch& batch) {
         }
         return texts;
     };
-    auto texts = CO_TRY(co_await node_.read(store::system_file, std::move(job)));
+    auto texts = CO_TRY(co_await source.node.read(store::system_file, std::move(job)));
     if (texts.size() < wanted.size()) {
-        batch.rows.resize(wanted[texts.size()].row);
+        std::size_t rows = wanted[texts.size()].row;
+        batch.rows.resize(rows);
         batch.last = false;
-        fetch_->after = batch.rows.back().uid;
+        prepared.after = batch.rows.back().uid;
+        prepared.sizes.resize(rows * source.request->items.binary_sizes.size());
+        prepared.previews.resize(std::min(prepared.previews.size(), rows));
     }
     for (std::size_t i = 0; i < texts.size(); ++i)
         batch.rows[wanted[i].row].sections[wanted[i].section]->front() = std::move(texts[i]);

@@ -17,6 +17,10 @@ namespace {
 
 bool is_inbox(std::string_view name) { return equal_ignoring_case(name, "INBOX"); }
 
+Error no_such_mailbox() {
+    return coded(ErrorKind::refused, "NONEXISTENT", "There is no mailbox of that name");
+}
+
 }  // namespace
 
 net::Task<imap::Reply> MailboxService::execute(imap::Request request) {
@@ -95,8 +99,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::ListMailboxes) {
 net::Task<Result<store::Mailbox>> MailboxService::find(std::string name) {
     auto job = [name](store::AccountStore& account) { return account.find_mailbox(name); };
     auto mailbox = CO_TRY(co_await node_.read(*account_, job));
-    if (!mailbox)
-        co_return fail(coded(ErrorKind::refused, "NONEXISTENT", "There is no mailbox of that name"));
+    if (!mailbox) co_return std::unexpected(no_such_mailbox());
     co_return std::move(*mailbox);
 }
 
@@ -112,11 +115,18 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Select request) {
     selected_.reset();
     fetch_.reset();
     own_changes_.clear();
-    auto mailbox = CO_TRY(co_await find(request.mailbox));
-    MailboxId id = mailbox.id;
-    bool read_only = request.read_only || mailbox.read_only || !takes_changes(node_);
-    auto load = [id](store::AccountStore& account) { return account.select_snapshot(id); };
+    auto load = [name = request.mailbox,
+                 &kept = node_.snapshots](store::AccountStore& account) -> Result<store::Snapshot> {
+        auto mailbox = TRY(account.find_mailbox(name));
+        if (!mailbox) return std::unexpected(no_such_mailbox());
+        auto known = kept.find(mailbox->id);
+        auto snapshot = TRY(account.select_snapshot(mailbox->id, known.get()));
+        if (!known || known->mailbox.highest_modseq != snapshot.mailbox.highest_modseq) kept.keep(snapshot);
+        return snapshot;
+    };
     auto snapshot = CO_TRY(co_await node_.read(*account_, load));
+    MailboxId id = snapshot.mailbox.id;
+    bool read_only = request.read_only || snapshot.mailbox.read_only || !takes_changes(node_);
     Uid first_recent = snapshot.mailbox.recent_from;
     if (!read_only && first_recent < snapshot.mailbox.uidnext) {
         auto claim = [id](store::AccountStore& account) { return account.claim_recent(id); };
@@ -243,8 +253,11 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::GetRights request)
 }
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Status request) {
-    auto mailbox = CO_TRY(co_await find(request.mailbox));
-    auto job = [id = mailbox.id](store::AccountStore& account) { return account.status(id); };
+    auto job = [name = request.mailbox](store::AccountStore& account) -> Result<store::MailboxStatus> {
+        auto mailbox = TRY(account.find_mailbox(name));
+        if (!mailbox) return std::unexpected(no_such_mailbox());
+        return account.status(mailbox->id);
+    };
     auto status = CO_TRY(co_await node_.read(*account_, job));
     imap::StatusNumbers numbers;
     numbers.messages = static_cast<std::uint32_t>(status.messages);

@@ -9,6 +9,7 @@
 #include "service/body_writer.hpp"
 #include "service/node.hpp"
 #include "service/preview.hpp"
+#include "service/read_ahead.hpp"
 #include "service/sasl_login.hpp"
 
 namespace fwmail::service {
@@ -85,7 +86,6 @@ class MailboxService {
     net::Task<Result<store::Mailbox>> find_target(std::string name);
     net::Task<Result<UidSet>> narrow_to_changes(imap::Fetch& request);
     net::Task<Result<>> mark_seen(imap::FetchBatch& batch);
-    net::Task<Result<>> read_small_pieces(imap::FetchBatch& batch);
     Result<> writable() const;
     net::Task<Result<store::StoreResult>> change_flags(imap::Store request);
     net::Task<> release_bodies();
@@ -97,10 +97,21 @@ class MailboxService {
         ModSeq told;  // all changes up to here have been told
         bool read_only = false;
     };
-    struct FetchRun {
-        imap::Fetch request;
-        Uid after;
+    // A batch of rows as they lie in the store, with their small sections.
+    struct Prepared {
+        imap::FetchBatch batch;
+        Uid after;                             // where the next one begins
+        std::vector<imap::SectionData> sizes;  // whose sizes are asked for, row by row
+        std::vector<PreviewSource> previews;
     };
+    struct FetchRun {
+        std::shared_ptr<const imap::Fetch> request;
+        Uid after;
+        ReadAhead<Result<Prepared>> ahead;
+    };
+    struct Source;  // what a FETCH reads, apart from the session
+    static net::Task<Result<Prepared>> prepare(Source source, Uid after);
+    static net::Task<Result<>> read_small_pieces(Source source, Prepared& prepared);
     struct AppendRun {
         explicit AppendRun(store::Mailbox target) : mailbox(std::move(target)) {}
         store::Mailbox mailbox;

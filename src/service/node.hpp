@@ -20,6 +20,7 @@
 #include "service/link_table.hpp"
 #include "service/login_cache.hpp"
 #include "service/login_guard.hpp"
+#include "service/snapshot_cache.hpp"
 #include "store/executor.hpp"
 
 namespace fwmail::service {
@@ -47,6 +48,7 @@ struct Node {
     std::atomic<bool> references_in_doubt = false;
     LoginGuard logins = LoginGuard(config.count("limits.failed-logins"));
     LoginCache login_cache{};
+    SnapshotCache snapshots{};
 
     std::string host_name() const { return config.text("host-name"); }
     bool is_core() const { return role == NodeRole::core; }

@@ -14,9 +14,7 @@ using Messages = std::vector<store::Message>;
 
 constexpr std::size_t page = 1000;          // rows at a time
 constexpr std::size_t page_of_bodies = 64;  // of messages whose structure is needed
-
-constexpr std::uint32_t row_columns =
-    store::column_flags | store::column_size | store::column_date | store::column_identity;
+constexpr std::int64_t near = 16;           // ids so close are read in one go, with what lies between
 
 enum class Verdict { no, yes, unknown };
 
@@ -25,12 +23,31 @@ struct Search {
     AccountId account;
     MailboxId mailbox;
     std::shared_ptr<const imap::SearchKey> key;
+    std::uint32_t columns = 0;              // that the key looks at
     std::shared_ptr<const IndexView> view;  // null: no index
     std::vector<SearchHit> hits;
     std::function<bool()> gone;
 
     bool unwanted() const { return gone && gone(); }
 };
+
+// What the index has of the messages from `first` on. Their ids lie close
+// together, unless they were moved.
+Result<IndexedCandidate::Docs> docs_of(store::SearchStore& index, const Messages& messages,
+                                       std::size_t first) {
+    std::vector<std::int64_t> ids;
+    for (std::size_t i = first; i < messages.size(); ++i) ids.push_back(messages[i].storage_id);
+    std::ranges::sort(ids);
+    IndexedCandidate::Docs docs;
+    for (std::size_t i = 0; i < ids.size();) {
+        std::size_t end = i + 1;
+        while (end < ids.size() && ids[end] - ids[end - 1] < near) ++end;
+        auto more = TRY(index.find_between(ids[i], ids[end - 1]));
+        docs.insert(docs.end(), more.begin(), more.end());
+        i = end;
+    }
+    return docs;
+}
 
 // Judges messages from `first` on by the index until the time is up.
 net::Task<Result<std::vector<Verdict>>> judge(Node& node, Search& search,
@@ -42,9 +59,10 @@ net::Task<Result<std::vector<Verdict>>> judge(Node& node, Search& search,
             verdicts.resize(messages->size() - first, Verdict::unknown);
             return verdicts;
         }
+        auto docs = TRY(docs_of(index, *messages, first));
         auto until = Clock::now() + search_slice;
         for (std::size_t i = first; i < messages->size() && (i == first || Clock::now() < until); ++i) {
-            IndexedCandidate candidate((*messages)[i], index, *view);
+            IndexedCandidate candidate((*messages)[i], index, *view, docs);
             bool match = imap::matches(*key, candidate);
             verdicts.push_back(candidate.unanswered() ? Verdict::unknown
                                : match                ? Verdict::yes
@@ -111,9 +129,9 @@ net::Task<Result<std::size_t>> read_bodies(Node& node, Search& search,
 
 net::Task<Result<>> by_bodies(Node& node, Search& search, UidSet uids) {
     for (Uid after;;) {
-        auto load = [mailbox = search.mailbox, uids, after](store::AccountStore& account) {
-            return account.load_messages(mailbox, uids, row_columns | store::column_parts, page_of_bodies,
-                                         after);
+        auto load = [mailbox = search.mailbox, uids, columns = search.columns,
+                     after](store::AccountStore& account) {
+            return account.load_messages(mailbox, uids, columns | store::column_parts, page_of_bodies, after);
         };
         auto rows = CO_TRY(co_await node.read(search.account, std::move(load)));
         if (rows.empty()) co_return Result<>();
@@ -145,8 +163,10 @@ void by_rows(Search& search, const Messages& messages) {
 net::Task<Result<std::vector<SearchHit>>> search_mailbox(Node& node, AccountId account, MailboxId mailbox,
                                                          imap::SearchKey key, std::function<bool()> gone) {
     bool octets = needs_headers(key);
-    Search search{account, mailbox, std::make_shared<const imap::SearchKey>(std::move(key)),
-                  nullptr, {},      std::move(gone)};
+    std::uint32_t columns = columns_for(key);
+    Search search{account,        mailbox, std::make_shared<const imap::SearchKey>(std::move(key)),
+                  columns,        nullptr, {},
+                  std::move(gone)};
     if (octets && node.is_core()) {
         auto look = [key = search.key](store::SearchStore& index) { return look_into_index(index, *key); };
         auto view = co_await node.read(store::SearchFile{account}, std::move(look));
@@ -158,8 +178,8 @@ net::Task<Result<std::vector<SearchHit>>> search_mailbox(Node& node, AccountId a
     UidSet all;
     all.add(1, 0xffffffff);
     for (Uid after;;) {
-        auto load = [mailbox, all, after](store::AccountStore& store) {
-            return store.load_messages(mailbox, all, row_columns, page, after);
+        auto load = [mailbox, all, columns = search.columns, after](store::AccountStore& store) {
+            return store.load_messages(mailbox, all, columns, page, after);
         };
         auto rows = CO_TRY(co_await node.read(account, std::move(load)));
         if (rows.empty()) break;

@@ -47,6 +47,49 @@ bool needs_headers(const imap::SearchKey& key) {
     return false;
 }
 
+std::uint32_t columns_for(const imap::SearchKey& key) {
+    using Kind = imap::SearchKey::Kind;
+    std::uint32_t columns = 0;
+    for (const auto& child : key.children) columns |= columns_for(child);
+    switch (key.kind) {
+        case Kind::flag:
+        case Kind::keyword:
+            return columns | store::column_flags;
+        case Kind::before:
+        case Kind::on:
+        case Kind::since:
+        case Kind::saved_before:
+        case Kind::saved_on:
+        case Kind::saved_since:
+        case Kind::older:
+        case Kind::younger:
+            return columns | store::column_date;
+        case Kind::larger:
+        case Kind::smaller:
+            return columns | store::column_size;
+        case Kind::header:
+        case Kind::body:
+        case Kind::text:
+        case Kind::sent_before:
+        case Kind::sent_on:
+        case Kind::sent_since:
+        case Kind::email_id:
+            return columns | store::column_identity;
+        case Kind::negation:
+        case Kind::conjunction:
+        case Kind::disjunction:
+        case Kind::all:
+        case Kind::uids:
+        case Kind::modseq:
+        case Kind::nothing:
+        case Kind::sequence:
+        case Kind::uid_sequence:
+        case Kind::recent:
+            return columns;
+    }
+    return columns;
+}
+
 std::optional<imap::Day> day_of_date(std::string_view field) {
     auto time = mime::parse_date(field);
     if (!time) return std::nullopt;
@@ -136,33 +179,43 @@ Result<IndexView> look_into_index(store::SearchStore& index, const imap::SearchK
 const store::SearchStore::Known* IndexedCandidate::known() {
     if (!known_tried_) {
         known_tried_ = true;
-        if (message_.storage_id <= view_.mark.last)
-            if (auto found = index_.find(message_.storage_id, message_.object)) known_ = *found;
+        auto doc = std::ranges::lower_bound(docs_, message_.storage_id, {}, &store::SearchStore::Known::id);
+        bool there = doc != docs_.end() && doc->id == message_.storage_id && doc->object == message_.object;
+        if (there && doc->id <= view_.mark.last) known_ = &*doc;
     }
     if (!known_) unanswered_ = true;
-    return known_ ? &*known_ : nullptr;
+    return known_;
 }
 
-const mime::SearchText* IndexedCandidate::text_for(std::string_view needle) {
+bool IndexedCandidate::may_contain(std::string_view needle) {
     const auto* here = known();
     if (!here || !here->whole) {
         unanswered_ = true;
-        return nullptr;
+        return false;
     }
     auto listed = view_.candidates.find(needle);
-    if (listed != view_.candidates.end() && !std::ranges::binary_search(listed->second, message_.storage_id))
+    return listed == view_.candidates.end() ||
+           std::ranges::binary_search(listed->second, message_.storage_id);
+}
+
+const mime::SearchText* IndexedCandidate::keep(std::optional<mime::SearchText>& where,
+                                               Result<std::string> octets) {
+    auto text = octets ? mime::parse_search_text(*octets) : Result<mime::SearchText>(fail(octets.error()));
+    if (!text) {
+        unanswered_ = true;
         return nullptr;
-    if (!text_) {
-        auto octets = index_.text(message_.storage_id);
-        auto text =
-            octets ? mime::parse_search_text(*octets) : Result<mime::SearchText>(fail(octets.error()));
-        if (!text) {
-            unanswered_ = true;
-            return nullptr;
-        }
-        text_ = std::move(*text);
     }
-    return &*text_;
+    return &where.emplace(std::move(*text));
+}
+
+const mime::SearchText* IndexedCandidate::text_for(std::string_view needle) {
+    if (!may_contain(needle)) return nullptr;
+    return text_ ? &*text_ : keep(text_, index_.text(message_.storage_id));
+}
+
+const mime::SearchText* IndexedCandidate::head_for(std::string_view needle) {
+    if (!may_contain(needle)) return nullptr;
+    return text_ ? &*text_ : head_ ? &*head_ : keep(head_, index_.head(message_.storage_id));
 }
 
 std::optional<imap::Day> IndexedCandidate::sent_day() {
@@ -171,7 +224,7 @@ std::optional<imap::Day> IndexedCandidate::sent_day() {
 }
 
 bool IndexedCandidate::header_contains(std::string_view name, std::string_view needle) {
-    const auto* text = text_for(needle);
+    const auto* text = head_for(needle);
     return text && text->header_contains(name, needle);
 }
 
@@ -207,10 +260,12 @@ std::optional<store::SearchDoc> read_search_doc(const store::Message& message, s
         auto there = system.object_complete(message.object);
         if (there && !*there) return std::nullopt;
     }
-    store::SearchDoc doc{message.storage_id, message.object, day_in(text), std::nullopt};
+    store::SearchDoc doc{message.storage_id, message.object, day_in(text), std::nullopt, 0};
     bool whole = text.whole && candidate.result();
     if (!text.whole) doc.day = candidate.sent_day();
-    if (whole) doc.text = mime::write_search_text(text);
+    if (!whole) return doc;
+    doc.text = mime::write_search_text(text);
+    doc.head = doc.text->size() - text.body.size();
     return doc;
 }
 

@@ -17,8 +17,11 @@ namespace fwmail::service {
 // Of a message with more text than this no text is kept: it is read anew for each text that is looked for.
 inline constexpr std::size_t kept_search_text = 1 << 20;
 
-// Whether the key looks at the octets of messages, so that `column_identity` and `column_parts` are needed.
+// Whether the key looks at the octets of messages, so that `column_parts` is
+// needed where the index fails.
 bool needs_headers(const imap::SearchKey& key);
+// The other columns that it looks at (store::MessageColumns).
+std::uint32_t columns_for(const imap::SearchKey& key);
 
 // The day of a Date field (RFC 9051 6.4.4: "disregarding time and timezone"), if it can be read.
 std::optional<imap::Day> day_of_date(std::string_view field);
@@ -90,8 +93,12 @@ Result<IndexView> look_into_index(store::SearchStore& index, const imap::SearchK
 // nothing.
 class IndexedCandidate final : public RowCandidate {
   public:
-    IndexedCandidate(const store::Message& message, store::SearchStore& index, const IndexView& view)
-        : RowCandidate(message), index_(index), view_(view) {}
+    // `docs`: all that the index has of a page of messages, this one among them;
+    // ascending.
+    using Docs = std::vector<store::SearchStore::Known>;
+    IndexedCandidate(const store::Message& message, store::SearchStore& index, const IndexView& view,
+                     const Docs& docs)
+        : RowCandidate(message), index_(index), view_(view), docs_(docs) {}
 
     std::optional<imap::Day> sent_day() override;
     bool header_contains(std::string_view name, std::string_view folded_needle) override;
@@ -102,14 +109,19 @@ class IndexedCandidate final : public RowCandidate {
 
   private:
     const store::SearchStore::Known* known();
-    // The text, if the message may contain the needle; else nothing, or `unanswered`.
+    // Whether the message may contain the needle; else not, or `unanswered`.
+    bool may_contain(std::string_view folded_needle);
+    // Of a message that may; else nothing, or `unanswered`.
     const mime::SearchText* text_for(std::string_view folded_needle);
+    const mime::SearchText* head_for(std::string_view folded_needle);
+    const mime::SearchText* keep(std::optional<mime::SearchText>& where, Result<std::string> octets);
 
     store::SearchStore& index_;
     const IndexView& view_;
-    std::optional<store::SearchStore::Known> known_;
+    const Docs& docs_;
+    const store::SearchStore::Known* known_ = nullptr;
     bool known_tried_ = false, unanswered_ = false;
-    std::optional<mime::SearchText> text_;
+    std::optional<mime::SearchText> head_, text_;
 };
 
 // What the index keeps of a message; nothing when its body has gone meanwhile.

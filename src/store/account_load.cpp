@@ -9,23 +9,27 @@ namespace {
 
 constexpr std::uint32_t text_columns = column_envelope | column_body | column_bodystructure | column_parts;
 
-constexpr std::string_view select_small =
-    "SELECT "
-    "uid,modseq,created_modseq,flags,keywords,email,object,hold,id,size,date,zone,saved_at,seal_seed,seal_"
-    "size,"
-    "seal_sha256,seal_state,seal_reason,stamps FROM messages WHERE mailbox=? AND uid BETWEEN ? AND ? ORDER "
-    "BY uid "
-    "LIMIT ?";
-// A text that is not wanted is not read from the disk.
-constexpr std::string_view select_texts =
-    "SELECT "
-    "uid,modseq,created_modseq,flags,keywords,email,object,hold,m.id,size,date,zone,saved_at,seal_seed,"
-    "seal_size,seal_sha256,seal_state,seal_reason,stamps,iif(?5&16,envelope,''),iif(?5&32,body,''),"
-    "iif(?5&64,bodystructure,''),iif(?5&128,parts,'') FROM messages m CROSS JOIN message_texts t ON "
-    "t.id=m.id "
-    "WHERE mailbox=?1 AND uid BETWEEN ?2 AND ?3 ORDER BY uid LIMIT ?4";
-static_assert(column_envelope == 16 && column_body == 32 && column_bodystructure == 64 &&
-              column_parts == 128);
+// A column costs whether it is looked at or not, and a text that is not wanted
+// is not read from the disk.
+std::string select_messages(std::uint32_t columns) {
+    std::string sql = "SELECT uid,modseq,created_modseq";
+    auto add = [&](std::uint32_t column, std::string_view names, std::string_view instead) {
+        (sql += ',') += columns & column ? names : instead;
+    };
+    add(column_flags, "flags,keywords", "NULL,NULL");
+    add(column_identity, "email,object,hold,m.id", "NULL,NULL,NULL,NULL");
+    add(column_size, "size", "NULL");
+    add(column_date, "date,zone,saved_at", "NULL,NULL,NULL");
+    add(column_seal, "seal_seed,seal_size,seal_sha256,seal_state,seal_reason", "NULL,NULL,NULL,NULL,NULL");
+    add(column_registers, "stamps", "NULL");
+    add(column_envelope, "envelope", "NULL");
+    add(column_body, "body", "NULL");
+    add(column_bodystructure, "bodystructure", "NULL");
+    add(column_parts, "parts", "NULL");
+    sql += " FROM messages m";
+    if (columns & text_columns) sql += " CROSS JOIN message_texts t ON t.id=m.id";
+    return sql + " WHERE mailbox=? AND uid BETWEEN ? AND ? ORDER BY uid LIMIT ?";
+}
 
 constexpr std::string_view select_keys =
     "SELECT uid,modseq,date,size,keys FROM messages m CROSS JOIN message_keys k ON k.id=m.id WHERE mailbox=? "
@@ -58,17 +62,11 @@ Result<Message> read_message(const Query& q, std::uint32_t columns) {
     return m;
 }
 
-}  // namespace
-
-Result<Snapshot> AccountStore::select_snapshot(MailboxId mailbox) {
-    auto row = TRY(get_mailbox_row(*db_, mailbox));
-    Snapshot s;
-    s.mailbox = row.mailbox;
-    s.unseen = row.unseen;
-    s.deleted = row.deleted;
+// Which messages there are, and what is used in them.
+Result<> read_snapshot(Database& db, const MailboxRow& row, Snapshot& s) {
     s.uids.reserve(row.messages);
     std::set<std::string, std::less<>> texts;  // few distinct ones, however many messages
-    auto q = TRY(db_->query("SELECT uid,flags,keywords FROM messages WHERE mailbox=? ORDER BY uid", row.row));
+    auto q = TRY(db.query("SELECT uid,flags,keywords FROM messages WHERE mailbox=? ORDER BY uid", row.row));
     while (TRY(q.next())) {
         s.uids.push_back(q.uid(0));
         if (s.first_unseen == Uid{} && !(q.natural32(1) & FlagSet::seen)) s.first_unseen = q.uid(0);
@@ -78,6 +76,29 @@ Result<Snapshot> AccountStore::select_snapshot(MailboxId mailbox) {
     FlagSet all;
     for (const auto& t : texts) all.add(FlagSet::from_text(t));
     s.keywords = std::move(all.keywords);
+    return {};
+}
+
+}  // namespace
+
+Result<Snapshot> AccountStore::select_snapshot(MailboxId mailbox, const Snapshot* known) {
+    auto row = TRY(get_mailbox_row(*db_, mailbox));
+    Snapshot s;
+    s.mailbox = row.mailbox;
+    s.unseen = row.unseen;
+    s.deleted = row.deleted;
+    // Every change of a message, and its coming and going, raises the mailbox's
+    // modseq.
+    bool stands = known && known->mailbox.id == mailbox &&
+                  known->mailbox.uidvalidity == row.mailbox.uidvalidity &&
+                  known->mailbox.highest_modseq == row.mailbox.highest_modseq;
+    if (stands) {
+        s.uids = known->uids;
+        s.first_unseen = known->first_unseen;
+        s.keywords = known->keywords;
+    } else {
+        TRY(read_snapshot(*db_, row, s));
+    }
     s.recent =
         static_cast<std::uint64_t>(s.uids.end() - std::ranges::lower_bound(s.uids, s.mailbox.recent_from));
     return s;
@@ -85,7 +106,9 @@ Result<Snapshot> AccountStore::select_snapshot(MailboxId mailbox) {
 
 Result<MailboxStatus> AccountStore::status(MailboxId mailbox) {
     auto row = TRY(get_mailbox_row(*db_, mailbox));
-    MailboxStatus s{row.mailbox, row.messages, row.unseen, row.deleted, 0, row.octets, row.deleted_octets};
+    MailboxStatus s{row.mailbox,  row.messages, row.unseen,        row.deleted,
+                    row.messages, row.octets,   row.deleted_octets};
+    if (row.mailbox.recent_from.value <= 1) return s;  // all of them: none need be counted
     auto q = TRY(db_->query("SELECT count(*) FROM messages WHERE mailbox=? AND uid>=?", row.row,
                             row.mailbox.recent_from));
     TRY(q.next());
@@ -131,14 +154,14 @@ Result<std::vector<Message>> AccountStore::load_messages(MailboxId mailbox, cons
                                                          Uid after) {
     auto row = TRY(get_mailbox_row(*db_, mailbox));
     std::vector<Message> out;
+    std::string sql = select_messages(columns);
     const auto& list = uids.list();
     auto it = std::ranges::upper_bound(list, after.value, {}, &UidSet::Interval::last);
     for (; it != list.end() && out.size() < limit; ++it) {
         if (it->first >= row.mailbox.uidnext.value) break;
         std::uint32_t first = after.value >= it->first ? after.value + 1 : it->first;
-        auto q = columns & text_columns
-                     ? TRY(db_->query(select_texts, row.row, first, it->last, limit - out.size(), columns))
-                     : TRY(db_->query(select_small, row.row, first, it->last, limit - out.size()));
+        auto q = TRY(db_->query(sql, row.row, first, it->last, limit - out.size()));
+        if (out.empty()) out.reserve(std::min<std::uint64_t>({limit, uids.count(), row.messages}));
         while (TRY(q.next())) out.push_back(TRY(read_message(q, columns)));
     }
     return out;

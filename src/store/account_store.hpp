@@ -96,7 +96,8 @@ class AccountStore {
     // Whatever their flags.
     Result<ExpungeResult> expunge_any(MailboxId mailbox, const UidSet& uids);
 
-    Result<Snapshot> select_snapshot(MailboxId mailbox);
+    // `known`: an earlier one. While its modseq still stands the rows are not read again.
+    Result<Snapshot> select_snapshot(MailboxId mailbox, const Snapshot* known = nullptr);
     Result<MailboxStatus> status(MailboxId mailbox);
     Result<Changes> changes_since(MailboxId mailbox, ModSeq since);
     // Changed after `since`; expunged after it, but not after `until`. Reads only what changed.

@@ -19,7 +19,8 @@ CREATE TABLE docs (
 -- Apart from docs, so that going through those reads few pages.
 CREATE TABLE texts (
     id   INTEGER PRIMARY KEY,    -- docs.id
-    text BLOB NOT NULL           -- as the caller writes it, zstd
+    head BLOB NOT NULL,          -- the text as the caller writes it; this much of it for questions about the header; zstd
+    rest BLOB NOT NULL           -- zstd
 );
 
 -- Which texts have a gram (grams.hpp). It keeps no text, and rowid is docs.id.

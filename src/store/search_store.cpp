@@ -12,13 +12,19 @@ namespace fwmail::store {
 namespace {
 
 // Raise it when texts are read, folded or cut otherwise than before.
-constexpr int rules = 1;
+constexpr int rules = 2;
 constexpr std::size_t largest_text = 32 << 20;
 
 std::string new_epoch() {
     HoldId random;
     fill_random(random.bytes);
     return std::string(random.octets());
+}
+
+Result<std::string> unpacked(std::string_view stored) {
+    auto text = zstd_decompress(stored, largest_text);
+    if (!text) return fail(ErrorKind::internal, "the search index has a damaged text");
+    return text;
 }
 
 }  // namespace
@@ -93,7 +99,10 @@ Result<void> SearchStore::add(const std::vector<SearchDoc>& docs, std::int64_t l
             bool whole = doc.text && doc.text->size() <= largest_text;
             TRY(db_->run("INSERT INTO docs VALUES(?,?,?,?)", doc.id, doc.object, whole ? 1 : 0, doc.day));
             if (!whole) continue;
-            TRY(db_->run("INSERT INTO texts VALUES(?,?)", doc.id, Blob{zstd_compress(*doc.text)}));
+            std::string_view text = *doc.text;
+            TRY(db_->run("INSERT INTO texts VALUES(?,?,?)", doc.id,
+                         Blob{zstd_compress(text.substr(0, doc.head))},
+                         Blob{zstd_compress(text.substr(doc.head))}));
             TRY(db_->run("INSERT INTO grams(rowid,text) VALUES(?,?)", doc.id, *doc.text));
         }
         return db_->run("UPDATE meta SET last=max(last,?)", last);
@@ -140,20 +149,29 @@ Result<std::optional<std::vector<std::int64_t>>> SearchStore::candidates(std::st
     return ids;
 }
 
-Result<std::optional<SearchStore::Known>> SearchStore::find(std::int64_t id, ObjectId object) {
-    auto q = TRY(db_->query("SELECT object,whole,day FROM docs WHERE id=?", id));
-    if (!TRY(q.next()) || q.id<ObjectId>(0) != object) return std::nullopt;
-    Known known{q.boolean(1), {}};
-    if (!q.null(2)) known.day = q.integer(2);
-    return known;
+Result<std::vector<SearchStore::Known>> SearchStore::find_between(std::int64_t first, std::int64_t last) {
+    std::vector<Known> found;
+    auto q = TRY(
+        db_->query("SELECT id,object,whole,day FROM docs WHERE id BETWEEN ? AND ? ORDER BY id", first, last));
+    while (TRY(q.next())) {
+        Known known{q.integer(0), q.id<ObjectId>(1), q.boolean(2), {}};
+        if (!q.null(3)) known.day = q.integer(3);
+        found.push_back(known);
+    }
+    return found;
 }
 
 Result<std::string> SearchStore::text(std::int64_t id) {
-    auto q = TRY(db_->query("SELECT text FROM texts WHERE id=?", id));
+    auto q = TRY(db_->query("SELECT head,rest FROM texts WHERE id=?", id));
     if (!TRY(q.next())) return fail(ErrorKind::internal, "the search index lacks a text");
-    auto text = zstd_decompress(q.view(0), largest_text);
-    if (!text) return fail(ErrorKind::internal, "the search index has a damaged text");
-    return text;
+    std::string text = TRY(unpacked(q.view(0)));
+    return text += TRY(unpacked(q.view(1)));
+}
+
+Result<std::string> SearchStore::head(std::int64_t id) {
+    auto q = TRY(db_->query("SELECT head FROM texts WHERE id=?", id));
+    if (!TRY(q.next())) return fail(ErrorKind::internal, "the search index lacks a text");
+    return unpacked(q.view(0));
 }
 
 Result<std::vector<std::string>> SearchStore::check() {

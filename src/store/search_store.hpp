@@ -23,6 +23,7 @@ struct SearchDoc {
     ObjectId object;
     std::optional<std::int64_t> day;  // of the Date field
     std::optional<std::string> text;  // folded, with what parts it; absent: not kept, the body must be asked
+    std::size_t head = 0;             // so much of the front of `text` can be read by itself
 };
 // Up to which message the index had come. Of another epoch nothing is known.
 struct SearchMark {
@@ -53,13 +54,16 @@ class SearchStore {
     // the index cannot tell them.
     Result<std::optional<std::vector<std::int64_t>>> candidates(std::string_view folded_needle);
     struct Known {
+        std::int64_t id = 0;
+        ObjectId object;
         bool whole = false;
         std::optional<std::int64_t> day;
     };
-    // Nothing when it is not there, or is of another body.
-    Result<std::optional<Known>> find(std::int64_t id, ObjectId object);
+    // What is there with ids from `first` to `last`, ascending.
+    Result<std::vector<Known>> find_between(std::int64_t first, std::int64_t last);
     // Of a whole doc.
     Result<std::string> text(std::int64_t id);
+    Result<std::string> head(std::int64_t id);
 
     // One sentence a problem.
     Result<std::vector<std::string>> check();

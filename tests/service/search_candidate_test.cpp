@@ -103,12 +103,13 @@ TEST_CASE("the index answers as the bodies do") {
     mailbox.index_all();
     std::mt19937 random(20261122);
     std::size_t found = 0, by_index = 0, by_body = 0;
+    auto docs = must(mailbox.index->find_between(0, 1'000'000));
     for (int round = 0; round < 200; ++round) {
         auto key = random_key(random, mailbox.texts);
         auto view = must(look_into_index(*mailbox.index, key));
         for (std::size_t n = 0; n < mailbox.messages.size(); ++n) {
             const auto& message = mailbox.messages[n];
-            IndexedCandidate indexed(message, *mailbox.index, view);
+            IndexedCandidate indexed(message, *mailbox.index, view, docs);
             bool here = imap::matches(key, indexed);
             if (indexed.unanswered()) {
                 ++by_body;
@@ -141,8 +142,9 @@ TEST_CASE("what the index does not know it does not answer") {
     auto view = must(look_into_index(*mailbox.index, key));
     // What comes into the index from now on is not in the view's lists.
     must(mailbox.index->add({read_search_doc(mailbox.messages[2], *mailbox.system).value()}, 3));
+    auto docs = must(mailbox.index->find_between(0, 1'000'000));
     auto unanswered = [&](const store::Message& message) {
-        IndexedCandidate candidate(message, *mailbox.index, view);
+        IndexedCandidate candidate(message, *mailbox.index, view, docs);
         bool match = imap::matches(key, candidate);
         CHECK((match || candidate.unanswered()));
         return candidate.unanswered();
@@ -153,7 +155,7 @@ TEST_CASE("what the index does not know it does not answer") {
     CHECK(unanswered(mailbox.messages[3]));
     auto other = mailbox.messages[0];
     other.object = id_of<ObjectId>(77);  // its id was given once more
-    IndexedCandidate candidate(other, *mailbox.index, view);
+    IndexedCandidate candidate(other, *mailbox.index, view, docs);
     (void)imap::matches(key, candidate);
     CHECK(candidate.unanswered());
     CHECK_FALSE(read_search_doc(other, *mailbox.system));

@@ -137,6 +137,7 @@ TEST_CASE("flags are set, added and removed, and each change has a modseq of its
     CHECK(s.unseen == 2);
     CHECK(s.deleted == 1);
     CHECK(s.octets == 101 + 102 + 103 + 104);
+    CHECK(s.recent == 4);
     auto snapshot = must(a.store->select_snapshot(a.inbox.id));
     CHECK(snapshot.uids == uid_list({1, 2, 3, 4}));
     CHECK(snapshot.first_unseen == Uid{3});
@@ -146,6 +147,43 @@ TEST_CASE("flags are set, added and removed, and each change has a modseq of its
     CHECK(changes.rows.size() == 4);
     CHECK(changes.added.empty());
     CHECK(changes.highest == snapshot.mailbox.highest_modseq);
+}
+
+TEST_CASE("a snapshot that is known stands until a message changes, comes or goes") {
+    Account a;
+    for (int i = 0; i < 3; ++i) a.add();
+    auto known = must(a.store->select_snapshot(a.inbox.id));
+    auto same = [&] {
+        auto fresh = must(a.store->select_snapshot(a.inbox.id));
+        auto again = must(a.store->select_snapshot(a.inbox.id, &known));
+        CHECK(again.uids == fresh.uids);
+        CHECK(again.first_unseen == fresh.first_unseen);
+        CHECK(again.keywords == fresh.keywords);
+        CHECK(again.recent == fresh.recent);
+        CHECK(again.unseen == fresh.unseen);
+        bool read = again.uids != known.uids || again.first_unseen != known.first_unseen ||
+                    again.keywords != known.keywords;
+        known = std::move(again);
+        return !read;
+    };
+    CHECK(same());
+    must(a.store->claim_recent(a.inbox.id));
+    CHECK(same());
+    must(a.store->store_flags(a.inbox.id, uids({1}), StoreMode::add, flags("\\Seen"), author));
+    CHECK_FALSE(same());
+    must(a.store->store_flags(a.inbox.id, uids({2}), StoreMode::add, flags("kw"), author));
+    CHECK_FALSE(same());
+    a.add();
+    CHECK_FALSE(same());
+    must(a.store->expunge_any(a.inbox.id, uids({2})));
+    CHECK_FALSE(same());
+    auto other = must(a.store->create_mailbox("Other", "", UnixMillis{5}));
+    must(a.store->move(a.inbox.id, uids({1}), other.id, UnixMillis{6}));
+    CHECK_FALSE(same());
+    // It is really taken: what it says comes back.
+    known.uids = uid_list({77});
+    CHECK(must(a.store->select_snapshot(a.inbox.id, &known)).uids == uid_list({77}));
+    CHECK(must(a.store->select_snapshot(other.id, &known)).uids == uid_list({1}));
 }
 
 TEST_CASE("expunging takes what is deleted and journals the releases") {

@@ -66,6 +66,7 @@ TEST_CASE("every text that has the needle is a candidate") {
         return out;
     };
     std::map<std::int64_t, std::string> texts;
+    std::map<std::int64_t, std::size_t> heads;
     std::int64_t last = 0;
     auto check = [&] {
         std::size_t narrowed = 0;
@@ -88,7 +89,10 @@ TEST_CASE("every text that has the needle is a candidate") {
     };
     for (int round = 0; round < 6; ++round) {
         std::vector<SearchDoc> docs;
-        for (int i = 0; i < 40; ++i) docs.push_back(doc(++last, texts[last] = text(25)));
+        for (int i = 0; i < 40; ++i) {
+            docs.push_back(doc(++last, texts[last] = text(25)));
+            docs.back().head = heads[last] = random() % (texts[last].size() + 1);
+        }
         must(store->add(docs, last));
         must(store->add(docs, last));  // once more changes nothing
         check();
@@ -104,7 +108,10 @@ TEST_CASE("every text that has the needle is a candidate") {
         while (must(store->keep_only(0, last, present, 3)) == 3) {
         }
         check();
-        for (const auto& [id, t] : texts) REQUIRE(must(store->text(id)) == t);
+        for (const auto& [id, t] : texts) {
+            REQUIRE(must(store->text(id)) == t);
+            REQUIRE(must(store->head(id)) == t.substr(0, heads[id]));
+        }
         if (round == 3) {
             store.reset();
             store = must(SearchStore::open(dir.path, account));
@@ -120,16 +127,16 @@ TEST_CASE("a row counts for its own body only") {
     large.text.reset();
     large.day = -5;
     must(store->add({doc(1, "alpha"), large}, 2));
-    auto known = must(store->find(1, id_of<ObjectId>(1)));
-    REQUIRE(known);
-    CHECK(known->whole);
-    CHECK_FALSE(known->day);
-    CHECK_FALSE(must(store->find(1, id_of<ObjectId>(9))));
-    CHECK_FALSE(must(store->find(3, id_of<ObjectId>(3))));
-    known = must(store->find(2, id_of<ObjectId>(2)));
-    REQUIRE(known);
-    CHECK_FALSE(known->whole);
-    CHECK(known->day == -5);
+    CHECK(must(store->find_between(3, 9)).empty());
+    CHECK(must(store->find_between(2, 2)).size() == 1);
+    auto known = must(store->find_between(0, 9));
+    REQUIRE(known.size() == 2);
+    CHECK(known[0].id == 1);
+    CHECK(known[0].object == id_of<ObjectId>(1));
+    CHECK(known[0].whole);
+    CHECK_FALSE(known[0].day);
+    CHECK_FALSE(known[1].whole);
+    CHECK(known[1].day == -5);
     CHECK_FALSE(store->text(2));
     CHECK(must(store->candidates("alp")) == std::vector<std::int64_t>{1});
     CHECK(must(store->keep_only(0, 2, {{1, id_of<ObjectId>(5)}, {2, id_of<ObjectId>(2)}}, 100)) == 1);
