@@ -12,7 +12,7 @@ import time
 import unittest
 
 from peers import Postfix
-from wire import free_port, is_open, spawn, wait_until
+from wire import PATIENCE, free_port, is_open, spawn, wait_until
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 RELEASE = os.path.join(TOP, os.environ.get("FWMAIL_BUILD", "build"), "fwmail")
@@ -123,7 +123,7 @@ class Node:
     # Commands.
 
     def command(self, arguments, input=None, text=True, check=True, env=None):
-        done = subprocess.run([self.binary, *arguments], input=input, capture_output=True, text=text, timeout=300,
+        done = subprocess.run([self.binary, *arguments], input=input, capture_output=True, text=text, timeout=300 * PATIENCE,
                               env=env or {key: value for key, value in self.env.items() if key != "FWMAIL_CRASH"})
         if check and done.returncode != 0:
             raise CommandFailed(f"fwmail {' '.join(arguments)}: exit {done.returncode}: {done.stderr}{done.stdout}")
@@ -187,11 +187,11 @@ class Node:
         if process.poll() is None:
             process.terminate()
         try:
-            status = process.wait(timeout)
+            status = process.wait(timeout * PATIENCE)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            raise AssertionError(f"{self.role} did not end within {timeout} s of SIGTERM") from None
+            raise AssertionError(f"{self.role} did not end within {timeout * PATIENCE} s of SIGTERM") from None
         if status not in (0, -signal.SIGKILL):
             raise AssertionError(f"{self.role} ended with {status}:\n{self.log()[-3000:]}")
 

@@ -3,6 +3,8 @@
 import re
 import socket
 
+from wire import PATIENCE
+
 
 class Answer:
     def __init__(self, lines, tagged):
@@ -28,7 +30,7 @@ class Answer:
 
 class RawImap:
     def __init__(self, port, user, password, enable=""):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60 * PATIENCE)
         self.file = self.socket.makefile("rb")
         self.serial = 0
         self.greeting = self.line()
