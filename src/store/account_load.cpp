@@ -146,6 +146,13 @@ Result<ChangedUids> AccountStore::changed_uids(MailboxId mailbox, ModSeq since, 
         TRY(db_->query("SELECT uid FROM expunged WHERE mailbox=? AND modseq>? AND modseq<=? ORDER BY uid",
                        row.row, since, until));
     while (TRY(e.next())) out.expunged.add(e.natural32(0));
+    auto first = TRY(db_->query("SELECT first_modseq FROM meta"));
+    if (!TRY(first.next()) || first.modseq(0) <= since || row.mailbox.uidnext.value < 2) return out;
+    // The client knows a file that was lost. What went there left no row here: all that is not there is gone.
+    out.expunged.add(1, row.mailbox.uidnext.value - 1);
+    for (const auto& there : out.changed.list()) out.expunged.remove(there.first, there.last);
+    auto later = TRY(db_->query("SELECT uid FROM expunged WHERE mailbox=? AND modseq>?", row.row, until));
+    while (TRY(later.next())) out.expunged.remove(later.natural32(0), later.natural32(0));
     return out;
 }
 

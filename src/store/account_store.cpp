@@ -18,7 +18,9 @@ Result<std::unique_ptr<AccountStore>> AccountStore::open(const std::filesystem::
     auto path = path_of(data_dir, account);
     auto db = TRY(Database::open(path, access, account_schema()));
     if (access == Access::read_write)
-        TRY(db->run("INSERT OR IGNORE INTO meta VALUES(1,?,0,?,0,0)", account,
+        // As UIDVALIDITY, mod-sequences begin with the time: a client that knows those of a file that was
+        // lost must find all that it asks for above them (RFC 7162 3.1).
+        TRY(db->run("INSERT OR IGNORE INTO meta VALUES(1,?,?,?,?,0,0)", account, now.value, now.value,
                     static_cast<std::uint32_t>(now.value / 1000)));
     {
         auto q = TRY(db->query("SELECT account FROM meta"));

@@ -6,6 +6,7 @@ CREATE TABLE meta (
     one            INTEGER PRIMARY KEY CHECK (one = 1),
     account        BLOB NOT NULL,     -- AccountId, must be the file's name
     highest_modseq INTEGER NOT NULL,  -- last one given; every change of a row takes a new one
+    first_modseq   INTEGER NOT NULL,  -- before the first: the time when the file was made
     uidvalidity    INTEGER NOT NULL,  -- last one given; starts from the time in seconds
     last_row       INTEGER NOT NULL,  -- last messages.id given
     clock          INTEGER NOT NULL DEFAULT 0  -- latest time of a stamp given or seen: milliseconds << 16 | counter

@@ -340,7 +340,8 @@ TEST_CASE("check sees what is wrong") {
     CHECK(broken_by("DELETE FROM message_keys WHERE id=1") == 1);
     CHECK(broken_by("INSERT INTO message_keys VALUES(77,x'')") == 1);
     CHECK(broken_by("UPDATE messages SET modseq=(SELECT max(modseq) FROM messages)") == 1);
-    CHECK(broken_by("INSERT INTO expunged VALUES(1,1,1,1,0)") == 2);
+    CHECK(broken_by("INSERT INTO expunged SELECT mailbox,uid,modseq,modseq,0 FROM messages WHERE uid=1") ==
+          2);
     CHECK(must(a.store->check([](ObjectId) { return false; })).size() == 2);
 }
 
@@ -427,6 +428,24 @@ TEST_CASE("what has changed since: only that, and expunges up to a bound") {
     must(a.store->move(a.inbox.id, uids({1}), other.id, t0));
     CHECK(must(a.store->changed_uids(a.inbox.id, later, ModSeq{later.value + 1000})).expunged == uids({1}));
     CHECK(must(a.store->changed_uids(other.id, other.highest_modseq, later)).changed == uids({1}));
+}
+
+TEST_CASE("who knows an earlier file is told of all that is not there") {
+    Account a;
+    for (int i = 0; i < 7; ++i) a.add();
+    must(a.store->expunge_any(a.inbox.id, uids({1, 4, 5, 6})));
+    must(
+        a.store->database().execute("DELETE FROM expunged"));  // as where they went before this file was made
+    must(a.store->expunge_any(a.inbox.id, uids({3})));
+    auto until = must(a.store->status(a.inbox.id)).mailbox.highest_modseq;
+    must(a.store->expunge_any(a.inbox.id, uids({7})));
+    for (ModSeq before : {ModSeq{0}, ModSeq{static_cast<std::uint64_t>(t0.value) - 1}}) {
+        auto changes = must(a.store->changed_uids(a.inbox.id, before, until));
+        CHECK(changes.changed == uids({2}));
+        CHECK(changes.expunged == uids({1, 3, 4, 5, 6}));  // not 7: of that the session has not been told
+    }
+    CHECK(must(a.store->changed_uids(a.inbox.id, ModSeq{static_cast<std::uint64_t>(t0.value)}, until))
+              .expunged == uids({3}));
 }
 
 TEST_CASE("several messages are appended, or none") {

@@ -361,6 +361,7 @@ class Pair:
         """Until both show the same (UID, Message-ID, flags), and `count` of them; gives that state."""
 
         def same():
+            self.postfix.take_up_skipped()
             inside = self.core.state(user, mailbox)
             return (count is None or len(inside) == count) and inside == self.remote.state(user, mailbox)
 

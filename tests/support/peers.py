@@ -5,10 +5,12 @@ All that they write lies in one directory of the test, so that they can be kille
 
 import os
 import signal
+import socket
 import socketserver
 import subprocess
 import tempfile
 import threading
+import time
 import unittest
 
 from wire import free_port, is_open, spawn, wait_until
@@ -231,8 +233,31 @@ class Postfix(Peer):
     def queue_is_empty(self):
         return self.queue_size() == 0
 
+    def take_up_skipped(self):
+        """A mail that an agent still holds when its second try comes qmgr lays aside for five minutes ("skipped, still
+        being delivered"), whatever the configured delays: its file says so in the time of its last change."""
+        queue = os.path.join(self.directory, "queue")
+        skipped = False
+        for folder, _, files in os.walk(os.path.join(queue, "incoming")):
+            for name in files:
+                path = os.path.join(folder, name)
+                try:
+                    if os.stat(path).st_mtime > time.time() + 10:
+                        os.utime(path)
+                        skipped = True
+                except FileNotFoundError:
+                    pass
+        if skipped:
+            with socket.socket(socket.AF_UNIX) as trigger:
+                trigger.connect(os.path.join(queue, "public", "qmgr"))
+                trigger.sendall(b"I")
+
     def wait_for_empty_queue(self, timeout=60):
-        wait_until(self.queue_is_empty, timeout, lambda: f"Postfix's queue is empty; {self.log()[-2000:]}")
+        def is_empty():
+            self.take_up_skipped()
+            return self.queue_is_empty()
+
+        wait_until(is_empty, timeout, lambda: f"Postfix's queue is empty; {self.log()[-2000:]}")
 
 
 def next_hop(port):
