@@ -3,6 +3,7 @@
 import argparse
 import collections
 import os
+import random
 import shutil
 import sys
 import tempfile
@@ -23,6 +24,7 @@ class Outcome:
     def __init__(self, seed):
         self.seed = seed
         self.counts = collections.Counter()
+        self.samples = []  # (rule, number of the step, step, difference)
         self.unexplained = []  # (number of the step, difference)
         self.steps = self.compared = 0
         self.log = {}
@@ -55,15 +57,18 @@ def run_session(seed, pair):
     outcome.steps = len(session.steps)
     ours, theirs = play_both(session, pair, outcome.log)
     rivals = tuple(server.name for server in pair)
+    past = []
     for number, (step, mine, other) in enumerate(zip(session.steps, ours, theirs)):
         outcome.compared += 1
         ends = compare.parts_ways(step, mine, other)
         why = f"{step.name} {mine.status} {other.status}"
         for difference in compare.compare_one(step, mine, other, rivals):
-            difference.session, difference.number = session, number
+            difference.session, difference.number, difference.past = session, number, past
+            difference.outer = step, mine, other
             rule = rules.explain(difference, pair[1].name)
             if rule:
                 outcome.counts[rule.name] += 1
+                outcome.samples.append((rule.name, number, step, difference))
                 why = rule.name if rule.ends or difference.aspect == "status" else why
                 if rule.ends is not None:
                     ends = ends or rule.ends if difference.aspect != "status" else rule.ends
@@ -72,6 +77,7 @@ def run_session(seed, pair):
         if ends:
             outcome.ended = why
             break
+        past.append((step, mine, other))
     return outcome
 
 
@@ -122,6 +128,26 @@ def summary(outcomes):
     return "\n".join(lines)
 
 
+def show_samples(outcomes, count):
+    """Of each rule some of what it explains, by chance: what a rule hides shows here."""
+    by_rule = collections.defaultdict(list)
+    for outcome in outcomes:
+        for name, number, step, difference in outcome.samples:
+            by_rule[name].append((outcome.seed, number, step, difference))
+    chance = random.Random(1)
+    for name in sorted(by_rule):
+        print(f"== {name}")
+        for seed, number, step, difference in chance.sample(by_rule[name], min(count, len(by_rule[name]))):
+            print(f"  {seed}/{number} {difference.command[:160]!r}")
+            show_difference(difference, "    ")
+
+
+def show_difference(difference, margin):
+    where = f" at {difference.where!r}" if difference.where is not None else ""
+    texts = " / ".join(repr(result.text[:150]) for result in difference.results)
+    print(f"{margin}{difference}{where}\n{margin}{texts}", flush=True)
+
+
 def main():
     options = argparse.ArgumentParser(prog="scripts/differential", description=__doc__)
     options.add_argument("--sessions", type=int, default=2000)
@@ -129,6 +155,7 @@ def main():
     options.add_argument("--peer", choices=["dovecot", "cyrus"], default="dovecot")
     options.add_argument("--replay", type=int, metavar="SEED", help="one session, with all that was said")
     options.add_argument("--jobs", type=int, default=3)
+    options.add_argument("--samples", type=int, default=0, help="how many differences of each rule are printed")
     options.add_argument("--show", type=int, default=40, help="how many unexplained differences are printed")
     given = options.parse_args()
     seeds = [given.replay] if given.replay is not None else range(given.seed, given.seed + given.sessions)
@@ -142,11 +169,9 @@ def main():
             shown["all"] += 1
             shown[difference.aspect] += 1
             if shown["all"] <= given.show:
-                print(f"seed {outcome.seed}, step {number}: {step!r}\n"
-                      + (f"    in {difference.command!r}\n" if step.kind == "pipeline" else "")
-                      + f"    {difference}" + (f" at {difference.where!r}" if difference.where is not None else "")
-                      + f"\n    {difference.results[0].text[:150]!r} / {difference.results[1].text[:150]!r}",
-                      flush=True)
+                print(f"seed {outcome.seed}, step {number}: {step!r}"
+                      + (f"\n    in {difference.command!r}" if step.kind == "pipeline" else ""))
+                show_difference(difference, "    ")
 
     try:
         outcomes = campaign(given.peer, seeds, folder, given.jobs, each)
@@ -154,6 +179,8 @@ def main():
         shutil.rmtree(folder, ignore_errors=True)
     if given.replay is not None:
         show_log(outcomes[0])
+    if given.samples:
+        show_samples(outcomes, given.samples)
     print(summary(outcomes))
     del shown["all"]
     for aspect, count in shown.most_common():

@@ -158,9 +158,10 @@ class Commands(Words):
         r = self.random
         if name is None:
             name = self.mailbox(0.05, 0.95)
-        messages = 1 if r.random() < 0.93 else r.randint(2, 3)
+        messages = 1 if r.random() < 0.88 else r.randint(2, 3)
+        wrong = r.randrange(1, messages) if odd and messages > 1 and r.random() < 0.2 else 0
         pieces, traits = ["APPEND ", *self.astring(name)], set()
-        for _ in range(messages):
+        for number in range(messages):
             mail = r.choice(sorted(mails.FAITHFUL) if not odd or r.random() < 0.8 else sorted(mails.ODD))
             traits.add("mail:" + mail)
             flags = self.flags(0.03 if odd else 0) if r.random() < 0.5 else ""
@@ -179,6 +180,9 @@ class Commands(Words):
             kind = r.choice(["literal", "literal+", "literal+"])
             if b"\0" in octets and r.random() < 0.8 or odd and r.random() < 0.04:
                 kind = "~" + kind
+            if number and number == wrong:  # what was appended before it is not there either (RFC 3502)
+                pieces[-1] = r.choice([" (\\Seen ", " x ", "  ", " (\\Nothing) ", ' "31-Feb-2026 00:00:00 +0000" ', "", " NIL "])
+                traits.add("wrong-multiappend")
             pieces.append((kind, b"" if odd and r.random() < 0.02 else octets))
         self.add(conn, "APPEND", pieces, traits)
         known = self.find(name)
@@ -235,15 +239,82 @@ class Commands(Words):
             charset, keys = "CHARSET UTF-8 ", r.choice(["TEXT {6+}\r\nK\xc3\xb6ln\x20", "SUBJECT {5+}\r\nCAF\xc3\x89",
                                                         "BODY {7+}\r\ncaf\xc3\xa9 p",
                                                         "FROM {7+}\r\nJ\xc3\xbcrgen",
-                                                        "SUBJECT {8+}\r\nGR\xc3\xbc\xc3\x9fe", "TEXT {1+}\r\n\xff"])
+                                                        "SUBJECT {7+}\r\nGR\xc3\xbc\xc3\x9fe", "TEXT {1+}\r\n\xff"])
         back = ""
         if r.random() < 0.25:
             back = r.choice(["RETURN (ALL) ", "RETURN (MIN MAX) ", "RETURN (COUNT) ", "RETURN () ",
                              "RETURN (MIN MAX ALL COUNT) ", "RETURN (SAVE) ",
                              "RETURN (SAVE COUNT) ", "RETURN (UNKNOWN) ", "RETURN ", "RETURN (MIN MIN) ",
                              "RETURN ALL ", "return (all) ",
-                             "RETURN (SAVE MIN) ", "RETURN (SAVE) "])
+                             "RETURN (SAVE MIN) ", "RETURN (SAVE) ", "RETURN (PARTIAL 1:2) ", "RETURN (PARTIAL 2:9 COUNT) ",
+                             "RETURN (PARTIAL 3:1 MIN) ", "RETURN (SAVE PARTIAL 1:2) ", "RETURN (PARTIAL 50:60) ",
+                             "RETURN (PARTIAL) ", "RETURN (PARTIAL 0:1) ", "RETURN (ALL PARTIAL 1:2) ",
+                             "RETURN (PARTIAL 1:2 PARTIAL 3:4) ", "RETURN (PARTIAL 1) "])
         self.add(conn, uid + "SEARCH", f"{uid}SEARCH {back}{charset}{keys}")
+
+    def saved(self, conn):
+        """What a SEARCH has saved is used, once or more."""
+        r = self.random
+        uid = r.choice(["", "UID "])
+        back = r.choice(["SAVE", "SAVE", "SAVE COUNT", "SAVE MIN", "SAVE MAX", "SAVE MIN MAX", "SAVE MIN COUNT", "SAVE ALL",
+                         "SAVE PARTIAL 1:2"])
+        self.add(conn, uid + "SEARCH", f"{uid}SEARCH RETURN ({back}) {self.key(conn)}")
+        for _ in range(r.randint(1, 3)):
+            uid = r.choice(["", "UID "])
+            text = r.choice(["FETCH $ (UID FLAGS)", "FETCH $ UID", "STORE $ +FLAGS (\\Flagged)", "SEARCH $", "SEARCH NOT $",
+                             "SEARCH $ SEEN", "SEARCH OR $ 1", "SEARCH RETURN (COUNT) $", "COPY $ Archive", "SEARCH UID $",
+                             "SEARCH RETURN (SAVE) $ UNSEEN", "FETCH $ (MODSEQ FLAGS)", "STORE $ -FLAGS.SILENT (\\Seen)",
+                             "FETCH $:3 UID", "SORT (DATE) UTF-8 $", "MOVE $ Junk", "EXPUNGE $"])
+            if text.startswith("EXPUNGE"):
+                uid = "UID "
+            self.add(conn, uid + text.split(" ")[0], uid + text)
+
+    def sort(self, conn):
+        r = self.random
+        uid = "UID " if r.random() < 0.5 else ""
+        names = ["ARRIVAL", "CC", "DATE", "FROM", "SIZE", "SUBJECT", "TO", "DISPLAYFROM", "DISPLAYTO"]
+        criteria = " ".join(r.choice(["", "", "REVERSE "]) + r.choice(names) for _ in range(r.choice([1, 1, 2, 3])))
+        criteria = f"({criteria})"
+        if r.random() < 0.1:
+            criteria = r.choice(["()", "(UNKNOWN)", "DATE", "(REVERSE)", "(REVERSE REVERSE DATE)", "(DATE", "( DATE)", "",
+                                 "(date)", "(Reverse Size)", "(DATE  SIZE)", "(SUBJECT SUBJECT)", '("DATE")'])
+        charset = r.choice(["UTF-8"] * 8 + ["US-ASCII", "utf-8", '"UTF-8"', "X-NO-SUCH", "", "CHARSET UTF-8", "ISO-8859-1", '""',
+                                            "{5+}\r\nUTF-8"])
+        back = ""
+        if r.random() < 0.3:
+            back = r.choice(["RETURN (ALL) ", "RETURN (MIN MAX) ", "RETURN (COUNT) ", "RETURN () ", "RETURN (ALL COUNT) ",
+                             "RETURN (UNKNOWN) ", "RETURN ", "RETURN ALL ", "RETURN (PARTIAL 1:2) ", "RETURN (MIN) ",
+                             "RETURN (SAVE) ", "RETURN (SAVE MIN) ", "return (all) "])
+        keys = " ".join(self.key(conn) for _ in range(r.choice([1, 1, 2])))
+        if r.random() < 0.5:
+            keys = "ALL"
+        if r.random() < 0.03:
+            keys = ""
+        self.add(conn, uid + "SORT", f"{uid}SORT {back}{criteria} {charset} {keys}")
+
+    def thread(self, conn):
+        r = self.random
+        uid = "UID " if r.random() < 0.5 else ""
+        how = r.choice(["REFERENCES"] * 5 + ["ORDEREDSUBJECT"] * 5 + ["references", "UNKNOWN", "", '"REFERENCES"', "(REFERENCES)"])
+        charset = r.choice(["UTF-8"] * 8 + ["US-ASCII", "X-NO-SUCH", "", '"utf-8"'])
+        keys = "ALL" if r.random() < 0.6 else self.key(conn)
+        if r.random() < 0.03:
+            keys = ""
+        self.add(conn, uid + "THREAD", f"{uid}THREAD {how} {charset} {keys}")
+
+    def quota(self, conn):
+        r = self.random
+        if r.random() < 0.55:
+            return self.add(conn, "GETQUOTAROOT", ["GETQUOTAROOT ", *self.astring(self.mailbox())])
+        text = r.choice(['GETQUOTA "@{ROOT}"', 'GETQUOTA "@{ROOT}"', "GETQUOTA nothing", "GETQUOTA", "GETQUOTA a b", "GETQUOTAROOT",
+                         "GETQUOTAROOT INBOX x", 'SETQUOTA "@{ROOT}" (STORAGE 10)', "SETQUOTA", 'SETQUOTA "@{ROOT}"',
+                         'getquota "@{ROOT}"', "GETQUOTA (a)", 'SETQUOTA "@{ROOT}" (STORAGE)'])
+        self.add(conn, text.split(" ")[0].upper(), text)
+
+    def compress(self, conn):
+        text = self.random.choice(["COMPRESS DEFLATE"] * 6 + ["compress deflate", "COMPRESS", "COMPRESS GZIP", "COMPRESS DEFLATE x",
+                                                             'COMPRESS "DEFLATE"', "COMPRESS (DEFLATE)", "COMPRESS DEFLATE "])
+        self.add(conn, "COMPRESS", text)
 
     def copy(self, conn):
         verb = self.random.choice(["COPY", "COPY", "MOVE"])

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import parse
 
-READING = ("NOOP", "CHECK", "CAPABILITY", "ID", "NAMESPACE", "LIST", "LSUB", "STATUS", "SEARCH", "UID SEARCH",
+READING = ("NOOP", "CHECK", "SORT", "UID SORT", "THREAD", "UID THREAD", "GETQUOTA", "GETQUOTAROOT", "SETQUOTA", "CAPABILITY", "ID", "NAMESPACE", "LIST", "LSUB", "STATUS", "SEARCH", "UID SEARCH",
            "ENABLE", "IDLE",
            "UID", "nothing", "garbage", "FETCH", "UID FETCH")
 NO_VALUE = ("MODSEQ", "SAVEDATE", "EMAILID", "THREADID")
@@ -205,7 +205,7 @@ def compare_one(step, ours, theirs, rivals):
         for one, mine, other in zip(step.steps, ours.results, theirs.results):
             out += compare_one(one, mine, other, rivals)
         return out
-    if step.kind not in ("command", "raw", "done"):
+    if step.kind not in ("command", "raw", "done", "scram"):
         return out
     if step.name == "RENAME" and ours.status == "OK" and INBOX_RENAMED.match(step.text()):
         add("INBOX renamed", None, None)
@@ -226,7 +226,14 @@ def compare_one(step, ours, theirs, rivals):
         theirs)]
     if earlier[0] != earlier[1]:
         add("VANISHED EARLIER", *earlier)
-    for kind in ("ENABLED", "NAMESPACE"):
+    quotas = [[{name: (None if name == "STORAGE" else usage, limit) for name, (usage, limit) in response.value[1].items()}
+               for response in result.of("QUOTA")] for result in (ours, theirs)]
+    if quotas[0] != quotas[1]:
+        add("QUOTA", *quotas)
+    roots = [[(response.value[0].upper(), len(response.value) - 1) for response in result.of("QUOTAROOT")] for result in (ours, theirs)]
+    if roots[0] != roots[1]:
+        add("QUOTAROOT", *roots)
+    for kind in ("ENABLED", "NAMESPACE", "SORT", "THREAD"):
         mine, other = ([response.value for response in result.of(kind)] for result in (ours, theirs))
         if mine != other:
             add(kind, mine, other)
@@ -243,7 +250,7 @@ def reads_only(step):
         return all(reads_only(one) for one in step.steps)
     if step.kind != "command":
         return step.kind == "raw"
-    if step.name not in READING:
+    if step.name not in READING or re.search(rb"(?i)RETURN \([^)]*SAVE", step.text()):
         return False
     marks = re.search(rb"(?i)(BODY|BINARY)\[|RFC822(\.TEXT)?[ )]|RFC822(\.TEXT)?$", step.text())
     return not ("FETCH" in step.name and marks)

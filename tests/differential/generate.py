@@ -15,17 +15,19 @@ AUTHENTICATED = [(Commands.noop, 2), (Commands.simple, 3), (Commands.unknown, 2)
                  (Commands.create, 10), (Commands.delete, 6), (Commands.rename, 6), (Commands.subscribe, 5),
                  (Commands.list, 15), (Commands.status, 8), (Commands.append, 10), (Commands.fetch, 1),
                  (Commands.store, 1),
-                 (Commands.search, 1), (Commands.copy, 1), (Commands.expunge, 1), (Commands.leave, 1)]
+                 (Commands.search, 1), (Commands.copy, 1), (Commands.expunge, 1), (Commands.leave, 1),
+                 (Commands.sort, 1), (Commands.thread, 1), (Commands.quota, 5), (Commands.compress, 2)]
 SELECTED = [(Commands.fetch, 40), (Commands.store, 20), (Commands.search, 22), (Commands.copy, 9),
             (Commands.expunge, 6),
             (Commands.leave, 2), (Commands.select, 4), (Commands.append, 7), (Commands.noop, 3), (Commands.simple,
                 1),
             (Commands.unknown, 1), (Commands.enable, 1), (Commands.create, 2), (Commands.delete, 1),
             (Commands.rename, 1),
-            (Commands.subscribe, 1), (Commands.list, 4), (Commands.status, 3)]
+            (Commands.subscribe, 1), (Commands.list, 4), (Commands.status, 3),
+            (Commands.sort, 9), (Commands.thread, 5), (Commands.saved, 4), (Commands.quota, 1), (Commands.compress, 1)]
 PIPELINED = [(Commands.store, 10), (Commands.fetch, 10), (Commands.search, 6), (Commands.status, 2),
              (Commands.copy, 3),
-             (Commands.expunge, 3), (Commands.append, 3)]
+             (Commands.expunge, 3), (Commands.append, 3), (Commands.sort, 2), (Commands.thread, 1)]
 
 
 class Generator(Commands):
@@ -119,13 +121,21 @@ class Generator(Commands):
         how = r.random()
         if how < 0.05:
             self.add(conn, "LOGIN", f"LOGIN {user} wrong")
-        if how < 0.8:
+        if r.random() < 0.06:
+            self.scram(conn, r.choice(["wrong-password", "wrong-nonce", "wrong-proof", "wrong-binding", "cancelled", "no-base64",
+                                       "empty", "binding-claimed"]))
+        if r.random() < 0.1:
+            self.scram(conn, r.choice(["", "", "initial", "initial", "authzid", "y"]))
+        elif how < 0.75:
             self.add(conn, "LOGIN", f"LOGIN {user} {password}")
         elif how < 0.9:
             self.add(conn, "LOGIN", f'login "{user}" {password}')
         else:
             self.add(conn, "AUTHENTICATE", "AUTHENTICATE PLAIN @{PLAIN}")
         self.connections[conn].authenticated = True
+
+    def scram(self, conn, how):
+        self.steps.append(Step(conn, "scram", "AUTHENTICATE", [b"AUTHENTICATE SCRAM-SHA-256 " + how.encode()], {"scram:" + how}))
 
     def before_login(self, conn):
         r = self.random
@@ -134,7 +144,8 @@ class Generator(Commands):
                          "AUTHENTICATE",
                          "AUTHENTICATE NONSENSE", "LOGIN nobody nothing", "STATUS INBOX (MESSAGES)", "NAMESPACE",
                          "CHECK",
-                         "CLOSE", "UID FETCH 1 FLAGS", "UID", "LOGIN \"\" \"\""])
+                         "CLOSE", "UID FETCH 1 FLAGS", "UID", "LOGIN \"\" \"\"", "COMPRESS DEFLATE", "SORT (DATE) UTF-8 ALL",
+                         "GETQUOTAROOT INBOX", "AUTHENTICATE SCRAM-SHA-256 ====", "UNSELECT", "THREAD REFERENCES UTF-8 ALL"])
         self.add(conn, text.split(" ")[0], text, {"before-login"})
 
     def fill(self):

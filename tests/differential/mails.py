@@ -241,13 +241,19 @@ Message-ID: no brackets
 
 odd
 """
+REPLY = HEAD.format(subject="reply").replace("Subject: reply", "Subject: Re: [list] plain") \
+    + "In-Reply-To: <plain.1@example.org>\n\nan answer\n"
+SECOND_REPLY = HEAD.format(subject="second").replace("Subject: second", "Subject: Fwd: Re: plain (fwd)").replace(
+    "11 Mar 2026 10:20:30 +0100", "11 Mar 2026 04:00:00 -0600") \
+    + "References: <gone@example.org> <plain.1@example.org>\n <reply.1@example.org>\n\nanother answer\n"
 NO_FINAL_NEWLINE = HEAD.format(subject="nonewline") + "\nends without a line end"
 
 # What every store keeps as it is.
 FAITHFUL = {name: crlf(text) for name, text in {
     "plain": PLAIN, "mixed": MIXED, "alternative": ALTERNATIVE, "nested": NESTED, "digest": DIGEST,
     "report": REPORT, "rfc822": RFC822, "header-and-blank": HEADER_AND_BLANK, "encoded": ENCODED,
-    "comments": COMMENTS, "long-lines": LONG_LINES, "dots": DOTS, "utf8-header": UTF8_HEADER}.items()}
+    "comments": COMMENTS, "long-lines": LONG_LINES, "dots": DOTS, "utf8-header": UTF8_HEADER, "reply": REPLY,
+    "second-reply": SECOND_REPLY}.items()}
 FAITHFUL["no-final-newline"] = crlf(NO_FINAL_NEWLINE)
 
 # What some store would rather not have.

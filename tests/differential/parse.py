@@ -161,6 +161,30 @@ def parse_esearch(rest):
     out.update(pairs(items))
     if "ALL" in out:
         out["ALL"] = numbers(out["ALL"])
+    if "PARTIAL" in out:
+        window, found = out["PARTIAL"]
+        out["PARTIAL"] = [window, numbers(found) if found else None]
+    return out
+
+
+def threads(rest):
+    """Each thread as a nested list of numbers."""
+    out, stack = [], []
+    for token in re.findall(rb"[()]|\d+| |.", rest, re.S):
+        if token == b"(":
+            stack.append(out)
+            out = []
+        elif token == b")":
+            if not stack:
+                raise Malformed(f"a parenthesis too many: {rest[:80]!r}")
+            out, inner = stack.pop(), out
+            out.append(inner)
+        elif token.isdigit() and stack:
+            out.append(int(token))
+        elif token != b" ":
+            raise Malformed(f"no threads: {rest[:80]!r}")
+    if stack:
+        raise Malformed(f"a thread without end: {rest[:80]!r}")
     return out
 
 
@@ -178,6 +202,16 @@ def parse_untagged(line):
     kind, rest = match.group(1).decode().upper(), line[match.end():]
     if kind in ("OK", "NO", "BAD", "BYE", "PREAUTH"):
         return Response(kind, code_of(rest))
+    if kind == "SORT":
+        return Response(kind, [int(number) for number in re.sub(rb" \(MODSEQ \d+\)$", b"", rest).split()])
+    if kind == "THREAD":
+        return Response(kind, threads(rest))
+    if kind == "QUOTA":
+        root, items = values(rest)
+        return Response(kind, (name_of(root), {str(name): (int(usage), int(limit)) for name, usage, limit
+                                               in zip(items[::3], items[1::3], items[2::3])}))
+    if kind == "QUOTAROOT":
+        return Response(kind, [name_of(name) for name in values(rest)])
     if kind == "SEARCH":
         return Response(kind, parse_search(rest))
     if kind == "ESEARCH":

@@ -1,8 +1,11 @@
 """Plays a session at one server and keeps what it answered."""
 
 import base64
+import hashlib
+import hmac
 import re
 import socket
+import zlib
 
 import parse
 
@@ -26,6 +29,36 @@ class Closed(Exception):
     pass
 
 
+class Inflated:
+    """What a socket brings under COMPRESS=DEFLATE (RFC 4978): raw DEFLATE, flushed at each answer."""
+
+    def __init__(self, file):
+        self.file, self.inflate, self.ready = file, zlib.decompressobj(-15), b""
+
+    def more(self):
+        octets = self.file.read1(65536)
+        if octets:
+            self.ready += self.inflate.decompress(octets)
+        return bool(octets)
+
+    def readline(self):
+        while b"\n" not in self.ready:
+            if not self.more():
+                return b""
+        line, _, self.ready = self.ready.partition(b"\n")
+        return line + b"\n"
+
+    def read(self, count):
+        while len(self.ready) < count:
+            if not self.more():
+                return b""
+        octets, self.ready = self.ready[:count], self.ready[count:]
+        return octets
+
+    def close(self):
+        self.file.close()
+
+
 class Wire:
     """One connection, and what a client would know from it."""
 
@@ -41,12 +74,20 @@ class Wire:
         self.selecting = self.current = None
         self.dead = False
         self.sent = b""
+        self.deflate = None
+        self.root = ""  # of quotas
+
+    def compress(self):
+        self.deflate = zlib.compressobj(6, zlib.DEFLATED, -15)
+        self.file = Inflated(self.file)
 
     def send(self, octets):
         if self.log is not None:
             self.log.append(b"C: " + octets)
         self.sent = octets
         try:
+            if self.deflate:
+                octets = self.deflate.compress(octets) + self.deflate.flush(zlib.Z_SYNC_FLUSH)
             self.socket.sendall(octets)
         except OSError:
             raise Closed from None
@@ -92,6 +133,8 @@ class Wire:
                 self.flags[number - 1] = frozenset(str(flag).lower() for flag in flags) - {"\\recent"}
             if modseq := response.value.get("MODSEQ"):
                 self.highest = max(self.highest, int(modseq[0]))
+        elif kind == "QUOTAROOT" and len(response.value) > 1:
+            self.root = response.value[1].decode("latin-1")
         elif kind == "OK":
             code, value = response.value
             validity, highest = self.marks.get(self.selecting, (1, 1))
@@ -107,7 +150,7 @@ class Wire:
             return octets
         validity, before = self.marks.get(step.target or self.current, (1, 1))
         plain = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
-        for name, value in {"USER": user, "PASSWORD": password, "PLAIN": plain, "VALIDITY": validity,
+        for name, value in {"USER": user, "PASSWORD": password, "PLAIN": plain, "ROOT": self.root, "VALIDITY": validity,
                             "HIGHEST-": before,
                             "HIGHEST": self.highest}.items():
             octets = octets.replace(b"@{%s}" % name.encode(), str(value).encode())
@@ -166,6 +209,7 @@ class Player:
         wire = self.wires.get(step.conn)
         if step.kind == "open":
             wire = self.wires[step.conn] = Wire(self.server.port, self.log)
+            wire.root = self.server.quota_root
         if wire.dead:
             result.status = "DEAD"
             return result
@@ -207,6 +251,57 @@ class Player:
         wire.send(tag + b" " + parts.pop(0) + b"\r\n")
         wire.until(tag, parts, step, result)
         self.after(wire, step, result)
+        if step.name == "COMPRESS" and result.status == "OK":
+            wire.compress()
+
+    def scram(self, wire, step, result):
+        """RFC 5802, 7677; `how`: what is wrong with it."""
+        tag, how = self.tag(wire), next(iter(step.traits)).partition(":")[2]
+        password = "wrong" if how == "wrong-password" else self.password
+        user = self.user
+        header = {"authzid": f"n,a={user},", "y": "y,,", "binding-claimed": "p=tls-exporter,,"}.get(how, "n,,")
+        bare = f"n={user},r=rOprNGfwEbeRWgbNEkqO{wire.serial}"
+        first = base64.b64encode((header + bare).encode())
+        initial = b" " + first if how == "initial" else b" =" if how == "empty" else b""
+        wire.send(tag + b" AUTHENTICATE SCRAM-SHA-256" + initial + b"\r\n")
+        signature = None
+
+        def reply(challenge):
+            nonlocal signature
+            if how == "cancelled":
+                return b"*"
+            if how == "no-base64":
+                return b"n,,%"
+            if not challenge:
+                return first
+            words = dict(word.split("=", 1) for word in challenge.decode("latin-1").split(","))
+            if "v" in words:
+                if words["v"] != signature:
+                    result.responses.append(parse.Response("STRAY", b"wrong signature"))
+                return b""
+            if "r" not in words:
+                return b"*"
+            binding = "Zm9v" if how == "wrong-binding" else base64.b64encode(header.encode()).decode()
+            final = f"c={binding},r={words['r']}" + ("x" if how == "wrong-nonce" else "")
+            salted = hashlib.pbkdf2_hmac("sha256", password.encode(), base64.b64decode(words["s"]), int(words["i"]))
+            client = hmac.digest(salted, b"Client Key", "sha256")
+            signed = f"{bare},{challenge.decode('latin-1')},{final}".encode()
+            proof = bytes(a ^ b for a, b in zip(client, hmac.digest(hashlib.sha256(client).digest(), signed, "sha256")))
+            server = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), signed, "sha256")
+            signature = base64.b64encode(server).decode()
+            if how == "wrong-proof":
+                proof = bytes(32)
+            return base64.b64encode(f"{final},p={base64.b64encode(proof).decode()}".encode())
+
+        while True:
+            line = wire.line()
+            if line.startswith(b"+"):
+                wire.send(reply(base64.b64decode(line[1:].strip())) + b"\r\n")
+            elif line.startswith(b"* "):
+                wire.untagged(line, result)
+            elif done := wire.tagged(line, tag):
+                result.status, result.code, result.text = done.status, done.code, done.text
+                return
 
     def pipeline(self, wire, step, result):
         tags = [self.tag(wire) for _ in step.steps]

@@ -4,6 +4,7 @@ Each says what differs, who is right by which text, or why both are allowed. A r
 fwmail's is no rule: fwmail is mended instead.
 """
 
+import email
 import re
 
 import mails
@@ -76,6 +77,9 @@ UNGRAMMATICAL = (
                  r"^(LSUB|LIST) [^ ]*%\S* ", r" \\\*", r"HEADER\.LINES", r"^[A-Z]+ [^\" {]*\\\w", r"SINCE 0-", r'" \d-', r"\d{11,}",
                  r"\w\\[ )]", r"\(Sent\)\)$", r"STORE \S+ \(\)", r"PREVIEW \(FUZZY", r" 0-", r"\d,(?![\d*])",
                  r"^APPEND .*\) ?x$",
+    r'THREAD \S*["(]', r"SORT .*\(REVERSE REVERSE", r"SORT .*REVERSE\)", r"SORT( RETURN \([^)]*\))? [^( ]", r"^GETQUOTA(ROOT)? \S+ \w",
+    r'SORT .*\(""', r"PARTIAL (0|\d+[ )])", r"RETURN \(.*ALL.*PARTIAL", r"PARTIAL .*PARTIAL", r"^COMPRESS( [(\"].*| DEFLATE .*|)$",
+    r"STORE .*(a\]b|[ (]%)", r"^CREATE .* USE$", r"\$:", r'\("DATE"\)',
     r"^(CAPABILITY|NOOP|CHECK|CLOSE|UNSELECT|EXPUNGE|NAMESPACE|LOGOUT|IDLE|STARTTLS)[ )(]", r"^tag NOOP ",
 )
 
@@ -116,9 +120,95 @@ def before(d):
     return b"\n".join(step.text() for step in d.session.steps[:d.number]).decode("latin-1")
 
 
-def made_with_a_child(d):
-    name = re.match(r'(?:CREATE|RENAME .*) "?(.*?)"?$', command(d), re.S)
-    return name and re.search(r'(CREATE|RENAME)[^\n]*["\s]' + re.escape(name.group(1)) + "/", before(d))
+def earlier(d, pattern, conn=None):
+    """Steps before this one that match, with both results."""
+    return [(step, ours, theirs) for step, ours, theirs in d.past
+            if (conn is None or step.conn == conn) and re.search(pattern, step.text().decode("latin-1"), re.S | re.I)]
+
+
+ENABLING = "CONDSTORE|QRESYNC|MODSEQ|CHANGEDSINCE|UNCHANGEDSINCE"
+
+
+def enabled(d):
+    """Whether this connection has had a command accepted that enables CONDSTORE (RFC 7162 3.1)."""
+    return any(ours.status in ("OK", "NO") for _, ours, _ in earlier(d, ENABLING, d.step.conn)) \
+        or re.search(ENABLING, command(d), re.I)
+
+
+def names_in(text):
+    """The strings of a command: atoms, quoted, literals."""
+    words = re.findall(rb'\{(\d+)\+?\}\r\n|~|"((?:[^"\\]|\\.)*)"|([^\s(){"]+)', text)
+    literals = [text[m.end():m.end() + int(m.group(1))] for m in re.finditer(rb"\{(\d+)\+?\}(?:\r\n|~)", text)]
+    return {re.sub(rb"\\(.)", rb"\1", quoted) or atom for _, quoted, atom in words} | set(literals)
+
+
+def moved_or_gone(d, name):
+    """Whether the mailbox, or one above it, has been renamed or deleted, or came into being by that."""
+    levels = [name[:at] for at, c in enumerate(name) if c == ord("/")] + [name]
+    return any(set(levels) & names_in(step.text()) for step, ours, theirs in earlier(d, "^(RENAME|DELETE)"))
+
+
+def is_a_level(d, name):
+    """Whether only something below it was created, by which Dovecot makes no mailbox of it."""
+    below = any(any(other.startswith(name + b"/") for other in names_in(step.text()))
+                for step, ours, _ in earlier(d, "^(CREATE|RENAME)") if ours.status == "OK")
+    itself = any(name in names_in(step.text()) and theirs.status == "OK" and not step.text().upper().startswith(b"RENAME")
+                 for step, _, theirs in earlier(d, "^CREATE"))
+    return below and not itself
+
+
+def bad_in_a_row(d):
+    count = 0
+    for step, ours, _ in reversed(d.past):
+        if step.conn != d.step.conn:
+            continue
+        results = ours.results if step.kind == "pipeline" else [ours]
+        bad = [one.status == "BAD" for one in results]
+        if step.kind == "raw" or not all(bad):
+            break
+        count += len(bad)
+    return count
+
+
+def whole_messages(d):
+    """The mails that may be there, and what a partial fetch leaves of each."""
+    match = re.search(r"<(\d+)\.(\d+)>", command(d))
+    first, count = (int(match.group(1)), int(match.group(2))) if match else (0, None)
+    for octets in mails.MAILS.values():
+        yield octets[first:None if count is None else first + count]
+
+
+def inner_headers():
+    """The headers of messages within the mails."""
+    out = b""
+    for octets in mails.MAILS.values():
+        for part in email.message_from_bytes(octets).walk():
+            if part.get_content_type() == "message/rfc822":
+                for inner in part.get_payload():
+                    out += b"\n".join(f"{name}: {value}".encode("utf-8", "replace") for name, value in inner.items())
+    return out.lower()
+
+
+INNER_HEADERS = None
+
+
+def in_inner_header(d):
+    global INNER_HEADERS
+    INNER_HEADERS = INNER_HEADERS or inner_headers()
+    words = re.findall(r'(?:BODY|TEXT) (?:"([^"]*)"|\{\d+\+?\}\r\n(\w+)|([^ ()]+))', command(d), re.I)
+    return any(word.lower().encode("latin-1") in INNER_HEADERS for groups in words for word in groups if word)
+
+
+def always_there(d):
+    """Whether every message has that section, so that NIL would be wrong."""
+    section = re.match(r"FETCH (?:BODY|BINARY)\[([^\]]*)\]", d.aspect).group(1)
+    return not re.match(r"[1-9]", section) or section == "1" and not mails_of(d, "empty-multipart", "no-boundary", "broken-mime")
+
+
+def star_beyond(d):
+    """A range from above the last message to `*` means the last one (RFC 9051 9, seq-range)."""
+    exists = d.results[0].exists
+    return exists and any(int(number) > exists for pair in re.findall(r"(\d+):\*|\*:(\d+)", command(d)) for number in pair if number)
 
 
 def mails_of(d, *names):
@@ -147,8 +237,9 @@ def differs_by(d, ours_only=(), theirs_only=()):
     return set(d.ours) <= set(ours_only) and set(d.theirs) <= set(theirs_only)
 
 
-TRUE_ALWAYS = {"\\hasnochildren", "\\haschildren", "\\archive", "\\drafts", "\\junk", "\\sent", "\\trash",
-               "\\subscribed"}
+CHILDREN = {"\\hasnochildren", "\\haschildren"}
+USES = {"\\archive", "\\drafts", "\\junk", "\\sent", "\\trash"}
+TRUE_ALWAYS = CHILDREN | USES | {"\\subscribed"}
 
 RULES = [
     Rule("HIGHESTMODSEQ at each SELECT", OURS,
@@ -158,15 +249,43 @@ RULES = [
          "RFC 9051 2.2.1, 6.3.2: SELECT deselects when it is attempted; a syntax error attempts nothing",
          lambda d: statuses("BAD", "NO", name=("SELECT", "EXAMINE"))(d)
          or d.aspect == "SELECT CLOSED" and d.ours is None and d.results[0].status == "BAD", ends=True),
-    Rule("both refuse, one with NO and one with BAD", BOTH,
-         "RFC 9051 7.1.2, 7.1.3: what is an error of protocol and what a failure is a matter of judgement; nothing changes",
-         refusals),
+    Rule("refused by the grammar, which is looked at first", BOTH,
+         "RFC 9051 2.2.1, 7.1.3: a syntax error is BAD; the other says NO for what the command would mean",
+         lambda d: statuses("BAD", "NO")(d) and ungrammatical(d)),
+    Rule("numbers that no message has are BAD", OURS, "RFC 9051 9 (seq-number): BAD; the other looks at the mailbox first",
+         both(statuses("BAD", "NO"), said(0, "no message has that number|zero is not allowed"))),
+    Rule("refused for what it means", BOTH,
+         "RFC 9051 7.1.2, 7.1.3: both refuse; fwmail says by a code what stands against it, before it looks at numbers",
+         both(statuses("NO", "BAD"), said(0, r"^NO (\[(READ-ONLY|NONEXISTENT|BADCHARSET|CANNOT|ALREADYEXISTS|TRYCREATE|LIMIT|TOOBIG)|"
+                                              "mechanism not supported)"))),
+    Rule("SETQUOTA", OURS, "RFC 9208 4.1.3: it is there with QUOTASET only, which neither offers",
+         both(statuses("BAD", "NO", "^SETQUOTA"), said(0, "unknown command"))),
+    Rule("COMPRESS with an algorithm that is not there", OURS, "RFC 4978 3: BAD, unknown or invalid argument",
+         statuses("BAD", "NO", "^COMPRESS (GZIP|.DEFLATE)")),
+    Rule("a code for each reason to refuse", BOTH, "RFC 9051 7.1: an APPEND of nothing to nowhere has two",
+         aspect("code", lambda d: "empty message" in text(d, 0) and d.theirs == ("TRYCREATE", ""))),
+    Rule("Dovecot dies of it", OURS, "a process of the peer's that ends", statuses("OK", "BYE", "THREAD REFERENCES "),
+         ends=True, peers=("dovecot",)),
+    Rule("an exchange that is none", BOTH, "RFC 9051 6.2.2: BAD for what is no answer to a challenge; Dovecot says NO",
+         both(statuses("BAD", "NO", "^AUTHENTICATE"), said(0, "malformed|cancelled|base64"))),
+    Rule("whether a command is known before it is allowed", BOTH, "RFC 9051 7.1.3: all of it is BAD in that state; Cyrus says NO",
+         lambda d: statuses("BAD", "NO")(d) and re.search("log in first|select a mailbox first|unknown command", text(d, 0)),
+         peers=("cyrus",)),
     Rule("what is no command by the grammar is refused", OURS, "RFC 9051 2.2.1, 9: a syntax error is answered with BAD",
          lambda d: statuses("BAD", "OK")(d) and ungrammatical(d)),
     Rule("ENABLE before login", OURS, "RFC 5161 3.1: only valid in the authenticated state",
          statuses("BAD", "OK", "^ENABLE")),
     Rule("hangs up after a few bad commands before login", BOTH, "RFC 9051 7.1.5: a server may say BYE at any time",
-         statuses("BAD/NO", "BYE"), ends=True),
+         both(statuses("BAD/NO", "BYE"), lambda d: not any(ours.status == "OK" and "LOGIN" in step.name
+                                                           for step, ours, _ in earlier(d, "", d.step.conn))), ends=True),
+    Rule("hangs up after three failed logins", BOTH, "RFC 9051 7.1.5, 11.6: a server may say BYE, and should slow down who guesses",
+         lambda d: d.aspect == "status" and d.ours == "BYE" and sum(
+             ours.status == "NO" and ours.code[0] == "AUTHENTICATIONFAILED" for _, ours, _ in earlier(
+                 d, "^(LOGIN|AUTHENTICATE)", d.step.conn)) >= 3, ends=True),
+    Rule("Dovecot hangs up after twenty bad commands", BOTH, "RFC 9051 7.1.5: a server may say BYE at any time",
+         lambda d: d.aspect == "status" and d.theirs in ("BYE", "", "DEAD") and bad_in_a_row(d) + sum(
+             one.status == "BAD" for one in d.outer[1].results) >= 15,
+         ends=True, peers=("dovecot",)),
     Rule("STORE and EXPUNGE in a read-only mailbox are refused", OURS,
          "RFC 9051 6.3.3, 6.4.3: no changes are permitted; to say OK and do nothing misleads",
          lambda d: statuses("NO", "OK")(d) and "read-only" in text(d, 0) and "MOVE" not in d.step.name, ends=False),
@@ -174,7 +293,11 @@ RULES = [
          lambda d: statuses("NO", "OK")(d) and "read-only" in text(d, 0) and "MOVE" in d.step.name, ends=True),
     Rule("Dovecot reads a refused APPEND's message as commands", OURS,
          "RFC 7888 4: what a non-synchronising literal announces belongs to it, whether or not the command is refused",
-         lambda d: any(b" BAD " in line.value for line in d.results[1].of("STRAY")) and not d.results[0].of("STRAY"),
+         lambda d: any(b" BAD " in line.value for line in d.outer[2].of("STRAY")) and not d.outer[1].of("STRAY")
+         and (b"APPEND" in d.outer[0].text().upper() or any(theirs.status != "OK" for _, _, theirs in earlier(
+             d, "APPEND ", d.step.conn)))
+         or d.theirs == "BYE" and any(theirs.status == "BAD" for _, _, theirs in [*earlier(d, "^APPEND", d.step.conn)][-1:])
+         and earlier(d, "", d.step.conn)[-1][0].text().upper().startswith(b"APPEND"),
          ends=True, peers=("dovecot",)),
     Rule("renaming INBOX", OURS, "RFC 9051 6.3.6: its messages move, INBOX and its UIDs stay; Dovecot makes a new one, or "
          "refuses", lambda d: d.aspect == "INBOX renamed" or statuses("OK", "NO",
@@ -187,12 +310,16 @@ RULES = [
          structure("charset", "lines", "case"), peers=("cyrus",)),
     Rule("the line end before a boundary", OURS,
          "RFC 2046 5.1.1: it belongs to the boundary; others count it to a message that ends in a multipart of its own",
-         lambda d: structure("boundary", "lines", "case", "charset")(d) or d.aspect.startswith("FETCH BODY[")
+         lambda d: structure("boundary", "lines", "case", "charset")(d) or d.aspect.startswith(("FETCH BODY[", "FETCH BINARY["))
          and isinstance(d.ours, bytes)
-         and isinstance(d.theirs, bytes) and d.ours.endswith(b"--") and d.theirs == d.ours + b"\r\n"),
+         and isinstance(d.theirs, bytes) and d.ours.endswith(b"--") and d.theirs == d.ours + b"\r\n"
+         or d.aspect.startswith("FETCH BINARY.SIZE[") and int(d.theirs or 0) == int(d.ours or 0) + 2
+         and mails_of(d, "nested", "digest", "report", "rfc822")),
     Rule("spaces in a subject, and source routes", BOTH,
          "RFC 9051 7.5.2: the subject is the field's; addr-adl holds a route, which RFC 5321 C lets everybody pass over",
          aspect("FETCH ENVELOPE", lambda d: squeezed(d.ours) == squeezed(d.theirs))),
+    Rule("a use that fwmail does not know", OURS, "RFC 6154 3: NO [USEATTR] for a use that is not supported; Dovecot forgets it",
+         both(statuses("NO", "OK", r"^CREATE .*\(USE"), said(0, "USEATTR")), ends=True, peers=("dovecot",)),
     Rule("mailboxes with a use stay", OURS, "RFC 9051 6.3.5: a server may refuse; every account of fwmail keeps them",
          both(statuses("NO", "OK", "^DELETE"), said(0, "special use")), ends=True),
     Rule("tags of more than 256 octets", BOTH, "RFC 9051 4: a server may bound what it takes", 
@@ -202,20 +329,26 @@ RULES = [
          structure("case")),
     Rule("uses are a name's with Dovecot", BOTH,
          "RFC 6154 2: how uses are given is the server's; fwmail's move with RENAME",
-         aspect("(LIST|LSUB) attributes", lambda d: differs_by(d, TRUE_ALWAYS - {"\\subscribed"},
-                                                            TRUE_ALWAYS - {"\\subscribed"})
-                and "RENAME" in before(d)), peers=("dovecot",)),
+         aspect("(LIST|LSUB) attributes", lambda d: differs_by(d, USES | CHILDREN, USES | {"\\marked", "\\unmarked"})
+                and (set(d.ours) | set(d.theirs)) & USES and earlier(d, "^RENAME")), peers=("dovecot",)),
     Rule("levels above a new mailbox", BOTH,
          "RFC 9051 6.3.4: a server SHOULD create them: fwmail makes mailboxes of them, Dovecot only names",
-         lambda d: d.aspect.endswith("attributes") and set(d.theirs) <= {"\\noselect", "\\marked", "\\unmarked"}
+         lambda d: d.aspect.endswith("attributes") and set(d.theirs) <= {"\\noselect", "\\marked", "\\unmarked"} | USES
          and "\\noselect" in d.theirs
-         and set(d.ours) <= TRUE_ALWAYS or statuses("NO", "OK", "^(CREATE|RENAME)")(d) and made_with_a_child(d)),
+         and set(d.ours) <= TRUE_ALWAYS
+         or statuses("OK", "NO", "^(STATUS|SELECT|EXAMINE|DELETE|RENAME|GETQUOTAROOT|APPEND|(UID )?(COPY|MOVE)) ")(d)
+         and any(is_a_level(d, name) for name in names_in(d.command)) or statuses("NO", "OK", "^(CREATE|RENAME) ")(d) and "exists already" in text(d, 0)
+         and any(is_a_level(d, name) for name in names_in(d.command))),
     Rule("Dovecot 2.3 has no OBJECTID and no STATUS DELETED", BOTH,
          "RFC 8474, RFC 9051 6.3.11: advertised by fwmail only",
-         statuses("OK/NO", "BAD", r"EMAILID|THREADID|MAILBOXID|\(DELETED|APPENDLIMIT"), peers=("dovecot",), ends=False),
+         statuses("OK/NO", "BAD", r"EMAILID|THREADID|MAILBOXID|\(DELETED|APPENDLIMIT"), peers=("dovecot",)),
     Rule("names that a file system would not like", BOTH,
          "RFC 9051 5.1: a server may restrict names; fwmail keeps them in a database and refuses other ones: wildcards, which "
-         "no LIST could name, and empty levels", statuses("OK/NO", "OK/NO", r"^(CREATE|RENAME) ")),
+         "no LIST could name, and empty levels",
+         lambda d: statuses("NO", "OK", "^(CREATE|RENAME) ")(d) and re.search("wildcard|empty level|control|INBOX|begin|too long|level|"
+                                                                            "UTF-7", text(d, 0))
+         or statuses("OK", "NO", "^(CREATE|RENAME) ")(d) and re.search(
+             r"Contains '\.\.' part|Begins with|Ends with hierarchy|Mailbox name too long|Invalid mailbox name", text(d, 1))),
     Rule("TRYCREATE for a name that cannot be made", BOTH, "RFC 9051 7.1: TRYCREATE is a hint only",
          aspect("code", lambda d: {d.ours, d.theirs} == {("TRYCREATE", ""), None} and (re.search(
              "(?i)invalid mailbox name|begins with|character", text(d, 1))
@@ -227,15 +360,31 @@ RULES = [
     Rule("\\Recent is passed over", BOTH, "RFC 9051 2.3.2: it cannot be set; clients copy it from FETCH all the same",
          statuses("OK", "BAD", r"^(APPEND|STORE|UID STORE) .*\\Recent"), ends=True),
     Rule("MODSEQ beside FLAGS", OURS, "RFC 7162 3.2: under CONDSTORE each change of flags is told with its modseq",
-         aspect("FETCH (MODSEQ|UID) missing", lambda d: d.ours and "FLAGS" in str(d.results[0].of("FETCH")))),
+         aspect("FETCH MODSEQ missing", lambda d: d.ours and enabled(d) and "FLAGS" in str(d.results[0].of("FETCH")))),
+    Rule("a command refused by its grammar enables nothing", OURS,
+         "RFC 7162 3.1: a CONDSTORE enabling command is one by its grammar; Dovecot counts modseqs from what it then refuses",
+         lambda d: (d.aspect == "FETCH MODSEQ missing" and d.theirs or d.aspect == "FETCH UID missing" and d.theirs
+                    or d.aspect == "FETCH row" and d.ours is None and set(d.theirs) <= {"MODSEQ", "UID"})
+         and not any(ours.status == "OK" for _, ours, _ in earlier(d, ENABLING, d.step.conn))
+         and any(ours.status == "BAD" for _, ours, _ in earlier(d, ENABLING, d.step.conn)), peers=("dovecot",)),
     Rule("bare LF stays bare", OURS, "RFC 9051 6.3.12 stores the message as it came; Dovecot turns LF into CRLF when it is read",
          both(aspect("FETCH (BODY|BINARY|RFC822).*"), lf_only)),
     Rule("what is neither header nor body", BOTH, "RFC 5322 2.1: a mail of one octet has no form",
          lambda d: d.aspect.startswith("FETCH B") and all(value in (b"x", b"", b"\r\n") for value in (d.ours, d.theirs))),
     Rule("header of a message within", OURS,
-         "RFC 9051 6.4.4: BODY is all behind the header, the header of a message in it too; Dovecot "
-         "passes over some", aspect("E?SEARCH", lambda d: re.search("BODY|TEXT", command(d), re.I) and mails_of(
-             d, "rfc822", "nested", "digest", "report"))),
+         "RFC 9051 6.4.4: BODY is all behind the header, the header of a message in it too; Dovecot passes over some",
+         aspect("E?SEARCH|SORT|THREAD", lambda d: in_inner_header(d) and mails_of(d, "rfc822", "nested", "digest", "report"))),
+    Rule("PARTIAL told as it was asked for", OURS, "RFC 9394 3.1: the original range; Dovecot tells 3:1 as 1:3",
+         aspect("ESEARCH", lambda d: str(d.ours).replace("'PARTIAL': [3:1,", "'PARTIAL': [1:3,") == str(d.theirs))),
+    Rule("what a pipeline has appended", BOTH, "RFC 9051 5.5, 6.3.12: the client does not know yet that the message is there",
+         both(statuses("OK", "BAD", "^(FETCH|STORE|COPY|SEARCH|MOVE)"), lambda d: b"APPEND" in d.outer[0].text().upper()
+              and d.outer[0].kind == "pipeline", said(1, "Invalid messageset"))),
+    Rule("from above the last to *", OURS, "RFC 9051 9 (seq-range): the last message is in it; Dovecot finds nothing",
+         aspect("E?SEARCH|SORT|THREAD", star_beyond), peers=("dovecot",)),
+    Rule("GETQUOTAROOT of what cannot be a name", BOTH, "RFC 9208 4.1.2: it need not exist; a name that cannot be is refused",
+         lambda d: statuses("OK/NO/BAD", "OK/NO/BAD", "^GETQUOTAROOT")(d) and re.search("(?i)invalid mailbox name|begins with|"
+                                                                                       "wildcard|not valid|UTF-7|empty level|level",
+                                                                                       text(d, 0) + text(d, 1))),
     Rule("COPY of nothing to a name that cannot be", BOTH, "RFC 9051 6.4.7: an error, or nothing to do",
          both(statuses("NO", "OK", "^UID (COPY|MOVE)"), said(1, "No messages found")), ends=False),
     Rule("PREVIEW (LAZY)", BOTH, "RFC 8970 3.1: NIL when it is not at hand", aspect("FETCH PREVIEW",
@@ -243,16 +392,18 @@ RULES = [
                                                                                   and d.theirs is None)),
     Rule("BINARY of the whole message", BOTH,
          "RFC 3516 4.2: the message as a whole has no encoding; Dovecot decodes the parts in it",
-         aspect(r"FETCH BINARY(\.SIZE)?\[\].*", lambda d: d.ours is not None and d.theirs is not None),
+         aspect(r"FETCH BINARY(\.SIZE)?\[\].*", lambda d: d.ours in whole_messages(d)
+                or str(d.ours) in {str(len(octets)) for octets in mails.MAILS.values()}),
          peers=("dovecot",)),
     Rule("ESEARCH for SAVE alone", BOTH, "RFC 5182 2.1: no answer but OK; Dovecot sends an empty one when modseqs are asked for",
          aspect("ESEARCH", lambda d: "SAVE" in command(d) and not d.ours and len(d.theirs) == 1
                 and not set(d.theirs[0]) - {"TAG", "UID", "MODSEQ"}),
          peers=("dovecot",)),
-    Rule("hangs up after twenty bad commands", BOTH, "RFC 9051 7.1.5: a server may say BYE at any time",
-         statuses("BYE", "BAD"), ends=True),
+    Rule("hangs up after many bad commands", BOTH, "RFC 9051 7.1.5: a server may say BYE at any time",
+         lambda d: statuses("BYE", "BAD/OK/NO")(d) and bad_in_a_row(d) >= 15, ends=True),
     Rule("what a preview shows", BOTH, "RFC 8970 3.2: how it is made is the server's",
-         aspect("FETCH PREVIEW", lambda d: isinstance(d.ours, bytes) and isinstance(d.theirs, bytes))),
+         aspect("FETCH PREVIEW", lambda d: isinstance(d.ours, bytes) and isinstance(d.theirs, bytes)
+                and len(d.ours.decode("utf-8")) <= 256)),
     Rule("a leap second", BOTH, "RFC 9051 9 (time): two digits", aspect("FETCH INTERNALDATE",
         lambda d: d.ours == d.theirs + 1
                                                                        and ":60 " in before(d))),
@@ -265,11 +416,13 @@ RULES = [
          aspect("LIST row", lambda d: re.search(r'""( |$)', command(d)))),
     Rule("subscriptions of renamed and deleted mailboxes", THEIRS,
          "RFC 9051 6.3.7: a name stays subscribed though its mailbox is gone; fwmail's subscription goes with the mailbox "
-         "(HACKING, open ends)", aspect("LSUB row|LIST row", lambda d: re.search("RENAME|DELETE", before(d)) and (
-             "LSUB" in command(d) or "SUBSCRIBED" in command(d).upper()))),
+         "(HACKING, open ends)", aspect("LSUB row|LIST row", lambda d: moved_or_gone(d, d.where) and (
+             "LSUB" in command(d).upper() or "SUBSCRIBED" in command(d).upper()))),
+    Rule("subscriptions, as attributes", THEIRS, "likewise", aspect("LIST attributes", lambda d: moved_or_gone(d, d.where)
+         and {"\\subscribed", "\\nonexistent"} & {*d.ours, *d.theirs} and {*d.ours, *d.theirs} <= {"\\subscribed", "\\nonexistent", "\\marked", "\\unmarked"} | CHILDREN | USES)),
     Rule("part that is not there: NIL or nothing", BOTH,
          "RFC 3501 6.4.5 does not say; msg-att-static allows nstring. NIL cannot be mistaken for an empty part",
-         aspect(r"FETCH (BODY|BINARY)\[.*", lambda d: d.ours is None and d.theirs == b"")),
+         aspect(r"FETCH (BODY|BINARY)\[.*", lambda d: d.ours is None and d.theirs == b"" and not always_there(d))),
     Rule("LIST tells more that is true", BOTH,
          "RFC 9051 7.3.1, RFC 5258 3.2: attributes may be told that were not asked for; fwmail always tells children and "
          "uses, Dovecot whether mail came (\\Marked), which may be left out where a server does not look",
@@ -359,7 +512,8 @@ RULES = [
                 or not d.ours[0] and re.search("CONDSTORE|QRESYNC|MODSEQ|SINCE", before(d), re.I))),
     Rule("STORE that changes nothing is answered all the same", OURS,
          "RFC 9051 6.4.6: the new value is returned for each message; RFC 7162 3.1.3: with its modseq",
-         aspect("FETCH row", lambda d: "STORE" in d.step.name and d.theirs is None)),
+         aspect("FETCH row", lambda d: "STORE" in d.step.name and d.theirs is None
+                and (".SILENT" not in command(d).upper() or enabled(d) and set(d.ours) <= {"MODSEQ", "UID"}))),
 ]
 
 

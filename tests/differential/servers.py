@@ -15,13 +15,17 @@ from wire import free_port  # noqa: E402
 
 USES = ("Archive", "Drafts", "Junk", "Sent", "Trash")
 PASSWORD = "secret-word"
+QUOTA_KIB, QUOTA_MESSAGES = 1024 * 1024, 5000
 
 
 class Fwmail:
     name = "fwmail"
+    quota_root = ""
 
     def __init__(self, folder):
-        self.node = Node("core", os.path.join(folder, "core"))
+        self.node = Node("core", os.path.join(folder, "core"), settings=[
+            ("limits.account-size", str(QUOTA_KIB * 1024)), ("limits.account-messages", str(QUOTA_MESSAGES)),
+            ("limits.failed-logins", "1000000")])
         self.port = self.node.imap_port
         self.password_file = os.path.join(folder, "password")
         with open(self.password_file, "w", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
@@ -49,10 +53,20 @@ auth_failure_delay = 0
 default_client_limit = 4096
 mail_max_userip_connections = 1000
 mail_fsync = never
+auth_mechanisms = plain login scram-sha-256
+mail_plugins = quota
 mail_location = sdbox:{directory}/mail/%n
 passdb {{
   driver = static
   args = password={password}
+}}
+plugin {{
+  quota = count:all
+  quota_rule = *:storage={storage}:messages={messages}
+  quota_vsizes = yes
+}}
+protocol imap {{
+  mail_plugins = $mail_plugins imap_quota imap_zlib
 }}
 service anvil {{
   unix_listener anvil-auth-penalty {{
@@ -79,10 +93,12 @@ DOVECOT_USE = """\
 class DovecotServer(Dovecot):
     """sdbox, with the mailboxes that every account of fwmail has."""
 
+    quota_root = "all"
+
     def __init__(self, folder):
         directory = os.path.join(folder, "dovecot")
         super().__init__(directory, {}, DOVECOT.format(
-            directory=os.path.realpath(directory), password=PASSWORD,
+            directory=os.path.realpath(directory), password=PASSWORD, storage=QUOTA_KIB, messages=QUOTA_MESSAGES,
             uses="".join(DOVECOT_USE.format(name=name) for name in USES)))
         self.port = self.imap_port
 
@@ -165,6 +181,7 @@ class CyrusServer(Peer):
     """With names as fwmail has them: INBOX beside the others, and / between levels."""
 
     name = "cyrus"
+    quota_root = ""
 
     def __init__(self, folder):
         super().__init__(os.path.join(folder, "cyrus"))

@@ -12,7 +12,11 @@ namespace {
 class FetchCommand : public Command {
   public:
     FetchCommand(SequenceSet set, bool uid, ItemList list, FetchModifiers modifiers)
-        : set_(std::move(set)), by_uid_(uid), list_(std::move(list)), modifiers_(modifiers) {
+        : set_(std::move(set)),
+          by_uid_(uid),
+          list_(std::move(list)),
+          uid_asked_(list_.uid),
+          modifiers_(modifiers) {
         list_.uid |= uid;
         list_.modseq |= modifiers.changed_since.has_value();
     }
@@ -156,8 +160,12 @@ class FetchCommand : public Command {
             begin("FLAGS");
             out += flags;
         }
-        // A list of items must not be empty (RFC 9051 9, msg-att).
-        if (uid_only && first && list_.items.empty()) out += "UID " + std::to_string(row.uid.value);
+        // RFC 9586 3.3: it stands in front already, and here too when it was asked for. Nor may the list be
+        // empty (RFC 9051 9, msg-att).
+        if (uid_only && (uid_asked_ || (first && list_.items.empty()))) {
+            begin("UID");
+            out += std::to_string(row.uid.value);
+        }
         Place place;
         for (const auto& item : list_.items) {
             begin(item.label);
@@ -193,6 +201,7 @@ class FetchCommand : public Command {
     SequenceSet set_;
     bool by_uid_;
     ItemList list_;
+    bool uid_asked_;  // as an item
     FetchModifiers modifiers_;
     std::optional<UidSet> only_;  // these rows, though more UIDs were asked about
 };

@@ -44,14 +44,9 @@ class GetQuotaRoot : public Command {
   public:
     explicit GetQuotaRoot(std::string mailbox) : mailbox_(std::move(mailbox)) {}
 
-    // First whether the mailbox is there.
-    void start(SessionCore& core) override {
-        Status status;
-        status.mailbox = mailbox_;
-        core.ask(std::move(status));
-    }
+    // RFC 9208 4.1.2: the mailbox need not be there; what is not is of the account all the same.
+    void start(SessionCore& core) override { core.ask(GetQuota{}); }
     void on_reply(SessionCore& core, Reply& reply) override {
-        if (std::holds_alternative<StatusNumbers>(reply)) return core.ask(GetQuota{});
         const auto* numbers = std::get_if<QuotaNumbers>(&reply);
         if (!numbers) return core.unexpected(reply);
         std::string root = any(*numbers) ? " \"\"" : "";

@@ -59,7 +59,9 @@ Result<SearchReturn> parse_search_return(Parser& parser) {
             }
             if (name != "PARTIAL" || what.window) return fail(ErrorKind::protocol, "unknown return option");
             TRY(parser.space());
+            std::string_view before = parser.rest();
             what.window = TRY(parser.window());
+            what.window_backwards = !before.starts_with(what.window->text());
         } while (parser.accept(' '));
         TRY(parser.expect(')'));
     } else {
@@ -141,8 +143,11 @@ void SearchAnswer::extended(SessionCore& core, const std::vector<Hit>& hits) con
     if (what_.max && !hits.empty()) out += " MAX " + number(hits.back());
     if (what_.all && !hits.empty()) out += " ALL " + set(all);
     if (what_.count) out += " COUNT " + std::to_string(hits.size());
-    if (what_.window)
-        out += " PARTIAL (" + what_.window->text() + ' ' + (part.empty() ? "NIL" : set(part)) + ')';
+    if (what_.window) {
+        Window asked = *what_.window;
+        if (what_.window_backwards) std::swap(asked.first, asked.last);
+        out += " PARTIAL (" + asked.text() + ' ' + (part.empty() ? "NIL" : set(part)) + ')';
+    }
     ModSeq highest;
     std::vector<std::uint32_t> told;
     each_told(all, part, [&](const Hit& hit) {

@@ -16,6 +16,7 @@ struct SearchReturn {
     bool extended = false;  // RETURN stood there: the answer is ESEARCH
     bool min = false, max = false, all = false, count = false, save = false;
     std::optional<Window> window;
+    bool window_backwards = false;  // how it was written: the answer repeats it (RFC 9394 3.1)
 };
 // ["RETURN" SP "(" [option *(SP option)] ")" SP]. An empty list means ALL.
 Result<SearchReturn> parse_search_return(Parser& parser);
