@@ -27,6 +27,7 @@ class Outcome:
         self.samples = []  # (rule, number of the step, step, difference)
         self.unexplained = []  # (number of the step, difference)
         self.steps = self.compared = 0
+        self.names = set()  # of commands that both were asked
         self.log = {}
         self.ended = ""  # by which rule, or how
 
@@ -60,6 +61,7 @@ def run_session(seed, pair):
     past = []
     for number, (step, mine, other) in enumerate(zip(session.steps, ours, theirs)):
         outcome.compared += 1
+        outcome.names.add(step.name)
         ends = compare.parts_ways(step, mine, other)
         why = f"{step.name} {mine.status} {other.status}"
         for difference in compare.compare_one(step, mine, other, rivals):

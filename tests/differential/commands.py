@@ -207,7 +207,7 @@ class Commands(Words):
             more = r.choice([" (CHANGEDSINCE @{HIGHEST-})", " (CHANGEDSINCE 1)", " (CHANGEDSINCE 0)",
                              " (CHANGEDSINCE)", " ()",
                              " (CHANGEDSINCE @{HIGHEST-} VANISHED)", " (VANISHED)", " (UNKNOWN)",
-                             " (CHANGEDSINCE 99999999999)",
+                             " (CHANGEDSINCE 900000000000000000)",
                              " (CHANGEDSINCE 99999999999999999999)", " CHANGEDSINCE 1"])
         self.add(conn, uid + "FETCH", f"{uid}FETCH {numbers} {items}{more}")
 
@@ -219,7 +219,7 @@ class Commands(Words):
             since = r.choice(["(UNCHANGEDSINCE @{HIGHEST}) ", "(UNCHANGEDSINCE @{HIGHEST-}) ", "(UNCHANGEDSINCE 0) ",
                               "(UNCHANGEDSINCE 1) ",
                               "(UNCHANGEDSINCE) ", "(UNKNOWN 1) ", "() ", "(UNCHANGEDSINCE 99999999999999999999) ",
-                              "(unchangedsince 99999999999) "])
+                              "(unchangedsince 900000000000000000) "])
         item = r.choice(["FLAGS", "+FLAGS", "-FLAGS"]) + r.choice(["", "", ".SILENT"])
         if r.random() < 0.05:
             item = r.choice(["+flags", "flags.silent", "++FLAGS", "FLAG", "+ FLAGS", "*FLAGS", "FLAGS.LOUD",

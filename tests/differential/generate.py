@@ -25,6 +25,7 @@ SELECTED = [(Commands.fetch, 40), (Commands.store, 20), (Commands.search, 22), (
             (Commands.rename, 1),
             (Commands.subscribe, 1), (Commands.list, 4), (Commands.status, 3),
             (Commands.sort, 9), (Commands.thread, 5), (Commands.saved, 4), (Commands.quota, 1), (Commands.compress, 1)]
+MANY = "900000000000000000"  # above any modseq, also of a server whose modseqs begin with the time
 PIPELINED = [(Commands.store, 10), (Commands.fetch, 10), (Commands.search, 6), (Commands.status, 2),
              (Commands.copy, 3),
              (Commands.expunge, 3), (Commands.append, 3), (Commands.sort, 2), (Commands.thread, 1)]
@@ -90,7 +91,7 @@ class Generator(Commands):
         """text: str, or a list of str and ("literal", octets) pieces."""
         # Only who has said that it counts modseqs is sure to be told them.
         if isinstance(text, str) and not self.connections[conn].condstore:
-            text = text.replace("@{HIGHEST}", "1000000").replace("@{HIGHEST-}", "1000000")
+            text = text.replace("@{HIGHEST}", MANY).replace("@{HIGHEST-}", MANY)
         traits = set(traits) | ({"sync"} if sync else set())
         step = Step(conn, "command", name, self.parts(text), traits)
         self.steps.append(step)
@@ -233,8 +234,10 @@ class Generator(Commands):
             fresh = self.steps[before:]
             del self.steps[before:]
             made += [step for step in fresh if step.kind == "command" and len(step.parts) == 1]
-        # What changes the numbers of messages comes last: more may not be sent before it is answered (RFC 9051 5.5).
-        made.sort(key=lambda step: step.name in ("EXPUNGE", "UID EXPUNGE", "MOVE", "UID MOVE"))
+        # What adds messages comes late, and what changes their numbers last: more may not be sent before it is
+        # answered (RFC 9051 5.5).
+        late = {"APPEND": 1, "COPY": 1, "UID COPY": 1, "EXPUNGE": 2, "UID EXPUNGE": 2, "MOVE": 2, "UID MOVE": 2}
+        made.sort(key=lambda step: late.get(step.name, 0))
         while len(made) > 1 and made[-2].name in ("EXPUNGE", "UID EXPUNGE", "MOVE", "UID MOVE"):
             del made[-2]
         self.steps.append(Step(conn, "pipeline", "pipeline", (), (), made))

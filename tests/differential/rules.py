@@ -79,7 +79,7 @@ UNGRAMMATICAL = (
                  r"^APPEND .*\) ?x$",
     r'THREAD \S*["(]', r"SORT .*\(REVERSE REVERSE", r"SORT .*REVERSE\)", r"SORT( RETURN \([^)]*\))? [^( ]", r"^GETQUOTA(ROOT)? \S+ \w",
     r'SORT .*\(""', r"PARTIAL (0|\d+[ )])", r"RETURN \(.*ALL.*PARTIAL", r"PARTIAL .*PARTIAL", r"^COMPRESS( [(\"].*| DEFLATE .*|)$",
-    r"STORE .*(a\]b|[ (]%)", r"^CREATE .* USE$", r"\$:", r'\("DATE"\)',
+    r"STORE .*(a\]b|[ (]%)", r"^CREATE .* USE$", r"^CREATE .*\t", r'"[^" ]*"\w', r'"[^"]*\\[^"\\]', r"\$:", r'\("DATE"\)',
     r"^(CAPABILITY|NOOP|CHECK|CLOSE|UNSELECT|EXPUNGE|NAMESPACE|LOGOUT|IDLE|STARTTLS)[ )(]", r"^tag NOOP ",
 )
 
@@ -131,15 +131,22 @@ ENABLING = "CONDSTORE|QRESYNC|MODSEQ|CHANGEDSINCE|UNCHANGEDSINCE"
 
 def enabled(d):
     """Whether this connection has had a command accepted that enables CONDSTORE (RFC 7162 3.1)."""
-    return any(ours.status in ("OK", "NO") for _, ours, _ in earlier(d, ENABLING, d.step.conn)) \
+    return any(ours.status in ("OK", "NO") or b"no message has that number" in ours.text
+               for _, ours, _ in earlier(d, ENABLING, d.step.conn)) \
         or re.search(ENABLING, command(d), re.I)
+
+
+def refused_with_literal(step, theirs):
+    pairs = zip(step.steps, theirs.results) if step.kind == "pipeline" else [(step, theirs)]
+    return any(one.status != "OK" and re.search(rb"\{\d+\+?\}", part.text()) for part, one in pairs)
 
 
 def names_in(text):
     """The strings of a command: atoms, quoted, literals."""
     words = re.findall(rb'\{(\d+)\+?\}\r\n|~|"((?:[^"\\]|\\.)*)"|([^\s(){"]+)', text)
     literals = [text[m.end():m.end() + int(m.group(1))] for m in re.finditer(rb"\{(\d+)\+?\}(?:\r\n|~)", text)]
-    return {re.sub(rb"\\(.)", rb"\1", quoted) or atom for _, quoted, atom in words} | set(literals)
+    names = {re.sub(rb"\\(.)", rb"\1", quoted) or atom for _, quoted, atom in words} | set(literals)
+    return {re.sub(rb"(?i)^inbox(?=$|/)", b"INBOX", name) for name in names}
 
 
 def moved_or_gone(d, name):
@@ -261,7 +268,7 @@ RULES = [
     Rule("SETQUOTA", OURS, "RFC 9208 4.1.3: it is there with QUOTASET only, which neither offers",
          both(statuses("BAD", "NO", "^SETQUOTA"), said(0, "unknown command"))),
     Rule("COMPRESS with an algorithm that is not there", OURS, "RFC 4978 3: BAD, unknown or invalid argument",
-         statuses("BAD", "NO", "^COMPRESS (GZIP|.DEFLATE)")),
+         both(statuses("BAD", "NO", "^COMPRESS"), said(0, "no compression but DEFLATE"))),
     Rule("a code for each reason to refuse", BOTH, "RFC 9051 7.1: an APPEND of nothing to nowhere has two",
          aspect("code", lambda d: "empty message" in text(d, 0) and d.theirs == ("TRYCREATE", ""))),
     Rule("Dovecot dies of it", OURS, "a process of the peer's that ends", statuses("OK", "BYE", "THREAD REFERENCES "),
@@ -291,13 +298,12 @@ RULES = [
          lambda d: statuses("NO", "OK")(d) and "read-only" in text(d, 0) and "MOVE" not in d.step.name, ends=False),
     Rule("MOVE out of a read-only mailbox is refused", OURS, "RFC 9051 6.3.3: no changes are permitted; Dovecot moves",
          lambda d: statuses("NO", "OK")(d) and "read-only" in text(d, 0) and "MOVE" in d.step.name, ends=True),
-    Rule("Dovecot reads a refused APPEND's message as commands", OURS,
+    Rule("Dovecot reads a refused command's literal as commands", OURS,
          "RFC 7888 4: what a non-synchronising literal announces belongs to it, whether or not the command is refused",
-         lambda d: any(b" BAD " in line.value for line in d.outer[2].of("STRAY")) and not d.outer[1].of("STRAY")
-         and (b"APPEND" in d.outer[0].text().upper() or any(theirs.status != "OK" for _, _, theirs in earlier(
-             d, "APPEND ", d.step.conn)))
-         or d.theirs == "BYE" and any(theirs.status == "BAD" for _, _, theirs in [*earlier(d, "^APPEND", d.step.conn)][-1:])
-         and earlier(d, "", d.step.conn)[-1][0].text().upper().startswith(b"APPEND"),
+         lambda d: (any(b" BAD " in line.value for line in d.outer[2].of("STRAY")) and not d.outer[1].of("STRAY")
+                    or d.theirs in ("BYE", "")) and any(
+             refused_with_literal(step, theirs) for step, _, theirs in
+             [*earlier(d, "", d.step.conn)[-2:], (d.outer[0], None, d.outer[2])]),
          ends=True, peers=("dovecot",)),
     Rule("renaming INBOX", OURS, "RFC 9051 6.3.6: its messages move, INBOX and its UIDs stay; Dovecot makes a new one, or "
          "refuses", lambda d: d.aspect == "INBOX renamed" or statuses("OK", "NO",
@@ -336,6 +342,7 @@ RULES = [
          lambda d: d.aspect.endswith("attributes") and set(d.theirs) <= {"\\noselect", "\\marked", "\\unmarked"} | USES
          and "\\noselect" in d.theirs
          and set(d.ours) <= TRUE_ALWAYS
+         or d.aspect in ("STATUS row", "LIST row") and d.theirs is None and is_a_level(d, d.where)
          or statuses("OK", "NO", "^(STATUS|SELECT|EXAMINE|DELETE|RENAME|GETQUOTAROOT|APPEND|(UID )?(COPY|MOVE)) ")(d)
          and any(is_a_level(d, name) for name in names_in(d.command)) or statuses("NO", "OK", "^(CREATE|RENAME) ")(d) and "exists already" in text(d, 0)
          and any(is_a_level(d, name) for name in names_in(d.command))),
@@ -350,7 +357,7 @@ RULES = [
          or statuses("OK", "NO", "^(CREATE|RENAME) ")(d) and re.search(
              r"Contains '\.\.' part|Begins with|Ends with hierarchy|Mailbox name too long|Invalid mailbox name", text(d, 1))),
     Rule("TRYCREATE for a name that cannot be made", BOTH, "RFC 9051 7.1: TRYCREATE is a hint only",
-         aspect("code", lambda d: {d.ours, d.theirs} == {("TRYCREATE", ""), None} and (re.search(
+         aspect("code", lambda d: None in (d.ours, d.theirs) and ("TRYCREATE", "") in (d.ours, d.theirs) and (re.search(
              "(?i)invalid mailbox name|begins with|character", text(d, 1))
              or "TRYCREATE" in str((d.ours, d.theirs))
                  and re.search(r'^(APPEND|\\S*COPY|\\S*MOVE|UID \\S+ \\S+) "?[^ ]*[\\\\&"]', command(d))))),
@@ -377,8 +384,11 @@ RULES = [
     Rule("PARTIAL told as it was asked for", OURS, "RFC 9394 3.1: the original range; Dovecot tells 3:1 as 1:3",
          aspect("ESEARCH", lambda d: str(d.ours).replace("'PARTIAL': [3:1,", "'PARTIAL': [1:3,") == str(d.theirs))),
     Rule("what a pipeline has appended", BOTH, "RFC 9051 5.5, 6.3.12: the client does not know yet that the message is there",
-         both(statuses("OK", "BAD", "^(FETCH|STORE|COPY|SEARCH|MOVE)"), lambda d: b"APPEND" in d.outer[0].text().upper()
+         both(statuses("OK", "BAD", "^(FETCH|STORE|COPY|SEARCH|MOVE)"), lambda d: re.search(b"(?i)APPEND|COPY", d.outer[0].text())
               and d.outer[0].kind == "pipeline", said(1, "Invalid messageset"))),
+    Rule("a sort key that comes twice", OURS, "RFC 5256 3: it tells nothing more apart; Dovecot reverses what follows",
+         aspect("SORT|ESEARCH", lambda d: re.search(r"SORT .*\(.*\b(ARRIVAL|CC|DATE|FROM|SIZE|SUBJECT|TO|DISPLAYFROM|DISPLAYTO)"
+                                                    r"\b.*\b\1\b.*\)", command(d), re.I)), peers=("dovecot",)),
     Rule("from above the last to *", OURS, "RFC 9051 9 (seq-range): the last message is in it; Dovecot finds nothing",
          aspect("E?SEARCH|SORT|THREAD", star_beyond), peers=("dovecot",)),
     Rule("GETQUOTAROOT of what cannot be a name", BOTH, "RFC 9208 4.1.2: it need not exist; a name that cannot be is refused",
@@ -413,7 +423,20 @@ RULES = [
                                                                                 "one-octet", "only-crlf"))),
     Rule("LIST with a reference and no pattern", OURS,
          "RFC 9051 6.3.9.1: the root of a name that is not rooted is the empty string",
-         aspect("LIST row", lambda d: re.search(r'""( |$)', command(d)))),
+         aspect("LIST row|STATUS row", lambda d: re.search(r'^\w+ (\([^)]*\) )?\S+ (""|\("" [^)]*\))( RETURN|$)', command(d), re.I))),
+    Rule("a reference with a wildcard", BOTH, "RFC 9051 6.3.9, 5.1: how INBOX's letters count where a wildcard stands before them is not said",
+         aspect("(LIST|LSUB) row", lambda d: d.where.startswith(b"INBOX/") and re.search('^(LIST|LSUB).*"%"', command(d)))),
+    Rule("a pattern that begins with the delimiter", BOTH,
+         "RFC 9051 6.3.9: what becomes of reference and pattern is the server's; fwmail joins them, to Dovecot that pattern is rooted",
+         aspect("(LIST|LSUB|STATUS) row", lambda d: re.search(r'^(LIST|LSUB) (\([^)]*\) )?(?!"" )\S+ "?/', command(d), re.I)), peers=("dovecot",)),
+    Rule("modseq of what is only counted", OURS, "RFC 4731 3.2: with COUNT the highest modseq of all that was found",
+         aspect("ESEARCH", lambda d: d.ours and d.theirs and "COUNT" in d.ours[0]
+                and {k: v for k, v in d.ours[0].items() if k != "MODSEQ"} == d.theirs[0]), peers=("dovecot",)),
+    Rule("QRESYNC wants ENABLE first", OURS, "RFC 7162 3.2.5: BAD without it; Dovecot takes it beside CONDSTORE",
+         both(statuses("BAD", "OK", "^(SELECT|EXAMINE)"), said(0, "ENABLE QRESYNC first")), ends=True, peers=("dovecot",)),
+    Rule("BINARY of a multipart that has no boundary", BOTH, "RFC 2046 5.1.1: it has no parts; fwmail serves its text as part 1",
+         aspect(r"FETCH BINARY(\.SIZE)?\[1\].*", lambda d: d.theirs in (b"", "0") and mails_of(d, "no-boundary", "empty-multipart")),
+         peers=("dovecot",)),
     Rule("subscriptions of renamed and deleted mailboxes", THEIRS,
          "RFC 9051 6.3.7: a name stays subscribed though its mailbox is gone; fwmail's subscription goes with the mailbox "
          "(HACKING, open ends)", aspect("LSUB row|LIST row", lambda d: moved_or_gone(d, d.where) and (
@@ -429,7 +452,7 @@ RULES = [
          aspect("(LIST|LSUB) attributes", lambda d: differs_by(d, TRUE_ALWAYS - {"\\subscribed"}, {"\\marked",
              "\\unmarked"}))),
     Rule("LSUB of an empty pattern", BOTH, "RFC 3501 6.3.9 says nothing of it; LIST's answer (6.3.8) does no harm",
-         aspect("LSUB row", lambda d: d.where == b"" and d.theirs is None)),
+         aspect("LSUB row", lambda d: re.search(r'^LSUB \S+ ""$', command(d), re.I))),
     Rule("* in an empty mailbox", BOTH,
          "RFC 9051 9 (seq-number): a server 'should' answer BAD; nothing is asked about, and OK spares clients the error",
          lambda d: statuses("OK", "NO/BAD", r"(^| |:|,)\*")(d) and "No such messages" in text(d, 0)
@@ -473,6 +496,10 @@ RULES = [
     Rule("multipart without parts", BOTH,
          "RFC 2046 5.1.1 wants one part at least: fwmail tells an empty one, Cyrus makes a text of it",
          aspect("FETCH BODY(STRUCTURE)?", lambda d: mails_of(d, "empty-multipart", "no-boundary")), peers=("cyrus",)),
+    Rule("multipart without a boundary", BOTH, "RFC 2046 5.1.1 wants one: to fwmail it is a text, to Dovecot a multipart with an empty part",
+         aspect("FETCH BODY(STRUCTURE)?", lambda d: d.ours[0] == b"text" and d.theirs[1] == b"mixed" and mails_of(
+             d, "no-boundary", "empty-multipart")),
+         peers=("dovecot",)),
     Rule("header fields of a part that is no message", OURS,
          "RFC 9051 6.4.5.1: HEADER of a part is for message/rfc822 only",
          aspect(r"FETCH BODY\[[0-9.]+HEADER.*", lambda d: d.ours is None), peers=("cyrus",)),

@@ -187,7 +187,7 @@ class Words:
         if pick < 0.88:
             return r.choice(["OLDER", "YOUNGER"]) + " " + r.choice(["1", "100000", "0", "4294967295", "1000000000"])
         if pick < 0.9:
-            return "MODSEQ " + r.choice(["1", "@{HIGHEST-}", "0", "99999999999", '"/flags/\\\\Seen" all 1',
+            return "MODSEQ " + r.choice(["1", "@{HIGHEST-}", "0", "900000000000000000", '"/flags/\\\\Seen" all 1',
                                          '"/flags/\\\\Seen" priv 1', "x"])
         if pick < 0.92:
             return r.choice(["UNKNOWN", "$", "SAVEDON 1-Mar-2020", "()", "(", "NOT", "OR SEEN", "EMAILID x",

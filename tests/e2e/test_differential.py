@@ -24,6 +24,8 @@ class Sample(NodeTest):
                           for o in outcomes for number, step, difference in o.unexplained], [])
         # That it looks at all: most is compared, and some of what is known to differ is found.
         self.assertGreater(sum(o.compared for o in outcomes), sum(o.steps for o in outcomes) / 2)
+        for name in ("SORT", "THREAD", "COMPRESS", "GETQUOTAROOT", "AUTHENTICATE"):
+            self.assertIn(name, {step for o in outcomes for step in o.names}, "the sample has none of it")
         found = set().union(*(o.counts for o in outcomes))
         self.assertGreater(len(found), 10, found)
         self.assertLessEqual(found, {rule.name for rule in rules.RULES})
