@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/encoding.hpp"
@@ -41,20 +42,24 @@ struct FlagSet {
 
     // As IMAP writes it between the parentheses: `\Seen \Flagged $Forwarded`.
     std::string text() const {
+        std::string out;
+        append_text(out);
+        return out;
+    }
+    void append_text(std::string& out) const {
         static constexpr std::pair<System, const char*> names[] = {{answered, "\\Answered"},
                                                                    {flagged, "\\Flagged"},
                                                                    {deleted, "\\Deleted"},
                                                                    {seen, "\\Seen"},
                                                                    {draft, "\\Draft"}};
-        std::string out;
+        bool first = true;
         auto append = [&](std::string_view word) {
-            if (!out.empty()) out += ' ';
+            if (!std::exchange(first, false)) out += ' ';
             out += word;
         };
         for (auto [bit, name] : names)
             if (system & bit) append(name);
         for (const auto& k : keywords) append(k);
-        return out;
     }
     // Undoes text(). Unknown words with a backslash are left out.
     static FlagSet from_text(std::string_view text) {

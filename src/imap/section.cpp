@@ -67,8 +67,15 @@ std::optional<SectionPlan> locate(const mime::Part& root, const Section& section
 }
 
 std::string filter_header(std::string_view header, const std::vector<std::string>& names, bool negate) {
+    // Few names, as clients ask for them, are found faster by going through them.
+    constexpr std::size_t few = 20;
     std::unordered_set<std::string> wanted;
-    for (const auto& name : names) wanted.insert(ascii_lower(name));
+    if (names.size() > few)
+        for (const auto& name : names) wanted.insert(ascii_lower(name));
+    auto is_wanted = [&](std::string_view field) {
+        if (names.size() > few) return wanted.contains(ascii_lower(field));
+        return std::ranges::any_of(names, [&](const auto& name) { return equal_ignoring_case(name, field); });
+    };
     std::string out;
     bool keep = false;
     while (!header.empty()) {
@@ -81,7 +88,7 @@ std::string filter_header(std::string_view header, const std::vector<std::string
             while (name.ends_with(' ') || name.ends_with('\t')) name.remove_suffix(1);
             // A line that is no field belongs to none, asked for or not.
             bool field = line.find(':') != std::string_view::npos;
-            keep = field && wanted.contains(ascii_lower(name)) != negate;
+            keep = field && is_wanted(name) != negate;
         }
         if (keep) out += line;
     }

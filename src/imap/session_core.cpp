@@ -32,14 +32,12 @@ Refusal to_refusal(Error error) {
     return refusal;
 }
 
-void SessionCore::send(std::string_view text) {
-    if (!actions.empty())
-        if (auto* last = std::get_if<Send>(&actions.back())) {
-            last->octets += text;
-            return;
-        }
-    actions.push_back(Send{std::string(text)});
+std::string& SessionCore::output() {
+    if (actions.empty() || !std::holds_alternative<Send>(actions.back())) actions.push_back(Send{});
+    return std::get<Send>(actions.back()).octets;
 }
+
+void SessionCore::send(std::string_view text) { output() += text; }
 
 void SessionCore::send_piece(const Piece& piece) {
     if (const auto* text = std::get_if<std::string>(&piece)) return send(*text);
@@ -213,10 +211,14 @@ void SessionCore::announce(const Changes& changes) {
     selected->told(changes.highest);
 }
 
-std::string SessionCore::fetch_head(Uid uid, SeqNum number, bool with_uid) const {
-    std::string uid_text = std::to_string(uid.value);
-    if (enabled.uid_only) return "* " + uid_text + " UIDFETCH (";
-    return "* " + std::to_string(number.value) + " FETCH (" + (with_uid ? "UID " + uid_text + ' ' : "");
+void SessionCore::write_fetch_head(std::string& out, Uid uid, SeqNum number, bool with_uid) const {
+    out += "* ";
+    append_number(out, enabled.uid_only ? uid.value : number.value);
+    out += enabled.uid_only ? " UIDFETCH (" : " FETCH (";
+    if (enabled.uid_only || !with_uid) return;
+    out += "UID ";
+    append_number(out, uid.value);
+    out += ' ';
 }
 
 void SessionCore::send_flags_row(const FlagRow& row, bool with_uid, bool flags) {
@@ -227,7 +229,9 @@ void SessionCore::send_flags_row(const FlagRow& row, bool with_uid, bool flags) 
     if (!flags && !modseq) return;
     std::string items = flags ? "FLAGS " + write_flags(row.flags, is_recent(row.uid)) : std::string();
     if (modseq) items += (flags ? " MODSEQ (" : "MODSEQ (") + std::to_string(row.modseq.value) + ')';
-    send(fetch_head(row.uid, *number, with_uid) + items + ")\r\n");
+    std::string& out = output();
+    write_fetch_head(out, row.uid, *number, with_uid);
+    out += items + ")\r\n";
 }
 
 std::string SessionCore::mailbox_text(std::string_view name) const {

@@ -30,6 +30,8 @@ struct SessionCore {
 
     // ---- for commands
     void send(std::string_view text);
+    // What is to go out next, to be written on to; good until the next call of a function here.
+    std::string& output();
     void send_piece(const Piece& piece);
     void ask(Request request);
     // Sends a continuation request; the next line goes to the command's on_line().
@@ -69,7 +71,7 @@ struct SessionCore {
     void announce_keywords(const FlagSet& flags);
     void send_flags_line();
     // `* 3 FETCH (UID 30 `, or `* 30 UIDFETCH (` (RFC 9586 3).
-    std::string fetch_head(Uid uid, SeqNum number, bool with_uid) const;
+    void write_fetch_head(std::string& out, Uid uid, SeqNum number, bool with_uid) const;
     // Flags of one message, with MODSEQ when that is enabled; `flags` false leaves only the MODSEQ.
     void send_flags_row(const FlagRow& row, bool with_uid, bool flags = true);
     bool is_recent(Uid uid) const { return !enabled.rev2 && selected->is_recent(uid); }

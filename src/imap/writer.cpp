@@ -1,6 +1,8 @@
 #include "imap/writer.hpp"
 
 #include <algorithm>
+#include <array>
+#include <charconv>
 #include <chrono>
 #include <cstdio>
 
@@ -107,10 +109,24 @@ std::string write_internal_date(UnixMillis when) {
     return out;
 }
 
+void append_number(std::string& out, std::uint64_t number) {
+    std::array<char, 20> digits{};
+    auto end = std::to_chars(digits.data(), digits.data() + digits.size(), number).ptr;
+    out.append(digits.data(), end);
+}
+
+void append_flags(std::string& out, const FlagSet& flags, bool recent) {
+    out += '(';
+    std::size_t begin = out.size();
+    flags.append_text(out);
+    if (recent) out += out.size() == begin ? "\\Recent" : " \\Recent";
+    out += ')';
+}
+
 std::string write_flags(const FlagSet& flags, bool recent) {
-    std::string text = flags.text();
-    if (recent) text += text.empty() ? "\\Recent" : " \\Recent";
-    return '(' + text + ')';
+    std::string out;
+    append_flags(out, flags, recent);
+    return out;
 }
 
 std::string write_uid_set(const std::vector<Uid>& uids) {

@@ -35,8 +35,11 @@ std::string write_bodystructure(const mime::Part& root);  // BODYSTRUCTURE, with
 std::string write_section(const Section& section);
 // "17-Jul-1996 02:44:25 +0000", with the quotes; always UTC.
 std::string write_internal_date(UnixMillis when);
+// In decimal.
+void append_number(std::string& out, std::uint64_t number);
 // `(\Seen $Junk)`
 std::string write_flags(const FlagSet& flags, bool recent = false);
+void append_flags(std::string& out, const FlagSet& flags, bool recent);
 // `4,7:9`: in the order given, ascending runs joined. Never empty input.
 std::string write_uid_set(const std::vector<Uid>& uids);
 std::string write_uid_set(const UidSet& uids);

@@ -132,12 +132,15 @@ class Reader {
         for (auto* list : {&e.from, &e.sender, &e.reply_to, &e.to, &e.cc, &e.bcc}) *list = addresses();
         return e;
     }
-    Part part(std::size_t depth) {
-        Part p;
+    void ranges(Part& p) {
         p.header.offset = number();
         p.header.length = number();
         p.body.offset = number();
         p.body.length = number();
+    }
+    Part part(std::size_t depth) {
+        Part p;
+        ranges(p);
         p.body_lines = number();
         p.type = string();
         p.subtype = string();
@@ -187,6 +190,16 @@ Result<Part> parse_part(std::string_view octets) {
     Part part = reader.part(1);
     if (!reader.ok() || !reader.at_end())
         return fail(ErrorKind::internal, "a stored message structure is damaged");
+    return part;
+}
+
+Result<Part> parse_part_ranges(std::string_view octets) {
+    if (octets.empty() || octets[0] != version)
+        return fail(ErrorKind::internal, "a stored message structure is of an unknown version");
+    Reader reader(octets.substr(1));
+    Part part;
+    reader.ranges(part);
+    if (!reader.ok()) return fail(ErrorKind::internal, "a stored message structure is damaged");
     return part;
 }
 

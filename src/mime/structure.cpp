@@ -312,6 +312,8 @@ void StructureParser::collect(const char*& p, const char* end) {
 }
 
 void StructureParser::feed(std::string_view octets) {
+    if (in_header_ && open_.size() == 1 && top_.size() < kept_header)
+        top_ += octets.substr(0, kept_header - top_.size());
     const char* p = octets.data();
     const char* end = p + octets.size();
     while (p < end) {
@@ -326,11 +328,17 @@ Part StructureParser::finish() {
     bool unterminated = pos_ > 0 && last_ != '\n';
     while (open_.size() > 1) close_part(pos_, lf_, unterminated);
     Part root = std::move(open_[0].part);
+    top_length_ = root.header.length;
     if (pos_ > root.body.offset) {
         root.body.length = pos_ - root.body.offset;
         root.body_lines = lf_ - open_[0].lf_at_body + (unterminated ? 1 : 0);
     }
     return root;
+}
+
+std::optional<std::string_view> StructureParser::header() const {
+    if (top_length_ > top_.size()) return std::nullopt;
+    return std::string_view(top_).substr(0, top_length_);
 }
 
 Part parse_structure(std::string_view message) {

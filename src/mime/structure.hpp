@@ -24,6 +24,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,6 +52,9 @@ class StructureParser {
 
     // Octets fed so far.
     std::uint64_t size() const { return pos_; }
+    // After finish(): the root's header as it came; nothing when it has more than kept_header octets.
+    static constexpr std::size_t kept_header = 16 * 1024;
+    std::optional<std::string_view> header() const;
 
   private:
     struct Open {
@@ -95,6 +99,8 @@ class StructureParser {
     std::string header_;           // of the header being read, bounded
     std::size_t header_line_ = 0;  // where the current line starts in header_
     bool header_cut_ = false;
+    std::string top_;  // the first octets, as long as the root's header goes on, bounded
+    std::uint64_t top_length_ = 0;
 };
 
 Part parse_structure(std::string_view message);

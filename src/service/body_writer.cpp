@@ -1,6 +1,7 @@
 #include "service/body_writer.hpp"
 
 #include "base/co_try.hpp"
+#include "service/message_texts.hpp"
 
 namespace fwmail::service {
 
@@ -32,7 +33,7 @@ net::Task<Result<>> BodyWriter::flush_chunk(std::string chunk) {
 
 net::Task<Result<BodyWriter::Written>> BodyWriter::finish() {
     if (!failed_) co_return std::unexpected(failed_.error());
-    Written written{object_, size_, parser_.finish(), std::nullopt};
+    Written written{object_, size_, message_texts(parser_), std::nullopt};
     if (chunks_ == 0) {
         written.content = std::move(buffer_);
         co_return written;

@@ -20,7 +20,7 @@ class BodyWriter {
     struct Written {
         ObjectId object;
         std::uint64_t size = 0;
-        mime::Part root;
+        store::MessageTexts texts;
         std::optional<std::string> content;  // still to be stored under `object`; absent: it lies there
     };
     // Ends the message. The writer is then spent.

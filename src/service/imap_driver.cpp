@@ -111,7 +111,10 @@ class ImapConnection {
             todo.pop_front();
             imap::Actions more;
             if (auto* send = std::get_if<imap::Send>(&action)) {
-                out_ += send->octets;
+                if (out_.empty())
+                    out_ = std::move(send->octets);
+                else
+                    out_ += send->octets;
                 if (out_.size() >= flush_at) CO_TRY(co_await flush());
             } else if (auto* object = std::get_if<imap::SendObject>(&action)) {
                 CO_TRY(co_await send_object(object->range));

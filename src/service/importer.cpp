@@ -142,7 +142,7 @@ net::Task<Result<>> Importer::take(MailSource& source) {
     item.message.date = UnixMillis{std::clamp(from.date.value, first_date, last_date)};
     item.message.zone_minutes = from.zone_minutes;
     item.message.flags = from.flags;
-    item.message.texts = message_texts(written.root);
+    item.message.texts = std::move(written.texts);
     item.message.saved_at = now;
     item.content = std::move(written.content);
     batch_octets_ += item.content ? item.content->size() : 0;

@@ -342,7 +342,6 @@ net::Task<Result<>> MailReceiver::store(Transaction& mail) {
         request.digest = std::string(crypto::view_of(digest));
     request.now = mail.arrived;
     request.repeat_since = UnixMillis{mail.arrived.value - repeat_window};
-    auto texts = message_texts(written.root);
     for (const auto& [account, address] : mail.local) {
         store::SpoolRow row;
         row.delivery = make_id<store::HoldIdTag>(mail.arrived);
@@ -350,7 +349,7 @@ net::Task<Result<>> MailReceiver::store(Transaction& mail) {
         row.email_id = mail.email_id;
         row.received = mail.arrived;
         row.envelope_sender = mail.sender.text();
-        row.texts = texts;
+        row.texts = written.texts;
         row.size = written.size;
         request.rows.push_back(std::move(row));
     }

@@ -17,7 +17,7 @@ constexpr std::size_t most_texts = 16u << 20;  // octets of envelopes and struct
 
 std::size_t size_of(const store::MessageTexts& texts) {
     return texts.envelope.size() + texts.body.size() + texts.bodystructure.size() + texts.parts.size() +
-           texts.keys.size();
+           texts.keys.size() + texts.header.size();
 }
 
 std::vector<store::Reference> references_of(const std::vector<store::NewMessage>& messages) {
@@ -88,7 +88,7 @@ net::Task<Result<>> MailboxService::end_message() {
     message.size = written.size;
     message.date = run.date;
     message.flags = run.flags;
-    message.texts = message_texts(written.root);
+    message.texts = std::move(written.texts);
     message.saved_at = now;
     run.texts += size_of(message.texts);
     if (run.texts > most_texts) co_return fail(coded(ErrorKind::refused, "LIMIT", "Too much in one APPEND"));

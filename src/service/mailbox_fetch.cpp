@@ -5,6 +5,7 @@
 #include "mime/serialize.hpp"
 #include "service/imap_refusal.hpp"
 #include "service/mailbox_service.hpp"
+#include "service/message_texts.hpp"
 #include "service/object_ids.hpp"
 #include "service/preview.hpp"
 
@@ -12,34 +13,62 @@ namespace fwmail::service {
 namespace {
 
 constexpr std::size_t rows_plain = 1000;   // of a batch without bodies
-constexpr std::size_t rows_sections = 64;  // of one with
+constexpr std::size_t rows_headers = 250;  // of one with headers that are kept beside the messages
+constexpr std::size_t rows_sections = 64;  // of one with bodies
 constexpr std::size_t rows_decoded = 4;    // of one whose parts are run through first
 constexpr std::uint64_t piece_inline = 64 * 1024;
 constexpr std::uint64_t batch_octets = 4u << 20;  // read for one batch, at row ends; two may be in memory
 constexpr std::uint64_t row_octets = 32u << 20;   // read for one message
 
+using What = imap::Section::What;
+
+bool is_filtered(const imap::Section& section) {
+    return section.what == What::header_fields || section.what == What::header_fields_not;
+}
+
+bool is_whole_header(const imap::Section& section) {
+    return section.part.empty() && !section.binary && (section.what == What::header || is_filtered(section));
+}
+
 bool reads_bodies(const imap::FetchItems& items) {
     return !items.sections.empty() || !items.binary_sizes.empty() || items.preview;
 }
 
-std::size_t rows_of_batch(const imap::FetchItems& items) {
-    bool decoded = !items.binary_sizes.empty() ||
-                   std::ranges::any_of(items.sections, [](const auto& section) { return section.binary; });
-    return decoded ? rows_decoded : reads_bodies(items) ? rows_sections : rows_plain;
+// Whether headers that are kept beside the messages answer it all.
+bool headers_suffice(const imap::FetchItems& items) {
+    return items.binary_sizes.empty() && !items.preview && !items.sections.empty() &&
+           std::ranges::all_of(items.sections, is_whole_header);
 }
 
-std::uint32_t columns_for(const imap::FetchItems& items) {
+// Whether it is enough to know where header and body lie.
+bool ranges_suffice(const imap::FetchItems& items) {
+    return items.binary_sizes.empty() && !items.preview &&
+           std::ranges::all_of(items.sections, [](const auto& s) { return s.part.empty() && !s.binary; });
+}
+
+std::size_t rows_of_batch(const imap::FetchItems& items, bool by_headers) {
+    bool decoded = !items.binary_sizes.empty() ||
+                   std::ranges::any_of(items.sections, [](const auto& section) { return section.binary; });
+    return decoded               ? rows_decoded
+           : by_headers          ? rows_headers
+           : reads_bodies(items) ? rows_sections
+                                 : rows_plain;
+}
+
+std::uint32_t columns_for(const imap::FetchItems& items, bool by_headers) {
     std::uint32_t columns = store::column_flags;
-    bool bodies = reads_bodies(items);
+    bool bodies = reads_bodies(items) && !by_headers;
     if (items.internal_date || items.saved_at) columns |= store::column_date;
     if (items.size || bodies) columns |= store::column_size;
     if (items.envelope) columns |= store::column_envelope;
     if (items.body) columns |= store::column_body;
     if (items.bodystructure) columns |= store::column_bodystructure;
     if (bodies || items.email_id) columns |= store::column_identity;
+    if (std::ranges::any_of(items.sections, is_whole_header)) columns |= store::column_header;
+    if (by_headers) return columns;
     if (items.preview || !items.binary_sizes.empty()) columns |= store::column_parts;
     for (const auto& section : items.sections)
-        if (!section.part.empty() || section.what != imap::Section::What::all) columns |= store::column_parts;
+        if (!section.part.empty() || section.what != What::all) columns |= store::column_parts;
     return columns;
 }
 
@@ -68,6 +97,11 @@ Result<imap::SectionData> section_data(const store::Message& message, const mime
     return pieces;
 }
 
+std::unexpected<Error> too_large() {
+    return fail(coded(ErrorKind::refused, "LIMIT",
+                      "These sections of one message are too large to be fetched at once"));
+}
+
 }  // namespace
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Fetch request) {
@@ -93,20 +127,27 @@ struct MailboxService::Source {
     std::shared_ptr<const imap::Fetch> request;
 };
 
-net::Task<Result<MailboxService::Prepared>> MailboxService::prepare(Source source, Uid after) {
+// Rows as they lie in the account's file, in a store job. `by_headers`: it ends before a message whose header
+// is not kept there.
+Result<MailboxService::Prepared> MailboxService::load_rows(store::AccountStore& account, const Source& source,
+                                                           Uid after, bool by_headers) {
     const imap::FetchItems& items = source.request->items;
-    std::size_t limit = rows_of_batch(items);
-    auto load = [id = source.mailbox, request = source.request, columns = columns_for(items), limit,
-                 after](store::AccountStore& account) {
-        return account.load_messages(id, request->uids, columns, limit, after);
-    };
-    auto messages = CO_TRY(co_await source.node.read(source.account, std::move(load)));
+    std::size_t limit = rows_of_batch(items, by_headers);
+    std::uint64_t together = 0;
     Prepared prepared;
-    prepared.batch.last = messages.size() < limit;
-    prepared.after = messages.empty() ? after : messages.back().uid;
-    prepared.batch.rows.reserve(messages.size());
-    for (auto& message : messages) {
-        imap::FetchRow& row = prepared.batch.rows.emplace_back();
+    prepared.after = after;
+    auto& rows = prepared.batch.rows;
+    auto take = [&](store::Message& message) -> Result<bool> {
+        bool kept = !message.texts.header.empty();
+        if (by_headers && !kept) return false;
+        std::string header = kept ? TRY(unpack_header(message.texts.header)) : std::string();
+        std::optional<mime::Part> root;
+        if (!message.texts.parts.empty())
+            root = TRY(ranges_suffice(items) ? mime::parse_part_ranges(message.texts.parts)
+                                             : mime::parse_part(message.texts.parts));
+        std::uint64_t before = together;
+        prepared.after = message.uid;
+        imap::FetchRow& row = rows.emplace_back();
         row.uid = message.uid;
         row.flags = std::move(message.flags);
         row.modseq = message.modseq;
@@ -114,17 +155,39 @@ net::Task<Result<MailboxService::Prepared>> MailboxService::prepare(Source sourc
         row.size = message.size;
         row.saved_at = message.saved_at;
         if (items.email_id) row.email_id = email_id_text(source.node, message.email_id);
-        std::optional<mime::Part> root;
-        if (!message.texts.parts.empty()) root = CO_TRY(mime::parse_part(message.texts.parts));
-        for (const auto& section : items.sections)
-            row.sections.push_back(CO_TRY(section_data(message, root ? &*root : nullptr, section)));
+        for (const auto& section : items.sections) {
+            if (kept && is_whole_header(section)) {
+                std::string text = is_filtered(section) ? imap::section_of_header(header, section)
+                                                        : std::string(imap::cut(header, section.partial));
+                together += text.size();
+                row.sections.emplace_back(std::in_place)->emplace_back(std::move(text));
+            } else {
+                row.sections.push_back(TRY(section_data(message, root ? &*root : nullptr, section)));
+            }
+            if (together - before >= row_octets) return too_large();
+        }
         for (const auto& section : items.binary_sizes)
-            prepared.sizes.push_back(CO_TRY(section_data(message, root ? &*root : nullptr, section)));
+            prepared.sizes.push_back(TRY(section_data(message, root ? &*root : nullptr, section)));
         if (items.preview) prepared.previews.push_back(preview_source(message.object, root));
         row.envelope = std::move(message.texts.envelope);
         row.body = std::move(message.texts.body);
         row.bodystructure = std::move(message.texts.bodystructure);
-    }
+        return rows.size() < limit && together < batch_octets;
+    };
+    prepared.batch.last = TRY(account.visit_messages(source.mailbox, source.request->uids,
+                                                     columns_for(items, by_headers), after, take));
+    return prepared;
+}
+
+net::Task<Result<MailboxService::Prepared>> MailboxService::prepare(Source source, Uid after) {
+    const imap::FetchItems& items = source.request->items;
+    auto load = [source, after](store::AccountStore& account) -> Result<Prepared> {
+        bool by_headers = headers_suffice(source.request->items);
+        Prepared prepared = TRY(load_rows(account, source, after, by_headers));
+        if (!by_headers || !prepared.batch.rows.empty() || prepared.batch.last) return prepared;
+        return load_rows(account, source, after, false);
+    };
+    Prepared prepared = CO_TRY(co_await source.node.read(source.account, std::move(load)));
     if (!items.sections.empty()) CO_TRY(co_await read_small_pieces(source, prepared));
     co_return prepared;
 }
@@ -187,9 +250,9 @@ net::Task<Result<>> MailboxService::read_small_pieces(Source source, Prepared& p
         for (std::size_t s = 0; s < sections.size(); ++s) {
             auto& data = batch.rows[r].sections[s];
             if (!data || data->empty() || sections[s].binary) continue;
+            if (std::holds_alternative<std::string>(data->front())) continue;
             auto range = std::get<imap::ObjectRange>(data->front());
-            bool filtered = sections[s].what == imap::Section::What::header_fields ||
-                            sections[s].what == imap::Section::What::header_fields_not;
+            bool filtered = is_filtered(sections[s]);
             if (filtered || range.length <= piece_inline) wanted.push_back({r, s, range, filtered});
         }
     if (wanted.empty()) co_return Result<>();
@@ -200,9 +263,7 @@ net::Task<Result<>> MailboxService::read_small_pieces(Source source, Prepared& p
         std::uint64_t together = 0;
         for (const auto& w : wanted) {
             if (together >= batch_octets && w.row != wanted[texts.size() - 1].row) break;
-            if (together >= row_octets)
-                return fail(coded(ErrorKind::refused, "LIMIT",
-                                  "These sections of one message are too large to be fetched at once"));
+            if (together >= row_octets) return too_large();
             std::uint64_t length =
                 w.filtered ? std::min<std::uint64_t>(w.range.length, 4u << 20) : w.range.length;
             auto octets =

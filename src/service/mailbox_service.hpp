@@ -110,6 +110,8 @@ class MailboxService {
         ReadAhead<Result<Prepared>> ahead;
     };
     struct Source;  // what a FETCH reads, apart from the session
+    static Result<Prepared> load_rows(store::AccountStore& account, const Source& source, Uid after,
+                                      bool by_headers);
     static net::Task<Result<Prepared>> prepare(Source source, Uid after);
     static net::Task<Result<>> read_small_pieces(Source source, Prepared& prepared);
     struct AppendRun {

@@ -1,18 +1,24 @@
 // What the store keeps of a message beside its octets: computed once, when it arrives.
 #pragma once
 
-#include "imap/writer.hpp"
-#include "mime/serialize.hpp"
-#include "mime/sort_keys.hpp"
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
 #include "mime/structure.hpp"
 #include "store/types.hpp"
 
 namespace fwmail::service {
 
-inline store::MessageTexts message_texts(const mime::Part& root) {
-    mime::Envelope envelope = root.envelope.value_or(mime::Envelope{});
-    return {imap::write_envelope(envelope), imap::write_body(root), imap::write_bodystructure(root),
-            mime::write_part(root), mime::write_sort_keys(envelope)};
-}
+// `header`: the root's, as it came; nothing: it is too large to be kept beside.
+store::MessageTexts message_texts(const mime::Part& root, std::optional<std::string_view> header);
+// Of a message that is in memory.
+store::MessageTexts message_texts(std::string_view message);
+// Of one that went through the parser: ends it.
+store::MessageTexts message_texts(mime::StructureParser& parser);
+
+// The header that is kept beside a message. `kept` is not empty.
+Result<std::string> unpack_header(std::string_view kept);
 
 }  // namespace fwmail::service

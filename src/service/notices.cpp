@@ -79,7 +79,7 @@ Result<Notice> make_notice(Node& node, NoticeRequest request) {
     row.account = *notice.local;
     row.email_id = make_email_id(now);
     row.received = now;
-    row.texts = message_texts(mime::parse_structure(octets));
+    row.texts = message_texts(octets);
     row.size = octets.size();
     spool.object = make_object_id(now);
     spool.content = std::move(octets);

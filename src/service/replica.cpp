@@ -311,7 +311,7 @@ net::Task<Result<Replica::Objects>> Replica::unpack_whole_chunks(NodeId peer,
                 return fail(ErrorKind::refused, "a sealed object is not the one that was announced");
             objects.push_back({sealed_object_id(crypto::view_of(info.sha256)),
                                std::move(served),
-                               {info.size, message_texts(parser.finish())}});
+                               {info.size, message_texts(parser)}});
         }
         return objects;
     };
@@ -383,7 +383,7 @@ net::Task<Result<Replica::Bodies>> Replica::find_bodies(AccountId account,
             mime::StructureParser parser;
             for (std::uint64_t at = 0; at < info->size; at += store::chunk_size)
                 parser.feed(TRY(system.read_object(id, at, store::chunk_size)));
-            bodies[id] = {info->size, message_texts(parser.finish())};
+            bodies[id] = {info->size, message_texts(parser)};
         }
         return std::move(bodies);
     };
@@ -452,7 +452,7 @@ net::Task<Result<std::optional<Replica::Body>>> Replica::assemble(AccountId acco
             return system.finish_object(id, size);
         };
         CO_TRY(co_await node_.write(store::system_file, finish));
-        co_return Body{info->size, message_texts(parser.finish())};
+        co_return Body{info->size, message_texts(parser)};
     }
     node_.log.error("replica", "the chunks of a message do not make a sealed object (" + good.error().text +
                                    "); they are dropped");

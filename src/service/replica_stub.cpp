@@ -94,8 +94,7 @@ net::Task<Result<>> Replica::place_stub(AccountId account, crypto::PublicKey key
     CO_TRY(unpacker.feed(packed));
     auto info = CO_TRY(unpacker.finish());
     store::PendingBody body{store::BodyState::stub, sealed_object_id(crypto::view_of(info.sha256)),
-                            make_id<store::HoldIdTag>(node_.clock()), info.size,
-                            message_texts(mime::parse_structure(served))};
+                            make_id<store::HoldIdTag>(node_.clock()), info.size, message_texts(served)};
     auto keep = [account, body, served, now = node_.clock()](store::SystemStore& system) -> Result<> {
         TRY(system.put_object(body.object, served, now));
         return system.add_reference(body.object, {account, body.hold});

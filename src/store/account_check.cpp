@@ -55,6 +55,9 @@ Result<void> check_messages(Database& db, Problems& problems) {
     TRY(problems.each(db,
                       "SELECT k.id FROM message_keys k LEFT JOIN messages m ON m.id=k.id WHERE m.id IS NULL",
                       "keys belong to no message, storage id "));
+    TRY(problems.each(
+        db, "SELECT h.id FROM message_headers h LEFT JOIN messages m ON m.id=h.id WHERE m.id IS NULL",
+        "a header belongs to no message, storage id "));
     TRY(problems.each(db, "SELECT m.id FROM messages m,meta WHERE m.id>meta.last_row",
                       "a storage id is above the last one given: "));
     return problems.each(db, "SELECT uid FROM messages GROUP BY hold HAVING count(*)>1",

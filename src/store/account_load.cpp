@@ -26,9 +26,11 @@ std::string select_messages(std::uint32_t columns) {
     add(column_body, "body", "NULL");
     add(column_bodystructure, "bodystructure", "NULL");
     add(column_parts, "parts", "NULL");
+    add(column_header, "header", "NULL");
     sql += " FROM messages m";
     if (columns & text_columns) sql += " CROSS JOIN message_texts t ON t.id=m.id";
-    return sql + " WHERE mailbox=? AND uid BETWEEN ? AND ? ORDER BY uid LIMIT ?";
+    if (columns & column_header) sql += " LEFT JOIN message_headers h ON h.id=m.id";
+    return sql + " WHERE mailbox=? AND uid BETWEEN ? AND ? ORDER BY uid";
 }
 
 constexpr std::string_view select_keys =
@@ -37,8 +39,8 @@ constexpr std::string_view select_keys =
 constexpr std::string_view select_keyless =
     "SELECT uid,modseq,date,size FROM messages WHERE mailbox=? AND uid BETWEEN ? AND ? ORDER BY uid";
 
-Result<Message> read_message(const Query& q, std::uint32_t columns) {
-    Message m;
+// The same columns must be read into `m` each time.
+Result<void> read_message(const Query& q, std::uint32_t columns, Message& m) {
     m.uid = q.uid(0);
     m.modseq = q.modseq(1);
     m.created_modseq = q.modseq(2);
@@ -58,8 +60,12 @@ Result<Message> read_message(const Query& q, std::uint32_t columns) {
     if (columns & column_seal)
         m.seal = {q.text(13), q.natural(14), q.text(15), q.enumerator<SealState>(16), q.text(17)};
     if (columns & column_registers) m.registers = TRY(sync::decode_registers(q.view(18)));
-    if (columns & text_columns) m.texts = {q.text(19), q.text(20), q.text(21), q.text(22), {}};
-    return m;
+    if (columns & column_envelope) m.texts.envelope = q.view(19);
+    if (columns & column_body) m.texts.body = q.view(20);
+    if (columns & column_bodystructure) m.texts.bodystructure = q.view(21);
+    if (columns & column_parts) m.texts.parts = q.view(22);
+    if (columns & column_header) m.texts.header = q.view(23);
+    return {};
 }
 
 // Which messages there are, and what is used in them.
@@ -156,21 +162,33 @@ Result<ChangedUids> AccountStore::changed_uids(MailboxId mailbox, ModSeq since, 
     return out;
 }
 
-Result<std::vector<Message>> AccountStore::load_messages(MailboxId mailbox, const UidSet& uids,
-                                                         std::uint32_t columns, std::size_t limit,
-                                                         Uid after) {
+Result<bool> AccountStore::visit_messages(MailboxId mailbox, const UidSet& uids, std::uint32_t columns,
+                                          Uid after, const std::function<Result<bool>(Message&)>& take) {
     auto row = TRY(get_mailbox_row(*db_, mailbox));
-    std::vector<Message> out;
     std::string sql = select_messages(columns);
     const auto& list = uids.list();
     auto it = std::ranges::upper_bound(list, after.value, {}, &UidSet::Interval::last);
-    for (; it != list.end() && out.size() < limit; ++it) {
-        if (it->first >= row.mailbox.uidnext.value) break;
+    Message message;
+    for (; it != list.end() && it->first < row.mailbox.uidnext.value; ++it) {
         std::uint32_t first = after.value >= it->first ? after.value + 1 : it->first;
-        auto q = TRY(db_->query(sql, row.row, first, it->last, limit - out.size()));
-        if (out.empty()) out.reserve(std::min<std::uint64_t>({limit, uids.count(), row.messages}));
-        while (TRY(q.next())) out.push_back(TRY(read_message(q, columns)));
+        auto q = TRY(db_->query(sql, row.row, first, it->last));
+        while (TRY(q.next())) {
+            TRY(read_message(q, columns, message));
+            if (!TRY(take(message))) return false;
+        }
     }
+    return true;
+}
+
+Result<std::vector<Message>> AccountStore::load_messages(MailboxId mailbox, const UidSet& uids,
+                                                         std::uint32_t columns, std::size_t limit,
+                                                         Uid after) {
+    std::vector<Message> out;
+    if (limit == 0) return out;
+    TRY(visit_messages(mailbox, uids, columns, after, [&](Message& message) -> Result<bool> {
+        out.push_back(std::move(message));
+        return out.size() < limit;
+    }));
     return out;
 }
 

@@ -172,6 +172,8 @@ Result<void> insert_message(Database& db, AccountChange& change, std::int64_t ma
     TRY(db.run("INSERT INTO message_texts VALUES(?,?,?,?,?)", id, m.texts.envelope, m.texts.body,
                m.texts.bodystructure, Blob{m.texts.parts}));
     TRY(db.run("INSERT INTO message_keys VALUES(?,?)", id, Blob{m.texts.keys}));
+    if (!m.texts.header.empty())
+        TRY(db.run("INSERT INTO message_headers VALUES(?,?)", id, Blob{m.texts.header}));
     change.count(mailbox, m.flags.system, m.size, +1);
     change.use_uid(mailbox, m.uid);
     return {};
@@ -280,6 +282,8 @@ Result<std::vector<UidPair>> AccountStore::copy(MailboxId from, const std::vecto
                 id, rows[0].id));
             TRY(db_->run("INSERT INTO message_keys SELECT ?,keys FROM message_keys WHERE id=?", id,
                          rows[0].id));
+            TRY(db_->run("INSERT INTO message_headers SELECT ?,header FROM message_headers WHERE id=?", id,
+                         rows[0].id));
             change.count(target.row, rows[0].system, rows[0].size, +1);
             change.use_uid(target.row, uid);
             pairs.push_back({item.uid, uid});
@@ -377,6 +381,7 @@ Result<ExpungeResult> expunge_rows(Database& db, AccountChange& change, std::int
         TRY(db.run("DELETE FROM messages WHERE mailbox=? AND uid=?", mailbox, row.uid));
         TRY(db.run("DELETE FROM message_texts WHERE id=?", row.id));
         TRY(db.run("DELETE FROM message_keys WHERE id=?", row.id));
+        TRY(db.run("DELETE FROM message_headers WHERE id=?", row.id));
         TRY(journal_release(db, row.object, row.hold));
         out.uids.push_back(row.uid);
     }

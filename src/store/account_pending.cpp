@@ -31,7 +31,7 @@ Result<PendingMessage> read_pending(const Query& q) {
 
 Result<PendingMessage> read_with_texts(const Query& q) {
     PendingMessage p = TRY(read_pending(q));
-    p.texts = {q.text(14), q.text(15), q.text(16), q.text(17), q.text(18)};
+    p.texts = {q.text(14), q.text(15), q.text(16), q.text(17), q.text(18), q.text(19)};
     return p;
 }
 
@@ -42,7 +42,7 @@ Result<std::optional<PendingMessage>> one_pending(Query q) {
 
 Result<std::optional<PendingMessage>> find_row(Database& db, std::int64_t mailbox, Uid uid) {
     return one_pending(TRY(db.query("SELECT " PENDING_COLUMNS
-                                    ",p.envelope,p.body,p.bodystructure,p.parts,p.keys FROM pending "
+                                    ",p.envelope,p.body,p.bodystructure,p.parts,p.keys,p.header FROM pending "
                                     "p JOIN mailboxes b ON b.id=p.mailbox WHERE p.mailbox=? AND p.uid=?",
                                     mailbox, uid)));
 }
@@ -71,7 +71,7 @@ NewMessage shown_message(PendingMessage& p, UnixMillis now) {
 Result<void> remember_gone(Database& db, std::int64_t mailbox, Uid uid, UnixMillis now) {
     return db.run(
         "INSERT OR IGNORE INTO pending VALUES(?,?,NULL,zeroblob(16),0,x'',0,0,'',x'',?,?,zeroblob(16),"
-        "zeroblob(16),'','','',x'',x'')",
+        "zeroblob(16),'','','',x'',x'',x'')",
         mailbox, uid, now, BodyState::gone);
 }
 
@@ -104,7 +104,7 @@ Result<void> all_gone_up_to(Database& db, std::int64_t mailbox, Uid uid, UnixMil
     return db.run(
         "INSERT INTO pending "
         "VALUES(?,?,0,zeroblob(16),0,x'',0,0,'',x'',?,?,zeroblob(16),zeroblob(16),'','','',"
-        "x'',x'')",
+        "x'',x'',x'')",
         mailbox, uid, now, BodyState::gone);
 }
 
@@ -122,11 +122,11 @@ Result<bool> AccountStore::insert_pending(const PendingMessage& m) {
                     m.prev_uid, m.email_id, m.size, Blob{m.sha256}, row.row, m.uid));
             return false;
         }
-        TRY(db_->run("INSERT INTO pending VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row.row, m.uid,
+        TRY(db_->run("INSERT INTO pending VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row.row, m.uid,
                      m.prev_uid, m.email_id, m.size, Blob{m.sha256}, m.date, m.zone_minutes, m.flags.text(),
                      Blob{sync::encode_registers(m.registers)}, m.arrived, m.state, m.object, m.hold,
                      m.texts.envelope, m.texts.body, m.texts.bodystructure, Blob{m.texts.parts},
-                     Blob{m.texts.keys}));
+                     Blob{m.texts.keys}, Blob{m.texts.header}));
         return true;
     });
 }
@@ -138,7 +138,7 @@ Result<std::optional<PendingMessage>> AccountStore::find_pending(MailboxId mailb
 
 Result<std::vector<PendingMessage>> AccountStore::find_pending(EmailId id) {
     auto q = TRY(db_->query("SELECT " PENDING_COLUMNS
-                            ",p.envelope,p.body,p.bodystructure,p.parts,p.keys FROM pending p "
+                            ",p.envelope,p.body,p.bodystructure,p.parts,p.keys,p.header FROM pending p "
                             "JOIN mailboxes b ON b.id=p.mailbox WHERE p.email=?",
                             id));
     std::vector<PendingMessage> out;
@@ -171,10 +171,11 @@ Result<bool> AccountStore::set_pending_body(MailboxId mailbox, Uid uid, const Pe
         if (old->hold != body.hold) TRY(journal_release(*db_, old->object, old->hold));
         TRY(db_->run(
             "UPDATE pending SET state=?,object=?,hold=?,size=?,envelope=?,body=?,bodystructure=?,parts=?,"
-            "keys=? "
+            "keys=?,header=? "
             "WHERE mailbox=? AND uid=?",
             body.state, body.object, body.hold, body.size, body.texts.envelope, body.texts.body,
-            body.texts.bodystructure, Blob{body.texts.parts}, Blob{body.texts.keys}, row.row, uid));
+            body.texts.bodystructure, Blob{body.texts.parts}, Blob{body.texts.keys}, Blob{body.texts.header},
+            row.row, uid));
         return true;
     });
 }
@@ -202,7 +203,7 @@ Result<void> AccountStore::set_pending_gone(MailboxId mailbox, const UidSet& uid
                 if (old) TRY(journal_release(*db_, old->object, old->hold));
                 TRY(db_->run(
                     "UPDATE pending SET state=3,object=zeroblob(16),hold=zeroblob(16),envelope='',body='',"
-                    "bodystructure='',parts=x'' WHERE mailbox=? AND uid=?",
+                    "bodystructure='',parts=x'',keys=x'',header=x'' WHERE mailbox=? AND uid=?",
                     row.row, uid));
                 if (old) TRY(drop_unwanted_pieces(*db_, old->email_id));
             }
@@ -223,7 +224,7 @@ Result<std::vector<Uid>> AccountStore::advance_visible(MailboxId mailbox, UnixMi
             // by it.
             auto p = TRY(one_pending(TRY(db_->query(
                 "SELECT " PENDING_COLUMNS
-                ",p.envelope,p.body,p.bodystructure,p.parts,p.keys FROM pending p JOIN mailboxes b "
+                ",p.envelope,p.body,p.bodystructure,p.parts,p.keys,p.header FROM pending p JOIN mailboxes b "
                 "ON b.id=p.mailbox WHERE p.mailbox=?1 AND (p.uid<=?2 OR p.prev_uid<=?2) "
                 "ORDER BY p.uid LIMIT 1",
                 row.row, watermark))));

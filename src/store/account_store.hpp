@@ -106,7 +106,10 @@ class AccountStore {
     Result<std::vector<Message>> load_messages(MailboxId mailbox, const UidSet& uids, std::uint32_t columns,
                                                std::size_t limit, Uid after = Uid{});
     // Calls `take` with each of these messages, by UID, above `after`, until it says false; returns whether
-    // there were no more.
+    // there were no more. It may move out what it wants.
+    Result<bool> visit_messages(MailboxId mailbox, const UidSet& uids, std::uint32_t columns, Uid after,
+                                const std::function<Result<bool>(Message&)>& take);
+    // Likewise.
     Result<bool> visit_keys(MailboxId mailbox, const UidSet& uids, Uid after, bool with_keys,
                             const std::function<Result<bool>(const KeyRow&)>& take);
     // What the search index has not seen: by storage id, above `after`, at most `limit`, with identity, size

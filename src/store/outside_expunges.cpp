@@ -17,8 +17,8 @@ struct HiddenRow {
 Result<std::vector<HiddenRow>> load_hidden(Database& db, UnixMillis since) {
     auto q = TRY(db.query(
         "SELECT "
-        "id,mailbox,flags,keywords,email,object,hold,size,date,zone,envelope,body,bodystructure,parts,keys "
-        "FROM hidden WHERE since>=? ORDER BY mailbox,uid",
+        "id,mailbox,flags,keywords,email,object,hold,size,date,zone,envelope,body,bodystructure,parts,keys,"
+        "header FROM hidden WHERE since>=? ORDER BY mailbox,uid",
         since));
     std::vector<HiddenRow> rows;
     while (TRY(q.next())) {
@@ -34,7 +34,7 @@ Result<std::vector<HiddenRow>> load_hidden(Database& db, UnixMillis since) {
         m.size = q.natural(7);
         m.date = q.time(8);
         m.zone_minutes = static_cast<int>(q.integer(9));
-        m.texts = {q.text(10), q.text(11), q.text(12), q.text(13), q.text(14)};
+        m.texts = {q.text(10), q.text(11), q.text(12), q.text(13), q.text(14), q.text(15)};
         rows.push_back(std::move(row));
     }
     return rows;
@@ -71,10 +71,12 @@ Result<std::uint64_t> hide_messages(AccountStore& account, NodeId peer, MailboxI
         for (const auto& i : uids.list())
             TRY(db.run(
                 "INSERT INTO hidden(mailbox,uid,peer,since,flags,keywords,email,object,hold,size,date,"
-                "zone,envelope,body,bodystructure,parts,keys) SELECT ?1,m.uid,?2,?3,m.flags,m.keywords,"
+                "zone,envelope,body,bodystructure,parts,keys,header) SELECT "
+                "?1,m.uid,?2,?3,m.flags,m.keywords,"
                 "m.email,m.object,m.hold,m.size,m.date,m.zone,t.envelope,t.body,t.bodystructure,t.parts,k."
-                "keys "
-                "FROM messages m JOIN message_texts t ON t.id=m.id JOIN message_keys k ON k.id=m.id WHERE "
+                "keys,ifnull(h.header,x'') "
+                "FROM messages m JOIN message_texts t ON t.id=m.id JOIN message_keys k ON k.id=m.id "
+                "LEFT JOIN message_headers h ON h.id=m.id WHERE "
                 "m.mailbox=?4 AND m.uid BETWEEN "
                 "?5 AND ?6",
                 mailbox, peer, now, row.row, i.first, i.last));

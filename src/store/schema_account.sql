@@ -96,6 +96,12 @@ CREATE TABLE message_keys (
     keys BLOB NOT NULL                  -- what SORT and THREAD look at, as the caller writes it
 );
 
+-- The headers of most messages, so that the body need not be read and unpacked for them; of large ones there is none.
+CREATE TABLE message_headers (
+    id     INTEGER PRIMARY KEY,         -- messages.id
+    header BLOB NOT NULL                -- as the caller writes it
+);
+
 CREATE TABLE expunged (
     mailbox        INTEGER NOT NULL REFERENCES mailboxes(id),
     uid            INTEGER NOT NULL,
@@ -126,7 +132,8 @@ CREATE TABLE hidden (
     body          TEXT NOT NULL,
     bodystructure TEXT NOT NULL,
     parts         BLOB NOT NULL,
-    keys          BLOB NOT NULL         -- as in message_keys
+    keys          BLOB NOT NULL,        -- as in message_keys
+    header        BLOB NOT NULL         -- as in message_headers; empty: none there
 );
 CREATE INDEX hidden_by_time ON hidden(since);
 
@@ -217,11 +224,12 @@ CREATE TABLE pending (
     state         INTEGER NOT NULL,     -- of the body: 0 missing, 1 ready, 2 stub, 3 gone
     object        BLOB NOT NULL,        -- ObjectId, zero while missing
     hold          BLOB NOT NULL,        -- HoldId, becomes the message's
-    envelope      TEXT NOT NULL,        -- these five: as in message_texts and message_keys, once the body is there
+    envelope      TEXT NOT NULL,        -- these six: as in message_texts and the next two, once the body is there
     body          TEXT NOT NULL,
     bodystructure TEXT NOT NULL,
     parts         BLOB NOT NULL,
     keys          BLOB NOT NULL,
+    header        BLOB NOT NULL,        -- empty: none
     PRIMARY KEY (mailbox, uid)
 ) WITHOUT ROWID;
 CREATE INDEX pending_by_email ON pending(email);

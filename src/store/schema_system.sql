@@ -114,6 +114,7 @@ CREATE TABLE spool (
     bodystructure   TEXT NOT NULL,
     parts           BLOB NOT NULL,   -- the part tree, as the caller writes it
     keys            BLOB NOT NULL,   -- what SORT and THREAD look at, likewise
+    header          BLOB NOT NULL,   -- likewise; empty: not kept
     size            INTEGER NOT NULL,
     flags           TEXT NOT NULL    -- as IMAP writes them
 );

@@ -140,7 +140,6 @@ Result<std::string> SystemStore::read_object(ObjectId id, std::uint64_t offset, 
     std::string out;
     if (offset >= row.size || length == 0) return out;
     std::uint64_t end = offset + std::min(length, row.size - offset);
-    out.reserve(end - offset);
     std::uint64_t index = offset / chunk_size;
     auto q = TRY(db_->query("SELECT data FROM chunks WHERE id>=? AND id<=? ORDER BY id",
                             chunk_id(row.id, index), chunk_id(row.id, (end - 1) / chunk_size)));
@@ -158,6 +157,11 @@ Result<std::string> SystemStore::read_object(ObjectId id, std::uint64_t offset, 
         std::uint64_t from = std::max(offset, start) - start;
         std::uint64_t to = std::min(end - start, std::uint64_t{chunk_size});
         if (to > data.size()) return fail(ErrorKind::internal, "the body " + id.hex() + " is cut short");
+        if (out.empty() && from == 0 && to == unpacked.size()) {
+            out = std::move(unpacked);
+            continue;
+        }
+        if (out.empty()) out.reserve(end - offset);
         out.append(data.substr(from, to - from));
     }
     if (out.size() != end - offset)

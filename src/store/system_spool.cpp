@@ -19,10 +19,12 @@ Result<Spooled> SystemStore::spool_message(const SpoolRequest& request) {
         for (const auto& row : request.rows) {
             TRY(db_->run(
                 "INSERT OR IGNORE INTO spool(delivery,account,object,email,mailbox,received,envelope_sender,"
-                "envelope,body,bodystructure,parts,keys,size,flags) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                "envelope,body,bodystructure,parts,keys,header,size,flags) "
+                "VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 row.delivery, row.account, request.object, row.email_id, row.mailbox, row.received,
                 row.envelope_sender, row.texts.envelope, row.texts.body, row.texts.bodystructure,
-                Blob{row.texts.parts}, Blob{row.texts.keys}, row.size, row.flags.text()));
+                Blob{row.texts.parts}, Blob{row.texts.keys}, Blob{row.texts.header}, row.size,
+                row.flags.text()));
             if (db_->changes() > 0) TRY(add_reference(request.object, {row.account, row.delivery}));
         }
         return Spooled::stored;
@@ -30,10 +32,10 @@ Result<Spooled> SystemStore::spool_message(const SpoolRequest& request) {
 }
 
 Result<std::vector<SpoolRow>> SystemStore::load_spool(AccountId account, std::size_t limit) {
-    auto q =
-        TRY(db_->query("SELECT delivery,account,object,email,mailbox,received,envelope_sender,envelope,body,"
-                       "bodystructure,parts,keys,size,flags FROM spool WHERE account=? ORDER BY id LIMIT ?",
-                       account, limit));
+    auto q = TRY(db_->query(
+        "SELECT delivery,account,object,email,mailbox,received,envelope_sender,envelope,body,"
+        "bodystructure,parts,keys,header,size,flags FROM spool WHERE account=? ORDER BY id LIMIT ?",
+        account, limit));
     std::vector<SpoolRow> rows;
     while (TRY(q.next())) {
         SpoolRow row;
@@ -44,9 +46,9 @@ Result<std::vector<SpoolRow>> SystemStore::load_spool(AccountId account, std::si
         row.mailbox = q.text(4);
         row.received = q.time(5);
         row.envelope_sender = q.text(6);
-        row.texts = {q.text(7), q.text(8), q.text(9), q.text(10), q.text(11)};
-        row.size = q.natural(12);
-        row.flags = FlagSet::from_text(q.view(13));
+        row.texts = {q.text(7), q.text(8), q.text(9), q.text(10), q.text(11), q.text(12)};
+        row.size = q.natural(13);
+        row.flags = FlagSet::from_text(q.view(14));
         rows.push_back(std::move(row));
     }
     return rows;

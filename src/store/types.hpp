@@ -142,9 +142,9 @@ struct ObjectInfo {
 };
 
 // The texts that FETCH answers with, computed once. `parts` is the part tree, `keys` what SORT and THREAD
-// look at, both as the caller writes them.
+// look at, `header` the header's octets, all as the caller writes them. An empty `header` is not kept.
 struct MessageTexts {
-    std::string envelope, body, bodystructure, parts, keys;
+    std::string envelope, body, bodystructure, parts, keys, header;
 };
 
 // A message that was accepted and waits to be taken up by its account.
@@ -275,6 +275,7 @@ enum MessageColumns : std::uint32_t {
     column_parts = 128,
     column_seal = 256,
     column_registers = 512,
+    column_header = 1024,
 };
 struct Message {
     Uid uid;

@@ -120,6 +120,82 @@ class Core(NodeTest):
         self.assertEqual((vanished(answer), set(fetched(answer))), ([590], {7}))
         self.end_in_order()
 
+    def test_a_mailbox_selected_again_is_as_another_session_left_it(self):
+        client, other = self.raw(), self.raw()
+        message = letter()[1]
+        one = b" {%d+}\r\n" % len(message) + message
+        for _ in range(3):
+            other.send(b"m APPEND INBOX" + one * 200 + b"\r\n")
+            other.finish("m")
+        other.must("SELECT INBOX")
+
+        def seen():
+            """Again and anew: UIDs, the first unseen message, flags."""
+            answer = client.must("SELECT INBOX")
+            rows = client.must("FETCH 1:* (UID FLAGS)")
+            unseen = answer.all(r"OK \[UNSEEN (\d+)\].*")
+            return int(answer.one(r"(\d+) EXISTS")), unseen and int(unseen[0][0]), {
+                uid: flags for uid, (flags, _) in fetched(rows).items()}
+
+        expected = {uid: set() for uid in range(1, 601)}
+        for command, change in [
+                ("NOOP", lambda: None),
+                ("UID STORE 1:3,500 +FLAGS (\\Seen word)", lambda: expected.update({n: {"\\Seen", "word"} for n in (1, 2, 3, 500)})),
+                ("UID STORE 2 -FLAGS (\\Seen)", lambda: expected[2].discard("\\Seen")),
+                ("UID STORE 1,600 +FLAGS.SILENT (\\Deleted)", lambda: [expected[n].add("\\Deleted") for n in (1, 600)]),
+                ("EXPUNGE", lambda: [expected.pop(n) for n in (1, 600)]),
+                ("UID MOVE 5 Trash", lambda: expected.pop(5)),
+                ("UID COPY 6 INBOX", lambda: expected.update({601: set()}))]:
+            for _ in range(2):
+                unseen = 1 + next(i for i, uid in enumerate(sorted(expected)) if "\\Seen" not in expected[uid])
+                self.assertEqual(seen(), (len(expected), unseen, expected), f"before {command}")
+            other.must(command)
+            change()
+        self.assertEqual(seen()[2], expected)
+        self.end_in_order()
+
+    def test_headers_are_the_same_kept_beside_the_message_or_read_from_it(self):
+        def message(filler, body="text\r\n"):
+            long = "".join(f"X-Long: {n} {'y' * 60}\r\n" for n in range(filler))
+            return f"Subject: one\r\n two\r\nFROM: <a@b.test>\r\n{long}x-last : z\r\n\r\n{body}"
+
+        large = 300  # lines: more than is kept
+        mails = [message(0), message(40), message(large), message(0, ""), "no header\r\n\r\nbody\r\n", message(large), message(3)]
+        client = self.raw()
+        for mail in mails:
+            client.append("INBOX", mail.encode())
+        client.must("SELECT INBOX")
+
+        def header(mail):
+            return "" if mail.startswith("no") else mail[:mail.index("\r\n\r\n") + 4]
+
+        def fields(mail, wanted):
+            lines = header(mail).replace("\r\n ", "\0").split("\r\n")
+            return "".join(line.replace("\0", "\r\n ") + "\r\n" for line in lines if line and wanted(line.split(":")[0].strip().lower())) + "\r\n"
+
+        def ask(items, uids="1:*"):
+            """The literals of each message, in order."""
+            rows = client.must(f"UID FETCH {uids} ({items})").lines
+            return [re.findall(r"\{\d+\}\r\n(.*?)(?=\)?$| BODY\[)", row, re.S) for row in rows]
+
+        self.assertEqual(ask("BODY.PEEK[HEADER]"), [[header(mail)] for mail in mails])
+        self.assertEqual(ask("BODY.PEEK[HEADER]<5.20>"), [[header(mail)[5:25]] for mail in mails])
+        some = ("subject", "x-last")
+        self.assertEqual(ask("BODY.PEEK[HEADER.FIELDS (subject X-Last)]"), [[fields(mail, lambda n: n in some)] for mail in mails])
+        self.assertEqual(ask("BODY.PEEK[HEADER.FIELDS.NOT (subject X-Last)]"), [[fields(mail, lambda n: n not in some)] for mail in mails])
+        many = " ".join(f"none-{n}" for n in range(30)) + " from"
+        self.assertEqual(ask(f"BODY.PEEK[HEADER.FIELDS ({many})]<0.9>"), [[fields(mail, lambda n: n == "from")[:9]] for mail in mails])
+        self.assertEqual(ask("BODY.PEEK[HEADER] BODY.PEEK[TEXT]"), [[header(mail), mail[len(header(mail)):]] for mail in mails])
+        self.assertEqual(ask("BODY.PEEK[HEADER]", "3,6"), [[header(mails[2])], [header(mails[5])]])
+        # What was copied has it too, and what came by SMTP.
+        client.must("UID COPY 1:3 INBOX")
+        self.assertEqual(ask("BODY.PEEK[HEADER]", "8:10"), [[header(mail)] for mail in mails[:3]])
+        smtp_send(self.core.smtp_port, "bob@elsewhere.test", [ANN], mails[1].encode())
+        wait_until(lambda: client.must("NOOP") and len(ask("BODY.PEEK[HEADER]", "11")) == 1, 30, "the mail that came by SMTP")
+        [[whole]], [[came]] = ask("BODY.PEEK[]", "11"), ask("BODY.PEEK[HEADER]", "11")
+        self.assertEqual(came, whole[:whole.index("\r\n\r\n") + 4])
+        self.end_in_order()
+
 
 MUTT = """\
 set imap_user=ann

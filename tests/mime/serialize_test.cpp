@@ -32,6 +32,17 @@ TEST_CASE("a stored structure comes back") {
     CHECK(write_part(part).size() < 400);
 }
 
+TEST_CASE("where header and body lie can be read alone") {
+    Part part = parse_structure("Subject: x\r\n\r\nbody");
+    auto ranges = parse_part_ranges(write_part(part));
+    REQUIRE(ranges);
+    CHECK(ranges->header == part.header);
+    CHECK(ranges->body == part.body);
+    CHECK(!parse_part_ranges(""));
+    CHECK(!parse_part_ranges(write_part(part).substr(0, 4)));
+    CHECK(!parse_part_ranges("\xff"));
+}
+
 TEST_CASE("damaged structures are errors") {
     std::string stored = write_part(sample());
     for (std::size_t n = 0; n < stored.size(); ++n)

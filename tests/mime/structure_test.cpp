@@ -86,6 +86,37 @@ TEST_CASE("messages that lack a header, a body or both") {
     CHECK(p.body == Range{0, 1});
 }
 
+TEST_CASE("the header is kept as it came, however the message was cut, unless it is large") {
+    std::string inner = joined({"Subject: inner", "", "x"});
+    auto header_of = [](const std::string& message, std::size_t step) {
+        StructureParser parser;
+        for (std::size_t i = 0; i < message.size(); i += step)
+            parser.feed(std::string_view(message).substr(i, step));
+        parser.finish();
+        auto header = parser.header();
+        return header ? std::string(*header) : std::string("none");
+    };
+    std::string head = joined({"Subject: x", "Content-Type: multipart/mixed; boundary=b", ""});
+    std::string nested = head + joined({"--b", "Content-Type: message/rfc822", ""}) + inner + "--b--\r\n";
+    for (std::size_t step : {1, 7, 1000}) {
+        CHECK(header_of(nested, step) == head);
+        CHECK(header_of("Subject: x\r\n", step) == "Subject: x\r\n");
+        CHECK(header_of("no header\r\n\r\nA: b\r\n", step).empty());
+        CHECK(header_of("", step).empty());
+    }
+    auto large = [&](std::size_t size) {
+        std::string text = "Subject: ";
+        text.resize(size - 4, 'x');
+        return text + "\r\n\r\n";
+    };
+    for (std::size_t step : {100, 100'000}) {
+        std::string fits = large(StructureParser::kept_header),
+                    more = large(StructureParser::kept_header + 1);
+        CHECK(header_of(fits + "body", step) == fits);
+        CHECK(header_of(more + "body", step) == "none");
+    }
+}
+
 TEST_CASE("line endings: LF ends, a CR before it belongs to it, another is data") {
     std::string m = "A: b\rc\n\r\nx\ry\nz\r\r\n\rw";
     Part p = parse_structure(m);

@@ -277,6 +277,56 @@ TEST_CASE("messages are loaded in pages with the wanted columns only") {
     CHECK(must(a.store->load_messages(a.inbox.id, uids({1, 3}), 0, 100, Uid{3})).empty());
 }
 
+TEST_CASE("headers are kept beside messages that have one, and go with them") {
+    Account a;
+    auto target = must(a.store->create_mailbox("Target", "", t0));
+    for (int i = 0; i < 2; ++i) a.add();
+    auto without = a.message(a.inbox.id, "\\Deleted");
+    without.texts.header.clear();
+    must(a.store->append(without));
+    auto headers = [&](MailboxId mailbox) {
+        std::vector<std::string> out;
+        for (const auto& m : must(a.store->load_messages(mailbox, range(1, 9), column_header, 9)))
+            out.push_back(m.texts.header);
+        return out;
+    };
+    std::string one("h\0001", 3), two("h\0002", 3);
+    CHECK(headers(a.inbox.id) == std::vector<std::string>{one, two, ""});
+    CHECK(must(a.store->load_messages(a.inbox.id, range(1, 9), column_parts, 9))[0].texts.header.empty());
+    must(a.store->copy(a.inbox.id, must(a.store->plan_copy(a.inbox.id, range(2, 3), t0)), target.id, t0));
+    must(a.store->move(a.inbox.id, uids({1}), target.id, t0));
+    CHECK(headers(target.id) == std::vector<std::string>{two, "", one});
+    must(a.store->expunge_any(a.inbox.id, range(1, 9)));
+    must(a.store->expunge_any(target.id, range(1, 9)));
+    CHECK(headers(target.id).empty());
+    a.check();  // would see one that was left
+}
+
+TEST_CASE("visiting messages ends when it is told to") {
+    Account a;
+    for (int i = 0; i < 5; ++i) a.add(i == 2 ? "\\Seen kw" : "");
+    std::vector<Uid> seen;
+    std::vector<FlagSet> with;
+    auto take = [&](Message& m) -> Result<bool> {
+        seen.push_back(m.uid);
+        with.push_back(std::move(m.flags));
+        return seen.size() < 4;
+    };
+    auto first = [&](Message& m) -> Result<bool> {
+        (void)take(m);
+        return false;
+    };
+    CHECK(!must(a.store->visit_messages(a.inbox.id, uids({1, 2, 3, 5}), column_flags, Uid{1}, first)));
+    CHECK(seen == uid_list({2}));
+    CHECK(!must(a.store->visit_messages(a.inbox.id, range(3, 9), column_flags, Uid{}, take)));
+    CHECK(seen == uid_list({2, 3, 4, 5}));
+    CHECK(with[1] == flags("\\Seen kw"));
+    CHECK(with[2] == FlagSet{});  // nothing of the one before
+    seen.clear();
+    CHECK(must(a.store->visit_messages(a.inbox.id, range(3, 9), 0, Uid{3}, take)));
+    CHECK(seen == uid_list({4, 5}));
+}
+
 TEST_CASE("recent messages belong to the first session that may write") {
     Account a;
     a.add();
@@ -339,6 +389,8 @@ TEST_CASE("check sees what is wrong") {
     CHECK(broken_by("DELETE FROM message_texts WHERE id=1") == 1);
     CHECK(broken_by("DELETE FROM message_keys WHERE id=1") == 1);
     CHECK(broken_by("INSERT INTO message_keys VALUES(77,x'')") == 1);
+    CHECK(broken_by("INSERT INTO message_headers VALUES(77,x'')") == 1);
+    CHECK(broken_by("DELETE FROM message_headers WHERE id=1") == 0);
     CHECK(broken_by("UPDATE messages SET modseq=(SELECT max(modseq) FROM messages)") == 1);
     CHECK(broken_by("INSERT INTO expunged SELECT mailbox,uid,modseq,modseq,0 FROM messages WHERE uid=1") ==
           2);

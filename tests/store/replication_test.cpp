@@ -39,7 +39,7 @@ PendingMessage pending(const Account& a, std::uint32_t uid, std::optional<std::u
 }
 
 PendingBody body(std::uint32_t uid, BodyState state = BodyState::ready) {
-    return {state, id_of<ObjectId>(uid), id_of<HoldId>(uid), 1000, {"e", "b", "s", "p", "k"}};
+    return {state, id_of<ObjectId>(uid), id_of<HoldId>(uid), 1000, {"e", "b", "s", "p", "k", "h"}};
 }
 
 std::vector<Uid> advance(Account& a) { return must(a.store->advance_visible(a.inbox.id, t0)); }
@@ -164,6 +164,7 @@ TEST_CASE("messages become visible in UID order, once each predecessor is there 
     CHECK(rows[1].seal.state == SealState::none);
     CHECK(rows[1].flags == flags("\\Seen \\Flagged kw"));
     CHECK(rows[2].texts.bodystructure == "s");
+    CHECK(rows[2].texts.header == "h");
     CHECK(must(a.store->find_mailbox(a.inbox.id))->visible == Uid{5});
     a.serial = 100;
     CHECK(a.add() == Uid{6});

@@ -21,7 +21,7 @@ SpoolRequest request(std::uint64_t n, std::string digest = {}) {
         row.email_id = id_of<EmailId>(n);
         row.received = at(0);
         row.envelope_sender = "a@example.org";
-        row.texts = {"e", "b", "s", std::string("\0p", 2), std::string("\0k", 2)};
+        row.texts = {"e", "b", "s", std::string("\0p", 2), std::string("\0k", 2), "h"};
         row.size = 15;
         row.flags = flags("\\Flagged $Junk");
         r.rows.push_back(row);
@@ -63,6 +63,7 @@ TEST_CASE("a spooled message is there with its body and taken up once") {
     CHECK(rows[0].mailbox == "INBOX");
     CHECK(rows[0].texts.parts == std::string("\0p", 2));
     CHECK(rows[0].texts.keys == std::string("\0k", 2));
+    CHECK(rows[0].texts.header == "h");
     CHECK(rows[0].flags == flags("\\Flagged $Junk"));
     CHECK(must(store->find_object(id_of<ObjectId>(1)))->references == 2);
     CHECK(must(store->check({})).empty());

@@ -97,8 +97,12 @@ struct Account {
         m.date = t0;
         m.zone_minutes = -90;
         m.flags = flags(flag_text);
-        m.texts = {"env" + std::to_string(serial), "body", "structure", std::string("p\0q", 3),
-                   std::string("k\0", 2) + std::to_string(serial)};
+        m.texts = {"env" + std::to_string(serial),
+                   "body",
+                   "structure",
+                   std::string("p\0q", 3),
+                   std::string("k\0", 2) + std::to_string(serial),
+                   std::string("h\0", 2) + std::to_string(serial)};
         m.saved_at = t0;
         return m;
     }

@@ -104,7 +104,7 @@ class FetchCommand : public Command {
                 out += write_internal_date(row.internal_date);
                 break;
             case ItemKind::size:
-                out += std::to_string(row.size);
+                append_number(out, row.size);
                 break;
             case ItemKind::envelope:
                 out += row.envelope;
@@ -142,41 +142,40 @@ class FetchCommand : public Command {
         bool uid_only = core.enabled.uid_only;
         // RFC 7162 3.2.4: under QRESYNC a change of flags is told with the UID.
         bool with_uid = list_.uid || (row.seen_now && core.enabled.qresync);
-        std::string out = core.fetch_head(row.uid, number, with_uid);
+        core.write_fetch_head(core.output(), row.uid, number, with_uid);
         bool first = uid_only || !with_uid;
-        if (!first) out.pop_back();
-        auto begin = [&](std::string_view label) {
+        if (!first) core.output().pop_back();
+        auto begin = [&](std::string_view label) -> std::string& {
+            std::string& out = core.output();
             if (!first) out += ' ';
             first = false;
             out += label;
-            out += ' ';
+            return out += ' ';
         };
-        std::string flags = write_flags(row.flags, core.is_recent(row.uid));
+        auto append_row_flags = [&](std::string& out) {
+            append_flags(out, row.flags, core.is_recent(row.uid));
+        };
         if (list_.modseq || (row.seen_now && core.enabled.condstore)) {
-            begin("MODSEQ");
-            out += '(' + std::to_string(row.modseq.value) + ')';
+            std::string& out = begin("MODSEQ") += '(';
+            append_number(out, row.modseq.value);
+            out += ')';
         }
-        if (row.seen_now && !list_.asked.flags) {
-            begin("FLAGS");
-            out += flags;
-        }
+        if (row.seen_now && !list_.asked.flags) append_row_flags(begin("FLAGS"));
         // RFC 9586 3.3: it stands in front already, and here too when it was asked for. Nor may the list be
         // empty (RFC 9051 9, msg-att).
-        if (uid_only && (uid_asked_ || (first && list_.items.empty()))) {
-            begin("UID");
-            out += std::to_string(row.uid.value);
-        }
+        if (uid_only && (uid_asked_ || (first && list_.items.empty())))
+            append_number(begin("UID"), row.uid.value);
         Place place;
         for (const auto& item : list_.items) {
-            begin(item.label);
+            std::string& out = begin(item.label);
             if (item.kind == ItemKind::flags)
-                out += flags;
+                append_row_flags(out);
             else
                 write_item(core, out, row, item.kind, place);
         }
-        core.send(out + ")\r\n");
+        core.send(")\r\n");
     }
-    // Moves what is written so far out before the octets that do not pass through here.
+    // Some of its octets may not pass through here: then `out` is not where the rest goes.
     static void write_section_data(SessionCore& core, std::string& out, const FetchRow& row,
                                    std::size_t index, bool binary) {
         if (index >= row.sections.size() || !row.sections[index]) {
@@ -188,13 +187,14 @@ class FetchCommand : public Command {
         for (const auto& piece : *row.sections[index]) {
             const auto* range = std::get_if<ObjectRange>(&piece);
             size += range ? range->octets() : std::get<std::string>(piece).size();
+            if (!binary) continue;
             nul |= range ? range->nul : std::get<std::string>(piece).find('\0') != std::string::npos;
         }
         // literal8 (RFC 3516 4.3)
         if (binary && nul) out += '~';
-        out += '{' + std::to_string(size) + "}\r\n";
-        core.send(out);
-        out.clear();
+        out += '{';
+        append_number(out, size);
+        out += "}\r\n";
         for (const auto& piece : *row.sections[index]) core.send_piece(piece);
     }
 
