@@ -116,7 +116,7 @@ constexpr Option table[] = {
      "Failed logins after which an address is refused for a while; 0: no limit"},
     {"limits", "account-size", octets, "0", "Octets of all mail of one account; 0: no limit", role_core},
     {"limits", "account-messages", count, "0", "Messages of one account; 0: no limit", role_core},
-    {"limits", "account-mailboxes", count, "10000", "Mailboxes of one account; 0: no limit", role_core},
+    {"limits", "account-mailboxes", count, "10000", "Mailboxes of one account; 0: no limit", both},
     {"limits", "keep-expunged", duration, "10m",
      "How long an expunged message's octets stay, for whoever is reading it"},
     {"limits", "store-threads", count, "4", "Threads that work on the store"},

@@ -44,6 +44,7 @@ struct MailboxRow {
     std::string special_use;  // "\\Sent", "\\Drafts", ... (RFC 6154) or empty
     bool subscribed = false;
     bool noselect = false;
+    bool nonexistent = false;  // there is no mailbox: its name is subscribed
 };
 struct MailboxList {
     std::vector<MailboxRow> rows;  // any order

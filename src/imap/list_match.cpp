@@ -14,14 +14,16 @@ struct Node {
     bool both_below = false;  // one mailbox that is subscribed and has a special use
 };
 
-std::map<std::string, Node> tree_of(const MailboxList& list) {
+// `names`: with those that are subscribed and are no mailboxes.
+std::map<std::string, Node> tree_of(const MailboxList& list, bool names) {
     std::map<std::string, Node> tree;
     for (const auto& row : list.rows) {
+        if (row.nonexistent && !names) continue;
         tree[row.name].row = &row;
         for (std::size_t at = row.name.rfind('/'); at != std::string::npos && at > 0;
              at = row.name.rfind('/', at - 1)) {
             Node& above = tree[row.name.substr(0, at)];
-            above.has_children = true;
+            above.has_children |= !row.nonexistent;
             above.subscribed_below |= row.subscribed;
             above.special_below |= !row.special_use.empty();
             above.both_below |= row.subscribed && !row.special_use.empty();
@@ -91,7 +93,7 @@ bool matches_pattern(std::string_view pattern, std::string_view name) {
 std::vector<ListedMailbox> listed(const MailboxList& list, std::string_view pattern) {
     std::vector<ListedMailbox> out;
     Matcher matches(pattern);
-    for (const auto& [name, node] : tree_of(list)) {
+    for (const auto& [name, node] : tree_of(list, false)) {
         if (!matches(name)) continue;
         bool noselect = !node.row || node.row->noselect;
         out.push_back({name, noselect, node.has_children, node.row ? node.row->special_use : std::string(),
@@ -106,7 +108,7 @@ std::vector<ListedMailbox> listed(const MailboxList& list, const std::vector<std
     std::vector<Matcher> matchers;
     for (const auto& pattern : patterns)
         if (!pattern.empty()) matchers.emplace_back(pattern);
-    for (const auto& [name, node] : tree_of(list)) {
+    for (const auto& [name, node] : tree_of(list, selection.subscribed)) {
         bool subscribed = node.row && node.row->subscribed;
         bool special = node.row && !node.row->special_use.empty();
         bool selected = (!selection.subscribed || subscribed) && (!selection.special_use || special);
@@ -119,7 +121,7 @@ std::vector<ListedMailbox> listed(const MailboxList& list, const std::vector<std
         ListedMailbox mailbox{name, !node.row || node.row->noselect, node.has_children,
                               special ? node.row->special_use : std::string()};
         mailbox.subscribed = subscribed;
-        mailbox.nonexistent = !node.row;
+        mailbox.nonexistent = !node.row || node.row->nonexistent;
         mailbox.subscribed_below = below && selection.subscribed;
         out.push_back(std::move(mailbox));
     }
@@ -129,13 +131,13 @@ std::vector<ListedMailbox> listed(const MailboxList& list, const std::vector<std
 std::vector<ListedMailbox> listed_subscribed(const MailboxList& list, std::string_view pattern) {
     std::vector<ListedMailbox> out;
     Matcher matches(pattern);
-    for (const auto& [name, node] : tree_of(list)) {
+    for (const auto& [name, node] : tree_of(list, true)) {
         bool subscribed = node.row && node.row->subscribed;
         bool level = !subscribed && node.subscribed_below && matches.ends_in_percent();
         if ((!subscribed && !level) || !matches(name)) continue;
         bool noselect = level || node.row->noselect;
         out.push_back({name, noselect, node.has_children, subscribed ? node.row->special_use : std::string(),
-                       subscribed, !node.row, false});
+                       subscribed, !node.row || node.row->nonexistent, false});
     }
     return out;
 }

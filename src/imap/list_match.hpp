@@ -18,7 +18,7 @@ struct ListedMailbox {
     bool has_children = false;
     std::string special_use;
     bool subscribed = false;
-    bool nonexistent = false;       // only a level above others
+    bool nonexistent = false;       // only a level above others, or a name that is subscribed
     bool subscribed_below = false;  // CHILDINFO ("SUBSCRIBED")
     bool operator==(const ListedMailbox&) const = default;
 };

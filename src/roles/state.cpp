@@ -31,8 +31,10 @@ std::string message_line(const std::string& mailbox, const json::object& row) {
            std::to_string(row.at("updated").to_number<std::uint64_t>()) + " (" + text_of(row, "flags") + ")";
 }
 
-// What a line is about: its first words. A message's are its mailbox and UID, a mailbox's its id.
+// What a line is about: its first words. A message's are its mailbox and UID, a mailbox's its id, a
+// subscription's its name.
 std::string key_of(const std::string& line) {
+    if (line.starts_with("subscription ")) return line;
     std::size_t words = line.starts_with("message ") ? 3 : 2, at = 0;
     for (; words > 0 && at != std::string::npos; --words) at = line.find(' ', at + 1);
     return line.substr(0, at);
@@ -58,6 +60,8 @@ Result<> each_line(const std::string& config, const std::string& user, const std
             more = part.at("more").as_bool();
         }
     }
+    for (const auto& name : answer.at("subscriptions").as_array())
+        take("subscription " + std::string(name.as_string()));
     return {};
 }
 
@@ -67,7 +71,8 @@ Result<Lines> read_file(const std::string& path) {
     Lines lines;
     std::string line;
     while (std::getline(file, line)) {
-        if (!line.starts_with("mailbox ") && !line.starts_with("message "))
+        if (!line.starts_with("mailbox ") && !line.starts_with("message ") &&
+            !line.starts_with("subscription "))
             return fail(ErrorKind::usage, path + " was not written by fwmail state");
         lines[key_of(line)] = line;
     }

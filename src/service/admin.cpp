@@ -51,8 +51,8 @@ Result<> make_mailboxes(AdminContext& context, AccountId account, UnixMillis now
                                                                 {"Junk", "\\Junk"}, {"Trash", "\\Trash"}};
     for (auto [name, use] : standard) {
         if (TRY(store->find_mailbox(name))) continue;
-        auto mailbox = TRY(store->create_mailbox(name, use, now));
-        TRY(store->set_subscribed(mailbox.id, true));
+        TRY(store->create_mailbox(name, use, now));
+        TRY(store->set_subscribed(name, true, {context.identity.id, now}));
     }
     return {};
 }

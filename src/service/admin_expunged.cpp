@@ -41,6 +41,11 @@ Result<std::uint64_t> put_back(AdminContext& context, store::AccountStore& accou
                                const store::HeldExpunge& held) {
     auto mailbox = TRY(account.find_mailbox(held.mailbox));
     if (!mailbox || mailbox->deleted) return 0;
+    if (held.deletes) {  // outside that mailbox has gone for good: another one of its name comes
+        auto count = TRY(store::count_messages(account, held.mailbox, held.uids));
+        TRY(store::delete_outside(account, held.peer, held.mailbox, {}, context.clock()));
+        return count;
+    }
     FlagSet deleted;
     deleted.system = FlagSet::deleted;  // or the next EXPUNGE would take them again
     TRY(account.store_flags(held.mailbox, held.uids, store::StoreMode::remove, deleted,
@@ -52,6 +57,8 @@ Result<std::uint64_t> let_go(AdminContext& context, store::AccountStore& account
                              const store::HeldExpunge& held) {
     auto mailbox = TRY(account.find_mailbox(held.mailbox));
     if (!mailbox || mailbox->deleted) return 0;
+    if (held.deletes)
+        return store::delete_outside(account, held.peer, held.mailbox, held.uids, context.clock());
     return store::hide_messages(account, held.peer, held.mailbox, held.uids, context.clock());
 }
 

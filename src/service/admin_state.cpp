@@ -29,8 +29,12 @@ Result<json::object> mailboxes(AdminContext& context, const json::object& reques
                                     {"subscribed", mailbox.subscribed},
                                     {"uidvalidity", mailbox.sealed_uidvalidity.value}});
     }
+    json::array names;  // that are subscribed, without a mailbox
+    if (only.empty())
+        for (const auto& name : TRY(account->load_subscriptions()))
+            if (!TRY(account->find_mailbox(name))) names.emplace_back(name);
     if (rows.empty() && !only.empty()) return fail(ErrorKind::refused, "this user has no mailbox " + only);
-    return json::object{{"mailboxes", std::move(rows)}};
+    return json::object{{"mailboxes", std::move(rows)}, {"subscriptions", std::move(names)}};
 }
 
 Result<json::object> messages(AdminContext& context, const json::object& request) {

@@ -10,6 +10,19 @@ Result<FlagsApplied> apply_flags(store::AccountStore& account, NodeId peer, Mail
     return applied;
 }
 
+Result<FlagsApplied> apply_subscription_entry(store::AccountStore& account, NodeId peer,
+                                              const sync::SubscriptionEntry& entry, UnixMillis now) {
+    if (sync::is_ahead(entry.stamp, now)) return FlagsApplied{store::Merged::unknown, true};
+    return FlagsApplied{TRY(account.merge_subscription(peer, entry.name, {entry.on, entry.stamp})), false};
+}
+
+store::MailboxWord mailbox_word(const sync::MailboxEntry& entry) {
+    return {entry.mailbox,
+            {entry.name, entry.named, entry.special_use, entry.used, entry.deleted},
+            entry.sealed_uidvalidity,
+            entry.last_uid};
+}
+
 net::Task<> report_clock(Node& node, NodeId peer) {
     auto link = node.links.find(peer);
     std::string name = link ? link->link.name : peer.hex();

@@ -1,7 +1,8 @@
-// Flags entries of a peer, at core and at a remote alike.
+// Entries that core and a remote apply alike.
 #pragma once
 
 #include "service/node.hpp"
+#include "store/outside_mailboxes.hpp"
 #include "sync/entries.hpp"
 
 namespace fwmail::service {
@@ -14,6 +15,12 @@ struct FlagsApplied {
 // Merges it into the message, which may be one that is not shown yet. The mailbox must be there.
 Result<FlagsApplied> apply_flags(store::AccountStore& account, NodeId peer, MailboxId mailbox, Uid uid,
                                  sync::FlagState theirs, UnixMillis now);
+
+// Likewise, whether a name is subscribed.
+Result<FlagsApplied> apply_subscription_entry(store::AccountStore& account, NodeId peer,
+                                              const sync::SubscriptionEntry& entry, UnixMillis now);
+// What a mailbox entry says, for the store.
+store::MailboxWord mailbox_word(const sync::MailboxEntry& entry);
 
 // Says in the log and in the status that the clocks of the two nodes disagree.
 net::Task<> report_clock(Node& node, NodeId peer);

@@ -70,6 +70,29 @@ Result<> plan_expunge_home(store::AccountStore& account, const std::vector<NodeI
     return plan_home(account, home, std::move(out));
 }
 
+Result<> plan_mailboxes_home(store::AccountStore& account, const std::vector<NodeId>& home,
+                             const std::vector<MailboxId>& ids, UnixMillis now) {
+    std::vector<store::OutboxRow> out;
+    for (auto id : ids) {
+        store::OutboxRow row;
+        row.kind = outbox_mailbox;
+        row.mailbox = id;
+        row.due = now;
+        row.replaces = true;
+        out.push_back(row);
+    }
+    return plan_home(account, home, std::move(out));
+}
+
+Result<> plan_subscription_home(store::AccountStore& account, const std::vector<NodeId>& home,
+                                std::string_view name, UnixMillis now) {
+    store::OutboxRow row;
+    row.kind = outbox_subscription;
+    row.payload = name;
+    row.due = now;
+    return plan_home(account, home, {row});
+}
+
 void wake_sender(Node& node, AccountId account) {
     node.hub.outbox_changed(account);
     node.link_wake.notify();

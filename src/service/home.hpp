@@ -18,6 +18,10 @@ Result<> plan_flags_home(store::AccountStore& account, const std::vector<NodeId>
                          const std::vector<store::FlagRow>& rows, UnixMillis now);
 Result<> plan_expunge_home(store::AccountStore& account, const std::vector<NodeId>& home, MailboxId mailbox,
                            const std::vector<Uid>& uids, UnixMillis now);
+Result<> plan_mailboxes_home(store::AccountStore& account, const std::vector<NodeId>& home,
+                             const std::vector<MailboxId>& ids, UnixMillis now);
+Result<> plan_subscription_home(store::AccountStore& account, const std::vector<NodeId>& home,
+                                std::string_view name, UnixMillis now);
 // After the commit.
 void wake_sender(Node& node, AccountId account);
 

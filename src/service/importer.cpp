@@ -33,13 +33,15 @@ std::string allowed_name(std::string_view path) {
     return name.empty() ? "_" : name;
 }
 
-Result<store::Mailbox> find_or_create(store::AccountStore& account, const std::string& name, UnixMillis now) {
+Result<store::Mailbox> find_or_create(store::AccountStore& account, const std::string& name,
+                                      const store::Author& author) {
+    UnixMillis now = author.now;
     for (std::size_t at = 0; (at = name.find(store::mailbox_delimiter, at + 1)) != std::string::npos;)
         if (std::string parent = name.substr(0, at); !TRY(account.find_mailbox(parent)))
             TRY(account.create_mailbox(parent, "", now));
     if (auto mailbox = TRY(account.find_mailbox(name))) return *mailbox;
     auto mailbox = TRY(account.create_mailbox(name, "", now));
-    TRY(account.set_subscribed(mailbox.id, true));
+    TRY(account.set_subscribed(name, true, author));
     return mailbox;
 }
 
@@ -72,12 +74,13 @@ net::Task<Result<MailboxId>> Importer::mailbox_of(SourceMessage message) {
     if (auto it = mailboxes_.find(message.path); it != mailboxes_.end()) co_return it->second;
     // What has a special use there goes to what has it here.
     bool by_use = options_.below.empty() && !message.special_use.empty();
-    auto job = [name = target_path(message), use = by_use ? message.special_use : std::string(),
-                now = node_.clock()](store::AccountStore& account) -> Result<MailboxId> {
+    auto job =
+        [name = target_path(message), use = by_use ? message.special_use : std::string(),
+         author = store::Author{node_.id, node_.clock()}](store::AccountStore& account) -> Result<MailboxId> {
         if (!use.empty())
             for (const auto& mailbox : TRY(account.load_mailboxes()))
                 if (equal_ignoring_case(mailbox.special_use, use)) return mailbox.id;
-        return TRY(find_or_create(account, name, now)).id;
+        return TRY(find_or_create(account, name, author)).id;
     };
     MailboxId id = CO_TRY(co_await node_.write(options_.account, std::move(job)));
     mailboxes_[message.path] = id;

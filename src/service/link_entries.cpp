@@ -19,6 +19,13 @@ sync::Entry stand_in(const store::OutboxRow& row) {
     return sync::ExpungeEntry{row.mailbox, gone, row.prev_uid};
 }
 
+sync::Entry mailbox_entry(const store::Mailbox& m) {
+    Uid seen;
+    if (m.deleted && m.uidnext.value) seen = Uid{m.uidnext.value - 1};
+    return sync::MailboxEntry{m.id,      m.wanted, m.named, m.special_use, m.used, m.sealed_uidvalidity,
+                              m.deleted, seen};
+}
+
 }  // namespace
 
 // Rows become entries, from the state as it is now.
@@ -48,8 +55,13 @@ net::Task<Result<LinkSender::Made>> LinkSender::make(AccountId account, std::vec
             if (row.kind == outbox_mailbox) {
                 auto m = TRY(store.find_mailbox(row.mailbox));
                 if (!m) return fail(ErrorKind::internal, "the outbox names an unknown mailbox");
-                read.entries[row.number] = sync::MailboxEntry{
-                    m->id, m->name, m->special_use, m->subscribed, m->sealed_uidvalidity, m->deleted};
+                read.entries[row.number] = mailbox_entry(*m);
+                continue;
+            }
+            if (row.kind == outbox_subscription) {
+                auto s = TRY(store.find_subscription(row.payload));
+                if (!s) return fail(ErrorKind::internal, "the outbox names an unknown subscription");
+                read.entries[row.number] = sync::SubscriptionEntry{row.payload, s->on, s->stamp};
                 continue;
             }
             if (row.kind == outbox_expunge || row.kind == outbox_stubbed) {
@@ -62,7 +74,9 @@ net::Task<Result<LinkSender::Made>> LinkSender::make(AccountId account, std::vec
             if (row.kind != outbox_flags)
                 columns |=
                     store::column_identity | store::column_size | store::column_date | store::column_seal;
-            auto found = TRY(store.load_messages(row.mailbox, uid, columns, 1));
+            std::vector<store::Message> found;  // none where the mailbox has been deleted meanwhile
+            if (auto m = TRY(store.find_mailbox(row.mailbox)); m && !m->deleted)
+                found = TRY(store.load_messages(row.mailbox, uid, columns, 1));
             if (row.kind == outbox_flags) {
                 if (found.empty() || (core && found[0].seal.state != store::SealState::sealed))
                     read.voids.add(

@@ -5,8 +5,10 @@
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
 #include "crypto/openpgp_message.hpp"
+#include "imap/parser.hpp"
 #include "service/flag_entries.hpp"
 #include "store/outside_expunges.hpp"
+#include "store/outside_mailboxes.hpp"
 #include "sync/node_mail.hpp"
 
 namespace fwmail::service {
@@ -141,14 +143,17 @@ struct AtCore {
     store::AccountStore& account;
     NodeId peer;
     UnixMillis now;
-    std::uint64_t most_expunges;  // of a day
-    bool changed = false, ahead = false, held = false;
+    store::Author author;
+    store::OutsideLimits limits;
+    bool changed = false, ahead = false, held = false, too_many = false;
 };
 
 bool may_come_from_remote(const sync::Entry& entry) {
     if (const auto* expunge = std::get_if<sync::ExpungeEntry>(&entry)) return expunge->prev_uid == Uid{};
     return std::holds_alternative<sync::StubbedEntry>(entry) ||
            std::holds_alternative<sync::FlagsEntry>(entry) ||
+           std::holds_alternative<sync::MailboxEntry>(entry) ||
+           std::holds_alternative<sync::SubscriptionEntry>(entry) ||
            std::holds_alternative<sync::UnknownEntry>(entry);
 }
 
@@ -187,7 +192,7 @@ Result<bool> apply_expunge(AtCore& to, const sync::ExpungeEntry& entry) {
         uids.remove(last.value + 1, UINT32_MAX);  // of which the remote was never told
     std::uint64_t count = TRY(store::count_messages(to.account, entry.mailbox, uids));
     if (count == 0) return true;
-    if (TRY(store::count_hidden(to.account, UnixMillis{to.now.value - day})) + count > to.most_expunges) {
+    if (TRY(store::count_hidden(to.account, UnixMillis{to.now.value - day})) + count > to.limits.expunges) {
         TRY(store::hold_expunge(to.account, {0, to.peer, entry.mailbox, uids, count, to.now}));
         to.held = true;
         return true;
@@ -197,11 +202,34 @@ Result<bool> apply_expunge(AtCore& to, const sync::ExpungeEntry& entry) {
     return true;
 }
 
+Result<bool> apply_mailbox(AtCore& to, const sync::MailboxEntry& entry) {
+    if (!entry.deleted && !imap::fault_of_new_name(entry.name).empty())
+        return true;  // no client of a remote gives such a name
+    if (sync::is_ahead(entry.named, to.now) || sync::is_ahead(entry.used, to.now)) {
+        to.ahead = true;
+        return false;
+    }
+    auto taken = TRY(store::take_from_remote(to.account, to.peer, mailbox_word(entry), to.author, to.limits));
+    to.changed |= taken.changed;
+    to.held |= taken.held;
+    to.too_many |= taken.refused;
+    return true;
+}
+
+Result<bool> apply_subscription(AtCore& to, const sync::SubscriptionEntry& entry) {
+    auto applied = TRY(apply_subscription_entry(to.account, to.peer, entry, to.now));
+    to.changed |= applied.merged == store::Merged::changed;
+    to.ahead |= applied.ahead;
+    return !applied.ahead;
+}
+
 // False: it must come again.
 Result<bool> apply_entry(AtCore& to, const sync::Entry& entry) {
     if (const auto* stubbed = std::get_if<sync::StubbedEntry>(&entry)) return apply_stubbed(to, *stubbed);
     if (const auto* flags = std::get_if<sync::FlagsEntry>(&entry)) return apply_flags_entry(to, *flags);
     if (const auto* expunge = std::get_if<sync::ExpungeEntry>(&entry)) return apply_expunge(to, *expunge);
+    if (const auto* mailbox = std::get_if<sync::MailboxEntry>(&entry)) return apply_mailbox(to, *mailbox);
+    if (const auto* name = std::get_if<sync::SubscriptionEntry>(&entry)) return apply_subscription(to, *name);
     return true;
 }
 
@@ -215,19 +243,20 @@ net::Task<Result<>> LinkReceiver::apply_at_core(NodeId peer, sync::AccountSectio
                 "a remote may not send " + std::string(sync::entry_name(numbered.entry)) + " entries");
     AccountId id = section.account;
     struct Outcome {
-        bool changed, ahead, held;
+        bool changed, ahead, held, too_many;
     };
-    auto job = [peer, section = std::move(section), now = node_.clock(),
-                most_expunges = node_.config.count("replicate.max-expunges-per-day")](
-                   store::AccountStore& account) -> Result<Outcome> {
+    store::OutsideLimits limits{node_.config.count("limits.account-mailboxes"),
+                                node_.config.count("replicate.max-expunges-per-day")};
+    auto job = [peer, section = std::move(section), author = store::Author{node_.id, node_.clock()},
+                limits](store::AccountStore& account) -> Result<Outcome> {
         sync::Incoming incoming{TRY(account.load_applied(peer))};
         NumberSet fresh = incoming.reachable(section.voids);
-        AtCore to{account, peer, now, most_expunges};
+        AtCore to{account, peer, author.now, author, limits};
         for (const auto& [number, entry] : section.entries)
             if (incoming.classify(number) == sync::Arrival::fresh && TRY(apply_entry(to, entry)))
                 fresh.add(number.value);
         TRY(account.mark_applied(peer, fresh));
-        return Outcome{to.changed, to.ahead, to.held};
+        return Outcome{to.changed, to.ahead, to.held, to.too_many};
     };
     auto outcome = CO_TRY(co_await node_.write(id, std::move(job)));
     crash_point("home.applied");
@@ -237,6 +266,10 @@ net::Task<Result<>> LinkReceiver::apply_at_core(NodeId peer, sync::AccountSectio
         node_.log.warning("link",
                           "more is deleted outside than max-expunges-per-day allows: it waits; see fwmail "
                           "expunged list");
+    if (outcome.too_many)
+        node_.log.warning("link",
+                          "a mailbox that was made outside is not taken: account-mailboxes of them are "
+                          "here already");
     co_return Result<>();
 }
 

@@ -35,6 +35,7 @@ sync::DueEntry due_entry(const store::OutboxRow& row) {
         case outbox_mailbox:
         case outbox_message:
         case outbox_stubbed:
+        case outbox_subscription:
             return {200};
     }
     return {200};

@@ -1,6 +1,7 @@
 #include "service/mailbox_service.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
@@ -35,9 +36,22 @@ net::Task<imap::Reply> MailboxService::execute(imap::Request request) {
 Result<> MailboxService::writable() const {
     if (!node_.is_core())
         return fail(coded(ErrorKind::refused, "NOPERM",
-                          "This is the outside copy of the mailbox: here messages can be flagged and "
-                          "expunged, everything else is done at the core server"));
+                          "This is the outside copy of the mailbox: messages are added, copied and moved at "
+                          "the core server"));
     return {};
+}
+
+Result<> MailboxService::changeable() const {
+    if (!takes_changes(node_))
+        return fail(coded(ErrorKind::refused, "NOPERM",
+                          "This outside copy of the mailbox is not linked with a core server"));
+    return {};
+}
+
+// What a client has changed of the mailboxes is on its way.
+void MailboxService::tell_of_mailboxes() {
+    node_.hub.changed(*account_);
+    if (!home_of(node_).empty()) wake_sender(node_, *account_);
 }
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Authenticate request) {
@@ -87,13 +101,20 @@ bool MailboxService::login_stands() const {
 }
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::ListMailboxes) {
-    auto job = [](store::AccountStore& account) { return account.load_mailboxes(); };
-    auto mailboxes = CO_TRY(co_await node_.read(*account_, job));
-    imap::MailboxList list;
-    for (auto& m : mailboxes)
-        if (m.name != m.id.hex())  // a stand-in: its name is still on the way
-            list.rows.push_back({m.name, m.special_use, m.subscribed, false});
-    co_return list;
+    auto job = [](store::AccountStore& account) -> Result<imap::MailboxList> {
+        imap::MailboxList list;
+        std::set<std::string, std::less<>> names;
+        for (auto& m : TRY(account.load_mailboxes())) {
+            if (m.name == m.id.hex()) continue;  // a stand-in: its name is still on the way
+            names.insert(m.name);
+            list.rows.push_back({m.name, m.special_use, m.subscribed, false, false});
+        }
+        // A subscription outlives its mailbox (RFC 9051 6.3.7).
+        for (auto& name : TRY(account.load_subscriptions()))
+            if (!names.contains(name)) list.rows.push_back({name, "", true, true, true});
+        return list;
+    };
+    co_return CO_TRY(co_await node_.read(*account_, job));
 }
 
 net::Task<Result<store::Mailbox>> MailboxService::find(std::string name) {
@@ -155,14 +176,20 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Unselect) {
 }
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Create request) {
-    CO_TRY(writable());
+    CO_TRY(changeable());
     UnixMillis now = node_.clock();
-    auto job = [name = request.name, use = request.special_use, now,
+    auto home = home_of(node_);
+    auto job = [name = request.name, use = request.special_use, now, home, core = node_.is_core(),
                 most = node_.config.count("limits.account-mailboxes")](
                    store::AccountStore& account) -> Result<MailboxId> {
         auto make = [&](const std::string& at, const std::string& for_use) -> Result<store::Mailbox> {
             TRY(account.check_mailbox_count(most));
-            return account.create_mailbox(at, for_use, now);
+            auto made = TRY(account.create_mailbox(at, for_use, now));
+            if (core) return made;
+            made.uidvalidity = made.sealed_uidvalidity;  // there is one view here
+            made = TRY(account.upsert_mailbox(made));
+            TRY(plan_mailboxes_home(account, home, {made.id}, now));
+            return made;
         };
         // RFC 6154 3: one mailbox a use.
         auto in_use = [&](const store::Mailbox& mailbox) { return mailbox.special_use == use; };
@@ -177,34 +204,47 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Create request) {
         return TRY(make(name, use)).id;
     };
     MailboxId id = CO_TRY(co_await node_.write(*account_, std::move(job)));
-    node_.hub.changed(*account_);
+    crash_point("mailbox.changed");
+    tell_of_mailboxes();
     co_return imap::Created{mailbox_id_text(node_, id)};
 }
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Delete request) {
-    CO_TRY(writable());
+    CO_TRY(changeable());
     if (is_inbox(request.name))
         co_return fail(coded(ErrorKind::refused, "CANNOT", "INBOX cannot be deleted"));
     auto mailbox = CO_TRY(co_await find(request.name));
     if (!mailbox.special_use.empty())
         co_return fail(
             coded(ErrorKind::refused, "CANNOT", "This mailbox has a special use and cannot be deleted"));
-    auto job = [id = mailbox.id](store::AccountStore& account) { return account.delete_mailbox(id); };
+    auto home = home_of(node_);
+    auto job = [id = mailbox.id, home, now = node_.clock()](store::AccountStore& account) -> Result<> {
+        TRY(account.delete_mailbox(id));
+        return plan_mailboxes_home(account, home, {id}, now);
+    };
     CO_TRY(co_await node_.write(*account_, job));
+    crash_point("mailbox.changed");
     co_await release_bodies();
-    node_.hub.changed(*account_);
+    tell_of_mailboxes();
     co_return imap::Done{};
 }
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Rename request) {
-    CO_TRY(writable());
+    CO_TRY(changeable());
+    if (!node_.is_core() && is_inbox(request.from))
+        co_return fail(coded(ErrorKind::refused, "CANNOT", "INBOX is renamed at the core server only"));
     auto from = CO_TRY(co_await find(request.from));
     UnixMillis now = node_.clock();
-    auto job = [request, from, now, most = node_.config.count("limits.account-mailboxes")](
-                   store::AccountStore& account) -> Result<> {
+    auto home = home_of(node_);
+    auto job =
+        [request, from, now, home, author = store::Author{node_.id, now},
+         most = node_.config.count("limits.account-mailboxes")](store::AccountStore& account) -> Result<> {
         if (TRY(account.find_mailbox(request.to)))
             return fail(coded(ErrorKind::refused, "ALREADYEXISTS", "A mailbox of that name exists already"));
-        if (!is_inbox(request.from)) return account.rename_mailbox(request.from, request.to);
+        if (!is_inbox(request.from)) {
+            auto renamed = TRY(account.rename_mailbox(request.from, request.to, author));
+            return plan_mailboxes_home(account, home, renamed, now);
+        }
         // RFC 3501 6.3.5: INBOX stays, its messages move.
         TRY(account.check_mailbox_count(most));
         auto to = TRY(account.create_mailbox(request.to, "", now));
@@ -214,18 +254,25 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Rename request) {
         return {};
     };
     CO_TRY(co_await node_.write(*account_, std::move(job)));
-    node_.hub.changed(*account_);
+    crash_point("mailbox.changed");
+    tell_of_mailboxes();
     co_return imap::Done{};
 }
 
+// A name is subscribed, and stays so whatever becomes of the mailbox.
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Subscribe request) {
-    CO_TRY(writable());
-    auto mailbox = CO_TRY(co_await find(request.name));
-    auto job = [id = mailbox.id, on = request.on](store::AccountStore& account) {
-        return account.set_subscribed(id, on);
+    CO_TRY(changeable());
+    auto home = home_of(node_);
+    auto job = [request, home,
+                author = store::Author{node_.id, node_.clock()}](store::AccountStore& account) -> Result<> {
+        auto known = TRY(account.find_subscription(request.name));
+        if (!(known && known->on) && !TRY(account.find_mailbox(request.name)))
+            return fail(coded(ErrorKind::refused, "NONEXISTENT", "There is no mailbox of that name"));
+        if (!TRY(account.set_subscribed(request.name, request.on, author))) return {};
+        return plan_subscription_home(account, home, request.name, author.now);
     };
-    CO_TRY(co_await node_.write(*account_, job));
-    node_.hub.changed(*account_);
+    CO_TRY(co_await node_.write(*account_, std::move(job)));
+    tell_of_mailboxes();
     co_return imap::Done{};
 }
 
@@ -247,7 +294,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::GetRights request)
     if (!user) co_return fail(ErrorKind::refused, "This user is gone");
     bool read_only = mailbox.read_only || !takes_changes(node_);
     imap::MailboxRights rights;
-    rights.mine = read_only ? "lr" : node_.is_core() ? "lrswipkxtea" : "lrswte";
+    rights.mine = read_only ? "lr" : node_.is_core() ? "lrswipkxtea" : "lrswkxte";
     rights.holders.push_back({user->user.name, rights.mine});
     co_return rights;
 }

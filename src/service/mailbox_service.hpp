@@ -87,6 +87,8 @@ class MailboxService {
     net::Task<Result<UidSet>> narrow_to_changes(imap::Fetch& request);
     net::Task<Result<>> mark_seen(imap::FetchBatch& batch);
     Result<> writable() const;
+    Result<> changeable() const;
+    void tell_of_mailboxes();
     net::Task<Result<store::StoreResult>> change_flags(imap::Store request);
     net::Task<> release_bodies();
     void note_own(Uid uid, ModSeq modseq) { own_changes_[uid] = modseq; }

@@ -11,7 +11,8 @@ enum OutboxKind : int {
     outbox_chunk,
     outbox_flags,
     outbox_expunge,
-    outbox_stubbed
+    outbox_stubbed,
+    outbox_subscription,  // its payload is the name
 };
 
 }  // namespace fwmail::service

@@ -106,7 +106,8 @@ Result<std::string> account_entry_octets(store::SystemStore& system, AccountId a
 }
 
 struct Poller::Look {
-    std::vector<store::Mailbox> mailboxes;                   // whose attributes changed
+    std::vector<store::Mailbox> mailboxes;  // whose attributes changed
+    std::vector<store::ChangedSubscription> subscriptions;
     std::map<MailboxId, std::vector<store::Message>> added;  // to plan, by UID
     std::map<MailboxId, Uid> last;                // of each of these mailboxes: looked at up to there
     std::map<MailboxId, store::Planned> planned;  // before this round
@@ -205,7 +206,9 @@ net::Task<Result<Poller::Look>> Poller::look(AccountId account, LinkRecord link)
         // The cursor stays while new mail is planned in batches; mailboxes have one of their own, so that
         // they are named once.
         auto named = TRY(store.value(mailboxes_cursor(peer)));
-        look.mailboxes = TRY(store.mailboxes_changed_since(named ? ModSeq{std::stoull(*named)} : ModSeq{}));
+        ModSeq since = named ? ModSeq{std::stoull(*named)} : ModSeq{};
+        look.mailboxes = TRY(store.mailboxes_changed_since(since, peer));
+        look.subscriptions = TRY(store.subscriptions_changed_since(since, peer));
         std::size_t room = batch;
         for (const auto& mailbox : TRY(store.load_mailboxes())) {
             auto planned = TRY(store.planned(peer, mailbox.id));
@@ -369,6 +372,15 @@ net::Task<Result<bool>> Poller::plan(AccountId account, LinkRecord link) {
         row.replaces = true;
         plan.rows.push_back(row);
     }
+    row.mailbox = {};
+    row.replaces = false;
+    for (const auto& name : look.subscriptions) {
+        named = std::max(named, name.modseq);
+        row.kind = outbox_subscription;
+        row.payload = name.name;
+        plan.rows.push_back(row);
+    }
+    row.payload.clear();
     std::size_t next = 0;
     for (const auto& [mailbox, messages] : look.added) {
         Uid prev = look.planned[mailbox].chained;

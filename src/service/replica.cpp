@@ -29,22 +29,18 @@ struct Applying {
 
 // False: it cannot be applied yet and must come again.
 Result<bool> apply_entry(Applying& to, const sync::MailboxEntry& entry) {
-    store::Mailbox mailbox;
-    mailbox.id = entry.mailbox;
-    mailbox.name = entry.name;
-    mailbox.special_use = entry.special_use;
-    mailbox.subscribed = entry.subscribed;
-    mailbox.uidvalidity = mailbox.sealed_uidvalidity = entry.sealed_uidvalidity;
-    mailbox.created = to.now;
-    mailbox.deleted = entry.deleted;
-    if (!entry.deleted)
-        if (auto other = TRY(to.account.find_mailbox(entry.name)); other && other->id != entry.mailbox) {
-            // Two renames crossed: the other one's own entry will give it its new name.
-            other->name += " (" + other->id.hex().substr(24) + ")";
-            TRY(to.account.upsert_mailbox(*other));
-        }
-    TRY(to.account.upsert_mailbox(mailbox));
+    if (sync::is_ahead(entry.named, to.now) || sync::is_ahead(entry.used, to.now)) {
+        to.ahead = true;
+        return false;
+    }
+    TRY(store::take_from_core(to.account, mailbox_word(entry), to.now));
     return true;
+}
+
+Result<bool> apply_entry(Applying& to, const sync::SubscriptionEntry& entry) {
+    auto applied = TRY(apply_subscription_entry(to.account, to.peer, entry, to.now));
+    to.ahead |= applied.ahead;
+    return !applied.ahead;
 }
 
 // Makes sure that there is a mailbox to work in. False: it has been deleted, and what is said of it is past.

@@ -41,7 +41,8 @@ Result<void> check_messages(Database& db, Problems& problems) {
                       "a modseq or UID is out of order, UID "));
     TRY(problems.each(db,
                       "SELECT modseq FROM (SELECT modseq FROM messages UNION ALL SELECT modseq FROM expunged "
-                      "UNION ALL SELECT modseq FROM mailboxes) GROUP BY modseq HAVING count(*)>1",
+                      "UNION ALL SELECT modseq FROM mailboxes UNION ALL SELECT modseq FROM subscriptions) "
+                      "GROUP BY modseq HAVING count(*)>1",
                       "a modseq was given twice: "));
     TRY(problems.each(db,
                       "SELECT uid FROM messages m LEFT JOIN message_texts t ON t.id=m.id WHERE t.id IS NULL",

@@ -9,9 +9,10 @@ namespace fwmail::store {
 namespace {
 
 #define MAILBOX_COLUMNS                                                                             \
-    "id,mailbox,name,special_use,subscribed,uidvalidity,sealed_uidvalidity,uidnext,created,modseq," \
+    "id,mailbox,name,special_use,ifnull((SELECT subscribed FROM subscriptions s WHERE "             \
+    "s.name=mailboxes.name),0),uidvalidity,sealed_uidvalidity,uidnext,created,modseq,"              \
     "highest_modseq,deleted,read_only,recent_from,visible,messages,unseen,deleted_messages,octets," \
-    "deleted_octets"
+    "deleted_octets,wanted,name_time,name_origin,use_time,use_origin,became"
 
 MailboxRow read_mailbox(const Query& q) {
     MailboxRow row;
@@ -31,6 +32,10 @@ MailboxRow read_mailbox(const Query& q) {
     m.read_only = q.boolean(12);
     m.recent_from = q.uid(13);
     m.visible = q.uid(14);
+    m.wanted = q.text(20);
+    m.named = {q.natural(21), q.natural32(22)};
+    m.used = {q.natural(23), q.natural32(24)};
+    m.became = q.id<MailboxId>(25);
     row.messages = q.natural(15);
     row.unseen = q.natural(16);
     row.deleted = q.natural(17);
@@ -67,17 +72,23 @@ Result<void> name_taken(Result<void> result, std::string_view name) {
 // Takes a modseq for a change of the mailbox's attributes.
 Result<void> touch(Database& db, std::int64_t row) {
     auto change = TRY(AccountChange::begin(db));
-    TRY(db.run("UPDATE mailboxes SET modseq=? WHERE id=?", change.next_modseq(row), row));
+    TRY(db.run("UPDATE mailboxes SET modseq=?,told_by=0 WHERE id=?", change.next_modseq(row), row));
     return change.save();
+}
+
+Blob became_octets(const Mailbox& m) {
+    return Blob{m.became.is_zero() ? std::string_view() : m.became.octets()};
 }
 
 Result<void> insert_mailbox(Database& db, const Mailbox& m) {
     TRY(name_taken(
-        db.run("INSERT INTO mailboxes(mailbox,name,special_use,subscribed,uidvalidity,sealed_uidvalidity,"
+        db.run("INSERT INTO mailboxes(mailbox,name,special_use,uidvalidity,sealed_uidvalidity,"
                "uidnext,created,modseq,highest_modseq,deleted,read_only,recent_from,visible,messages,"
-               "unseen,deleted_messages,octets,deleted_octets) VALUES(?,?,?,?,?,?,?,?,0,0,?,?,1,0,0,0,0,0,0)",
-               m.id, m.name, m.special_use, m.subscribed, m.uidvalidity, m.sealed_uidvalidity, m.uidnext,
-               m.created, m.deleted, m.read_only),
+               "unseen,deleted_messages,octets,deleted_octets,wanted,name_time,name_origin,use_time,"
+               "use_origin,became) VALUES(?,?,?,?,?,?,?,0,0,?,?,1,0,0,0,0,0,0,?,?,?,?,?,?)",
+               m.id, m.name, m.special_use, m.uidvalidity, m.sealed_uidvalidity, m.uidnext, m.created,
+               m.deleted, m.read_only, m.wanted, m.named.time, m.named.origin, m.used.time, m.used.origin,
+               became_octets(m)),
         m.name));
     return touch(db, db.last_rowid());
 }
@@ -111,7 +122,7 @@ Result<Mailbox> AccountStore::create_mailbox(std::string_view name, std::string_
     return atomically(*db_, [&]() -> Result<Mailbox> {
         Mailbox m;
         m.id = id ? *id : make_mailbox_id(now);
-        m.name = normal_mailbox_name(name);
+        m.name = m.wanted = normal_mailbox_name(name);
         m.special_use = special_use;
         m.uidvalidity = uidvalidity ? *uidvalidity : TRY(next_uidvalidity());
         m.sealed_uidvalidity = TRY(next_uidvalidity());
@@ -126,6 +137,7 @@ Result<Mailbox> AccountStore::upsert_mailbox(const Mailbox& mailbox) {
     return atomically(*db_, [&]() -> Result<Mailbox> {
         Mailbox m = mailbox;
         m.name = normal_mailbox_name(m.name);
+        if (m.wanted.empty()) m.wanted = m.name;
         auto old = TRY(find_mailbox_row(*db_, m.id));
         if (!old) {
             TRY(insert_mailbox(*db_, m));
@@ -133,40 +145,44 @@ Result<Mailbox> AccountStore::upsert_mailbox(const Mailbox& mailbox) {
         }
         if (m.deleted && !old->mailbox.deleted) TRY(delete_mailbox(m.id));
         const auto& o = old->mailbox;
-        bool same = o.name == m.name && o.special_use == m.special_use && o.subscribed == m.subscribed &&
+        bool same = o.name == m.name && o.state() == m.state() && o.became == m.became &&
                     o.uidvalidity == m.uidvalidity && o.sealed_uidvalidity == m.sealed_uidvalidity &&
-                    o.uidnext >= m.uidnext && o.deleted == m.deleted && o.read_only == m.read_only &&
-                    o.created == m.created;
+                    o.uidnext >= m.uidnext && o.read_only == m.read_only && o.created == m.created;
         if (same) return o;
         TRY(name_taken(
-            db_->run("UPDATE mailboxes SET name=?,special_use=?,subscribed=?,uidvalidity=?,"
-                     "sealed_uidvalidity=?,uidnext=max(uidnext,?),created=?,deleted=?,read_only=? WHERE id=?",
-                     m.name, m.special_use, m.subscribed, m.uidvalidity, m.sealed_uidvalidity, m.uidnext,
-                     m.created, m.deleted, m.read_only, old->row),
+            db_->run("UPDATE mailboxes SET name=?,special_use=?,uidvalidity=?,sealed_uidvalidity=?,"
+                     "uidnext=max(uidnext,?),created=?,deleted=?,read_only=?,wanted=?,name_time=?,"
+                     "name_origin=?,use_time=?,use_origin=?,became=? WHERE id=?",
+                     m.name, m.special_use, m.uidvalidity, m.sealed_uidvalidity, m.uidnext, m.created,
+                     m.deleted, m.read_only, m.wanted, m.named.time, m.named.origin, m.used.time,
+                     m.used.origin, became_octets(m), old->row),
             m.name));
         TRY(touch(*db_, old->row));
         return reload(*db_, m.id);
     });
 }
 
-Result<void> AccountStore::rename_mailbox(std::string_view from_name, std::string_view to_name) {
+Result<std::vector<MailboxId>> AccountStore::rename_mailbox(std::string_view from_name,
+                                                            std::string_view to_name, const Author& author) {
     std::string from = normal_mailbox_name(from_name), to = normal_mailbox_name(to_name);
     TRY(check_name(to));
     if (from == "INBOX") return fail(ErrorKind::refused, "INBOX is not renamed: move its messages");
     if (to == from) return fail(ErrorKind::refused, "there is a mailbox " + to + " already");
     if (to.starts_with(from + mailbox_delimiter))
         return fail(ErrorKind::refused, "a mailbox cannot be moved below itself");
-    return atomically(*db_, [&]() -> Result<void> {
+    return atomically(*db_, [&]() -> Result<std::vector<MailboxId>> {
         // Inferiors sort between `from/` and `from0`, 0 being the character after the delimiter.
         std::vector<std::pair<std::int64_t, std::string>> rows;
+        std::vector<MailboxId> ids;
         bool found = false;
         {
             auto q =
-                TRY(db_->query("SELECT id,name FROM mailboxes WHERE deleted=0 AND (name=?1 OR "
+                TRY(db_->query("SELECT id,name,mailbox FROM mailboxes WHERE deleted=0 AND (name=?1 OR "
                                "(name>?1||'/' AND name<?1||'0'))",
                                from));
             while (TRY(q.next())) {
                 rows.emplace_back(q.integer(0), to + q.text(1).substr(from.size()));
+                ids.push_back(q.id<MailboxId>(2));
                 found = found || q.view(1) == from;
             }
         }
@@ -174,12 +190,18 @@ Result<void> AccountStore::rename_mailbox(std::string_view from_name, std::strin
         // By way of names that nobody can have, because a new name may be the old one of the next.
         for (const auto& [row, name] : rows)
             TRY(db_->run("UPDATE mailboxes SET name=char(1)||id WHERE id=?", row));
+        auto change = TRY(AccountChange::begin(*db_));
+        auto stamp = change.stamp(author);
+        TRY(change.save());
         for (const auto& [row, name] : rows) {
             TRY(check_name(name));
-            TRY(name_taken(db_->run("UPDATE mailboxes SET name=? WHERE id=?", name, row), name));
+            TRY(name_taken(db_->run("UPDATE mailboxes SET name=?1,wanted=?1,name_time=?2,name_origin=?3 "
+                                    "WHERE id=?4",
+                                    name, stamp.time, stamp.origin, row),
+                           name));
             TRY(touch(*db_, row));
         }
-        return {};
+        return ids;
     });
 }
 
@@ -191,15 +213,6 @@ Result<void> AccountStore::delete_mailbox(MailboxId id) {
         TRY(change.save());
         TRY(drop_pending(*db_, row.row));
         TRY(db_->run("UPDATE mailboxes SET deleted=1 WHERE id=?", row.row));
-        return touch(*db_, row.row);
-    });
-}
-
-Result<void> AccountStore::set_subscribed(MailboxId id, bool subscribed) {
-    return atomically(*db_, [&]() -> Result<void> {
-        auto row = TRY(get_mailbox_row(*db_, id));
-        if (row.mailbox.subscribed == subscribed) return {};
-        TRY(db_->run("UPDATE mailboxes SET subscribed=? WHERE id=?", subscribed, row.row));
         return touch(*db_, row.row);
     });
 }
@@ -273,9 +286,11 @@ Result<std::optional<Mailbox>> AccountStore::find_mailbox(MailboxId id) {
     return row->mailbox;
 }
 
-Result<std::vector<Mailbox>> AccountStore::mailboxes_changed_since(ModSeq since) {
+Result<std::vector<Mailbox>> AccountStore::mailboxes_changed_since(ModSeq since, NodeId but_by) {
     return read_mailboxes(
-        TRY(db_->query("SELECT " MAILBOX_COLUMNS " FROM mailboxes WHERE modseq>? ORDER BY modseq", since)));
+        TRY(db_->query("SELECT " MAILBOX_COLUMNS " FROM mailboxes WHERE modseq>? AND "
+                       "told_by<>ifnull((SELECT id FROM peers WHERE peer=?),-1) ORDER BY modseq",
+                       since, but_by)));
 }
 
 Result<Uid> AccountStore::claim_recent(MailboxId id) {

@@ -194,6 +194,10 @@ Result<void> AccountStore::forget_peer(NodeId peer) {
                      peer));
         TRY(db_->run("UPDATE expunged SET told_by=0 WHERE told_by=(SELECT id FROM peers WHERE peer=?)",
                      peer));
+        for (const char* sql :
+             {"UPDATE mailboxes SET told_by=0 WHERE told_by=(SELECT id FROM peers WHERE peer=?)",
+              "UPDATE subscriptions SET told_by=0 WHERE told_by=(SELECT id FROM peers WHERE peer=?)"})
+            TRY(db_->run(sql, peer));
         return db_->run("DELETE FROM peers WHERE peer=?", peer);
     });
 }

@@ -39,7 +39,10 @@ Result<ModSeq> AccountStore::highest_modseq() {
 }
 
 Result<UidValidity> AccountStore::next_uidvalidity() {
-    auto q = TRY(db_->query("UPDATE meta SET uidvalidity=uidvalidity+1 RETURNING uidvalidity"));
+    auto q = TRY(db_->query(
+        // Above those that another node has given as well.
+        "UPDATE meta SET uidvalidity=1+max(uidvalidity,ifnull((SELECT max(max(uidvalidity,"
+        "sealed_uidvalidity)) FROM mailboxes),0)) RETURNING uidvalidity"));
     TRY(q.next());
     UidValidity value{q.natural32(0)};
     TRY(q.finish());

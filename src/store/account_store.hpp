@@ -43,18 +43,29 @@ class AccountStore {
     Result<Mailbox> create_mailbox(std::string_view name, std::string_view special_use, UnixMillis now,
                                    std::optional<MailboxId> id = std::nullopt,
                                    std::optional<UidValidity> uidvalidity = std::nullopt);
-    // As another node gives it: id, name, special_use, subscribed, both uidvalidities, created, deleted,
+    // As another node gives it: id, names, special_use, stamps, both uidvalidities, created, deleted, became,
     // read_only are taken over; uidnext only upwards. A name that another live mailbox has is refused.
     Result<Mailbox> upsert_mailbox(const Mailbox& mailbox);
-    // With its inferiors, which is refused when a new name is taken or lies below the old one.
-    Result<void> rename_mailbox(std::string_view from, std::string_view to);
+    // With its inferiors, which is refused when a new name is taken or lies below the old one. Returns all
+    // that were renamed.
+    Result<std::vector<MailboxId>> rename_mailbox(std::string_view from, std::string_view to,
+                                                  const Author& author);
     // Expunges all messages. Inferiors stay.
     Result<void> delete_mailbox(MailboxId id);
-    Result<void> set_subscribed(MailboxId id, bool subscribed);
     Result<void> set_special_use(MailboxId id, std::string_view special_use);
     Result<void> set_read_only(MailboxId id, bool read_only);
     // Zero leaves that one alone; uidnext never goes down.
     Result<void> set_uid_state(MailboxId id, UidValidity uidvalidity, UidValidity sealed, Uid uidnext);
+    // ---- subscriptions: of names, which need not be those of mailboxes (RFC 9051 6.3.7)
+    // True: that is a change. Refused, [LIMIT], when very many names have been given.
+    Result<bool> set_subscribed(std::string_view name, bool subscribed, const Author& author);
+    // What a peer says; its stamp is kept as it is. What would be too many names is not taken.
+    Result<Merged> merge_subscription(NodeId peer, std::string_view name, const sync::Subscription& theirs);
+    Result<std::optional<sync::Subscription>> find_subscription(std::string_view name);
+    Result<std::vector<std::string>> load_subscriptions();  // those that are on, by name
+    Result<std::vector<ChangedSubscription>> subscriptions_changed_since(ModSeq since,
+                                                                         NodeId but_by = NodeId{});
+
     // Of all mailboxes, from sums that are kept up.
     Result<Usage> usage();
     // Refused, [OVERQUOTA], when `more` does not fit.
@@ -140,7 +151,8 @@ class AccountStore {
                                                                NodeId but_by = NodeId{});
     Result<std::vector<ExpungedMessage>> expunged_since(ModSeq since, std::size_t limit,
                                                         NodeId but_by = NodeId{});
-    Result<std::vector<Mailbox>> mailboxes_changed_since(ModSeq since);  // deleted ones too, by modseq
+    Result<std::vector<Mailbox>> mailboxes_changed_since(
+        ModSeq since, NodeId but_by = NodeId{});  // deleted ones too, by modseq
 
     // ---- replication, sending side
     Result<ModSeq> cursor(NodeId peer);

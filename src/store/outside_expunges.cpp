@@ -40,12 +40,13 @@ Result<std::vector<HiddenRow>> load_hidden(Database& db, UnixMillis since) {
     return rows;
 }
 
-Result<MailboxRow> mailbox_or_inbox(Database& db, AccountStore& account, MailboxId id) {
+Result<MailboxRow> mailbox_or_its_like(Database& db, AccountStore& account, MailboxId id, UnixMillis now) {
     auto row = TRY(find_mailbox_row(db, id));
     if (row && !row->mailbox.deleted) return *row;
-    auto inbox = TRY(account.find_mailbox("INBOX"));
-    if (!inbox) return fail(ErrorKind::refused, "there is no mailbox to put the messages into");
-    return get_mailbox_row(db, inbox->id);
+    std::string name = row ? row->mailbox.name : "INBOX";
+    auto other = TRY(account.find_mailbox(name));
+    if (!other) other = TRY(account.create_mailbox(name, "", now));
+    return get_mailbox_row(db, other->id);
 }
 
 }  // namespace
@@ -102,10 +103,12 @@ Result<std::uint64_t> restore_hidden(AccountStore& account, UnixMillis since, Un
     Database& db = account.database();
     return atomically(db, [&]() -> Result<std::uint64_t> {
         auto rows = TRY(load_hidden(db, since));
+        // First, since a mailbox may have to be made.
+        for (const auto& row : rows) TRY(mailbox_or_its_like(db, account, row.message.mailbox, now));
         auto change = TRY(AccountChange::begin(db));
-        std::map<std::int64_t, Uid> next;  // by mailbox row: several may have gone, and share INBOX
+        std::map<std::int64_t, Uid> next;  // by mailbox row: several may have gone, and share one
         for (auto& [id, message] : rows) {
-            auto target = TRY(mailbox_or_inbox(db, account, message.mailbox));
+            auto target = TRY(mailbox_or_its_like(db, account, message.mailbox, now));
             Uid& uidnext = next.try_emplace(target.row, target.mailbox.uidnext).first->second;
             message.uid = TRY(take_uid(uidnext));
             message.saved_at = now;
@@ -114,6 +117,39 @@ Result<std::uint64_t> restore_hidden(AccountStore& account, UnixMillis since, Un
         }
         TRY(change.save());
         return rows.size();
+    });
+}
+
+Result<UidSet> told_up_to(AccountStore& account, NodeId peer, MailboxId mailbox, Uid last) {
+    Database& db = account.database();
+    auto row = TRY(get_mailbox_row(db, mailbox));
+    auto told = std::min(last, TRY(account.planned(peer, mailbox)).last);
+    auto q = TRY(db.query("SELECT uid FROM messages WHERE mailbox=? AND uid<=? AND seal_state=?", row.row,
+                          told, SealState::sealed));
+    UidSet uids;
+    while (TRY(q.next())) uids.add(q.natural(0));
+    return uids;
+}
+
+Result<std::uint64_t> delete_outside(AccountStore& account, NodeId peer, MailboxId id, const UidSet& uids,
+                                     UnixMillis now) {
+    Database& db = account.database();
+    return atomically(db, [&]() -> Result<std::uint64_t> {
+        std::uint64_t hidden = TRY(hide_messages(account, peer, id, uids, now));
+        auto row = TRY(get_mailbox_row(db, id));
+        const auto& old = row.mailbox;
+        std::int64_t told_by = TRY(peer_row(db, peer));
+        if (row.messages > 0 || !old.special_use.empty()) {
+            TRY(db.run("UPDATE mailboxes SET name=char(1)||id WHERE id=?", row.row));
+            auto heir = TRY(account.create_mailbox(old.name, old.special_use, now));
+            TRY(account.move(id, every_uid(), heir.id, now));
+            TRY(account.delete_mailbox(id));
+            TRY(db.run("UPDATE mailboxes SET name=?,special_use='' WHERE id=?", old.name, row.row));
+        } else {
+            TRY(account.delete_mailbox(id));
+        }
+        TRY(db.run("UPDATE mailboxes SET told_by=? WHERE id=?", told_by, row.row));
+        return hidden;
     });
 }
 
@@ -136,18 +172,18 @@ Result<void> hold_expunge(AccountStore& account, const HeldExpunge& held) {
     sync::Writer uids;
     uids.uids(held.uids);
     return account.database().run(
-        "INSERT INTO held_expunges(peer,mailbox,uids,count,since) VALUES(?,?,?,?,?)", held.peer, held.mailbox,
-        Blob{uids.text()}, held.count, held.since);
+        "INSERT INTO held_expunges(peer,mailbox,uids,count,since,deletes) VALUES(?,?,?,?,?,?)", held.peer,
+        held.mailbox, Blob{uids.text()}, held.count, held.since, held.deletes);
 }
 
 Result<std::vector<HeldExpunge>> load_held_expunges(AccountStore& account) {
-    auto q = TRY(
-        account.database().query("SELECT id,peer,mailbox,uids,count,since FROM held_expunges ORDER BY id"));
+    auto q = TRY(account.database().query(
+        "SELECT id,peer,mailbox,uids,count,since,deletes FROM held_expunges ORDER BY id"));
     std::vector<HeldExpunge> out;
     while (TRY(q.next())) {
         sync::Reader uids(q.view(3));
         out.push_back({q.integer(0), q.id<NodeId>(1), q.id<MailboxId>(2), TRY(uids.uids(most_intervals)),
-                       q.natural(4), q.time(5)});
+                       q.natural(4), q.time(5), q.boolean(6)});
     }
     return out;
 }

@@ -13,6 +13,7 @@ struct HeldExpunge {
     UidSet uids;
     std::uint64_t count = 0;  // messages that were there
     UnixMillis since;
+    bool deletes = false;  // the mailbox was deleted
 };
 struct HiddenSummary {
     std::uint64_t hidden = 0, held = 0;  // messages
@@ -25,9 +26,15 @@ Result<std::uint64_t> hide_messages(AccountStore& account, NodeId peer, MailboxI
                                     UnixMillis now);
 // How many were hidden at this time or later.
 Result<std::uint64_t> count_hidden(AccountStore& account, UnixMillis since);
-// Puts back, under new UIDs, what was hidden at this time or later; into INBOX where the mailbox has gone.
-// Returns how many.
+// Puts back, under new UIDs, what was hidden at this time or later; into another mailbox of the name where
+// the mailbox has gone, which is made if there is none. Returns how many.
 Result<std::uint64_t> restore_hidden(AccountStore& account, UnixMillis since, UnixMillis now);
+// The mailbox is deleted, as somebody outside said: these messages are hidden. What else is in it lives on in
+// a new mailbox of its name, and so does a special use. Returns how many were hidden.
+Result<std::uint64_t> delete_outside(AccountStore& account, NodeId peer, MailboxId mailbox,
+                                     const UidSet& uids, UnixMillis now);
+// Of the messages that the peer was told of, those up to this one.
+Result<UidSet> told_up_to(AccountStore& account, NodeId peer, MailboxId mailbox, Uid last);
 // Lets go of the bodies of those that were hidden before this time.
 Result<void> forget_hidden(AccountStore& account, UnixMillis before);
 

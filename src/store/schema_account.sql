@@ -27,7 +27,6 @@ CREATE TABLE mailboxes (
     mailbox            BLOB NOT NULL UNIQUE, -- MailboxId
     name               TEXT NOT NULL,        -- UTF-8
     special_use        TEXT NOT NULL,        -- RFC 6154, or ''
-    subscribed         INTEGER NOT NULL,
     uidvalidity        INTEGER NOT NULL,     -- of the plain view
     sealed_uidvalidity INTEGER NOT NULL,     -- of the sealed view
     uidnext            INTEGER NOT NULL,
@@ -42,10 +41,28 @@ CREATE TABLE mailboxes (
     unseen             INTEGER NOT NULL,     -- without \Seen
     deleted_messages   INTEGER NOT NULL,     -- with \Deleted
     octets             INTEGER NOT NULL,     -- sum of sizes
-    deleted_octets     INTEGER NOT NULL      -- of those with \Deleted
+    deleted_octets     INTEGER NOT NULL,     -- of those with \Deleted
+    wanted             TEXT NOT NULL,        -- the name that it is to have: at a remote another one may have it still
+    name_time          INTEGER NOT NULL DEFAULT 0,  -- stamp of the name: when it was renamed; 0: never
+    name_origin        INTEGER NOT NULL DEFAULT 0,
+    use_time           INTEGER NOT NULL DEFAULT 0,  -- likewise, of the special use
+    use_origin         INTEGER NOT NULL DEFAULT 0,
+    told_by            INTEGER NOT NULL DEFAULT 0,  -- as in messages
+    became             BLOB NOT NULL DEFAULT x''    -- MailboxId: of that one's name when it came, so merged into it; or none
 );
 CREATE UNIQUE INDEX mailboxes_by_name ON mailboxes(name) WHERE deleted = 0;
 CREATE INDEX mailboxes_by_modseq ON mailboxes(modseq);
+
+-- Names that clients have subscribed or unsubscribed, whether there are mailboxes or not.
+CREATE TABLE subscriptions (
+    name       TEXT PRIMARY KEY,
+    subscribed INTEGER NOT NULL,
+    time       INTEGER NOT NULL,        -- these two: the stamp
+    origin     INTEGER NOT NULL,
+    modseq     INTEGER NOT NULL,
+    told_by    INTEGER NOT NULL         -- as in messages
+) WITHOUT ROWID;
+CREATE INDEX subscriptions_by_modseq ON subscriptions(modseq);
 
 -- Every keyword that a client has ever given to a message here: their number is limited.
 CREATE TABLE keywords (
@@ -144,7 +161,8 @@ CREATE TABLE held_expunges (
     mailbox BLOB NOT NULL,              -- MailboxId
     uids    BLOB NOT NULL,              -- a set, as sync writes it
     count   INTEGER NOT NULL,           -- of the messages that were there
-    since   INTEGER NOT NULL
+    since   INTEGER NOT NULL,
+    deletes INTEGER NOT NULL DEFAULT 0  -- 1: the mailbox was deleted
 );
 
 CREATE TABLE applied_deliveries (

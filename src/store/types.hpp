@@ -8,6 +8,7 @@
 #include "base/flags.hpp"
 #include "base/ids.hpp"
 #include "base/intervals.hpp"
+#include "sync/mailboxes.hpp"
 #include "sync/registers.hpp"
 
 namespace fwmail::store {
@@ -219,7 +220,7 @@ struct Mailbox {
     MailboxId id;
     std::string name;         // UTF-8; unique among the live ones
     std::string special_use;  // RFC 6154, as `\Sent`; empty: none
-    bool subscribed = false;
+    bool subscribed = false;  // its name is
     UidValidity uidvalidity, sealed_uidvalidity;
     Uid uidnext{1};
     UnixMillis created;
@@ -227,8 +228,19 @@ struct Mailbox {
     ModSeq highest_modseq;  // of anything in the mailbox, expunges and attributes included
     bool deleted = false;   // the id is kept for ever
     bool read_only = false;
-    Uid recent_from{1};  // the first UID that no read-write SELECT has seen
-    Uid visible;         // the last UID of core that was shown here (remote side)
+    Uid recent_from{1};            // the first UID that no read-write SELECT has seen
+    Uid visible;                   // the last UID of core that was shown here (remote side)
+    std::string wanted;            // the name that it is to have; empty when given: its name
+    sync::Stamp named, used = {};  // when its name and its special use were changed; zero: never
+    MailboxId became = {};         // deleted because that one had its name already; zero: not so
+
+    sync::MailboxState state() const { return {wanted, named, special_use, used, deleted}; }
+};
+
+struct ChangedSubscription {
+    std::string name;
+    sync::Subscription subscription;
+    ModSeq modseq;
 };
 
 // Whether the remote may have the message.

@@ -60,6 +60,7 @@ struct Validate {
     Result<void> operator()(const MailboxEntry& e) const {
         TRY(check(!e.mailbox.is_zero(), "mailbox: no id"));
         TRY(check(is_name(e.name), "mailbox: not a name"));
+        TRY(check(is_stamp(e.named) && is_stamp(e.used), "mailbox: not a stamp"));
         std::string_view use = e.special_use;
         return check(use.empty() || (use.size() <= max_special_use_octets && use[0] == '\\' &&
                                      is_keyword(use.substr(1))),
@@ -118,6 +119,10 @@ struct Validate {
         TRY(check(!e.mailbox.is_zero(), "stubbed: no id"));
         return check(e.uid.value != 0, "stubbed: no UID");
     }
+    Result<void> operator()(const SubscriptionEntry& e) const {
+        TRY(check(is_name(e.name), "subscription: not a name"));
+        return check(!e.stamp.is_zero() && is_stamp(e.stamp), "subscription: not a stamp");
+    }
     Result<void> operator()(const UnknownEntry& e) const {
         TRY(check(e.tag % 2 == 1, "unknown: the tag is a critical one"));
         return check(e.payload.size() <= max_payload_octets, "unknown: too large");
@@ -146,10 +151,12 @@ struct WritePayload {
     std::uint64_t operator()(const MailboxEntry& e) const {
         out.id(e.mailbox);
         out.octets(e.name);
+        write_stamp(out, e.named);
         out.octets(e.special_use);
-        out.varint(e.subscribed);
+        write_stamp(out, e.used);
         out.varint(e.sealed_uidvalidity.value);
         out.varint(e.deleted);
+        out.varint(e.last_uid.value);
         return std::to_underlying(EntryTag::mailbox);
     }
     std::uint64_t operator()(const MessageEntry& e) const {
@@ -205,6 +212,12 @@ struct WritePayload {
         out.varint(e.uid.value);
         return std::to_underlying(EntryTag::stubbed);
     }
+    std::uint64_t operator()(const SubscriptionEntry& e) const {
+        out.octets(e.name);
+        out.varint(e.on);
+        write_stamp(out, e.stamp);
+        return std::to_underlying(EntryTag::subscription);
+    }
     std::uint64_t operator()(const UnknownEntry& e) const {
         out.raw(e.payload);
         return e.tag;
@@ -241,10 +254,12 @@ Result<Entry> read_mailbox(Reader& in) {
     MailboxEntry e;
     e.mailbox = TRY(in.id<MailboxIdTag>());
     e.name = TRY(in.octets(max_name_octets));
+    e.named = TRY(read_stamp(in));
     e.special_use = TRY(in.octets(max_special_use_octets));
-    e.subscribed = TRY(in.boolean());
+    e.used = TRY(read_stamp(in));
     e.sealed_uidvalidity = UidValidity(static_cast<std::uint32_t>(TRY(in.varint(UINT32_MAX))));
     e.deleted = TRY(in.boolean());
+    e.last_uid = TRY(read_uid(in));
     return e;
 }
 
@@ -313,6 +328,14 @@ Result<Entry> read_stubbed(Reader& in) {
     return e;
 }
 
+Result<Entry> read_subscription(Reader& in) {
+    SubscriptionEntry e;
+    e.name = TRY(in.octets(max_name_octets));
+    e.on = TRY(in.boolean());
+    e.stamp = TRY(read_stamp(in));
+    return e;
+}
+
 Result<Entry> read_payload(std::uint64_t tag, Reader& in, std::size_t& data_octets) {
     switch (static_cast<EntryTag>(tag)) {
         case EntryTag::mailbox:
@@ -329,6 +352,8 @@ Result<Entry> read_payload(std::uint64_t tag, Reader& in, std::size_t& data_octe
             return read_account(in);
         case EntryTag::stubbed:
             return read_stubbed(in);
+        case EntryTag::subscription:
+            return read_subscription(in);
     }
     if (tag % 2 == 0)
         return fail(ErrorKind::refused, "an entry of kind " + std::to_string(tag) +
@@ -339,8 +364,8 @@ Result<Entry> read_payload(std::uint64_t tag, Reader& in, std::size_t& data_octe
 }  // namespace
 
 std::string_view entry_name(const Entry& entry) {
-    static constexpr std::string_view names[] = {"mailbox", "message", "chunk",   "flags",
-                                                 "expunge", "account", "stubbed", "unknown"};
+    static constexpr std::string_view names[] = {"mailbox", "message", "chunk",        "flags",  "expunge",
+                                                 "account", "stubbed", "subscription", "unknown"};
     static_assert(std::size(names) == std::variant_size_v<Entry>);
     return names[entry.index()];
 }

@@ -16,6 +16,7 @@
 #include "base/ids.hpp"
 #include "base/intervals.hpp"
 #include "base/result.hpp"
+#include "sync/mailboxes.hpp"
 #include "sync/registers.hpp"
 #include "sync/wire.hpp"
 
@@ -31,14 +32,17 @@ inline constexpr std::size_t max_payload_octets = 1 << 20;  // one entry without
 inline constexpr std::size_t max_uid_intervals = 10'000;    // of one expunge entry
 inline constexpr std::size_t max_chunk_octets = 48 << 20;   // data of one chunk
 
-// A mailbox as it is now. Its id is for ever, also when it is deleted or renamed.
+// A mailbox as it is now. Its id is for ever, also when it is deleted or renamed. Either side sends it;
+// receivers merge it.
 struct MailboxEntry {
     MailboxId mailbox;
-    std::string name;         // UTF-8, 1 to 1000 octets, no control characters
-    std::string special_use;  // RFC 6154, as `\Sent`; empty = none
-    bool subscribed = false;
-    UidValidity sealed_uidvalidity;  // 0 = core has not given one yet
+    std::string name;                // UTF-8, 1 to 1000 octets, no control characters
+    Stamp named;                     // when it was renamed; zero = never
+    std::string special_use;         // RFC 6154, as `\Sent`; empty = none
+    Stamp used;                      // when that was changed; zero = never
+    UidValidity sealed_uidvalidity;  // 0 = none has been given yet
     bool deleted = false;
+    Uid last_uid;  // where it is deleted: the highest that whoever did it had seen; newer mail survives
     bool operator==(const MailboxEntry&) const = default;
 };
 
@@ -102,6 +106,14 @@ struct AccountEntry {
     bool operator==(const AccountEntry&) const = default;
 };
 
+// Whether a name is subscribed. There need not be a mailbox of that name.
+struct SubscriptionEntry {
+    std::string name;  // as a mailbox's
+    bool on = false;
+    Stamp stamp;  // not zero
+    bool operator==(const SubscriptionEntry&) const = default;
+};
+
 // Remote to core: the remote showed a stub under this UID, and now has the body.
 struct StubbedEntry {
     MailboxId mailbox;
@@ -117,7 +129,7 @@ struct UnknownEntry {
 };
 
 using Entry = std::variant<MailboxEntry, MessageEntry, ChunkEntry, FlagsEntry, ExpungeEntry, AccountEntry,
-                           StubbedEntry, UnknownEntry>;
+                           StubbedEntry, SubscriptionEntry, UnknownEntry>;
 
 // Wire tags; never reused.
 enum class EntryTag : std::uint64_t {
@@ -128,6 +140,7 @@ enum class EntryTag : std::uint64_t {
     expunge = 10,
     account = 12,
     stubbed = 14,
+    subscription = 16,
 };
 
 // The name for logs: "mailbox", "message", ...

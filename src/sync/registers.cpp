@@ -110,13 +110,23 @@ Result<void> validate_registers(const Registers& registers) {
     return {};
 }
 
+void write_stamp(Writer& out, const Stamp& stamp) {
+    out.fixed64(stamp.time);
+    for (int shift = 24; shift >= 0; shift -= 8) out.byte(static_cast<std::uint8_t>(stamp.origin >> shift));
+}
+
+Result<Stamp> read_stamp(Reader& in) {
+    Stamp stamp;
+    stamp.time = TRY(in.fixed64());
+    for (int i = 0; i < 4; ++i) stamp.origin = stamp.origin << 8 | TRY(in.byte());
+    return stamp;
+}
+
 void write_registers(Writer& out, const Registers& registers) {
     out.varint(registers.size());
     for (const auto& [key, stamp] : registers) {
         out.octets(key);
-        out.fixed64(stamp.time);
-        for (int shift = 24; shift >= 0; shift -= 8)
-            out.byte(static_cast<std::uint8_t>(stamp.origin >> shift));
+        write_stamp(out, stamp);
     }
 }
 
@@ -125,8 +135,7 @@ Result<Registers> read_registers(Reader& in) {
     Registers registers(TRY(in.varint(std::min<std::uint64_t>(max_registers, in.remaining()))));
     for (auto& [key, stamp] : registers) {
         key = TRY(in.octets(max_keyword_octets));
-        stamp.time = TRY(in.fixed64());
-        for (int i = 0; i < 4; ++i) stamp.origin = stamp.origin << 8 | TRY(in.byte());
+        stamp = TRY(read_stamp(in));
     }
     return registers;
 }

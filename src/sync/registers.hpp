@@ -53,6 +53,8 @@ std::uint64_t latest_time(const Registers& registers);
 
 // Bounds, order, and that no key is anything else than a flag's.
 Result<void> validate_registers(const Registers& registers);
+void write_stamp(Writer& out, const Stamp& stamp);
+Result<Stamp> read_stamp(Reader& in);
 void write_registers(Writer& out, const Registers& registers);
 Result<Registers> read_registers(Reader& in);
 // By themselves, as a database keeps them: empty octets for none.

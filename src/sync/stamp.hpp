@@ -24,6 +24,10 @@ inline constexpr std::uint64_t max_stamp_time = (1ull << 63) - 1;
 // A stamp further ahead than this is of a clock that is wrong: it has to wait.
 inline constexpr std::int64_t furthest_stamp = 5 * 60'000;
 
+inline bool is_stamp(const Stamp& stamp) {
+    return stamp.time <= max_stamp_time && (stamp.time != 0 || stamp.is_zero());
+}
+
 // The last four octets of an id, which are random.
 inline std::uint32_t origin_of(NodeId node) {
     std::uint32_t origin = 0;

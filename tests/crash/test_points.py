@@ -99,6 +99,11 @@ class Points(NodeTest):
         try:
             with pair.remote.imap("ann", "INBOX", readonly=False) as client:
                 ok(client.uid("STORE", "1:*", "+FLAGS", r"(\Flagged)"))
+                name = f"Outside{time.monotonic_ns()}"
+                for command in (client.create, client.subscribe, client.unsubscribe):
+                    ok(command(name))
+                ok(client.rename(name, name + "b"))
+                ok(client.delete(name + "b"))
                 ok(client.select("Archive"))
                 ok(client.uid("STORE", "*", "+FLAGS", r"(\Deleted)"))
                 ok(client.expunge())

@@ -149,12 +149,6 @@ def names_in(text):
     return {re.sub(rb"(?i)^inbox(?=$|/)", b"INBOX", name) for name in names}
 
 
-def moved_or_gone(d, name):
-    """Whether the mailbox, or one above it, has been renamed or deleted, or came into being by that."""
-    levels = [name[:at] for at, c in enumerate(name) if c == ord("/")] + [name]
-    return any(set(levels) & names_in(step.text()) for step, ours, theirs in earlier(d, "^(RENAME|DELETE)"))
-
-
 def is_a_level(d, name):
     """Whether only something below it was created, by which Dovecot makes no mailbox of it."""
     below = any(any(other.startswith(name + b"/") for other in names_in(step.text()))
@@ -437,12 +431,10 @@ RULES = [
     Rule("BINARY of a multipart that has no boundary", BOTH, "RFC 2046 5.1.1: it has no parts; fwmail serves its text as part 1",
          aspect(r"FETCH BINARY(\.SIZE)?\[1\].*", lambda d: d.theirs in (b"", "0") and mails_of(d, "no-boundary", "empty-multipart")),
          peers=("dovecot",)),
-    Rule("subscriptions of renamed and deleted mailboxes", THEIRS,
-         "RFC 9051 6.3.7: a name stays subscribed though its mailbox is gone; fwmail's subscription goes with the mailbox "
-         "(HACKING, open ends)", aspect("LSUB row|LIST row", lambda d: moved_or_gone(d, d.where) and (
-             "LSUB" in command(d).upper() or "SUBSCRIBED" in command(d).upper()))),
-    Rule("subscriptions, as attributes", THEIRS, "likewise", aspect("LIST attributes", lambda d: moved_or_gone(d, d.where)
-         and {"\\subscribed", "\\nonexistent"} & {*d.ours, *d.theirs} and {*d.ours, *d.theirs} <= {"\\subscribed", "\\nonexistent", "\\marked", "\\unmarked"} | CHILDREN | USES)),
+    Rule("LSUB of a name without a mailbox", BOTH,
+         "RFC 3501 6.3.9: it is listed; fwmail says \\Noselect, Dovecot the use that is configured for the name",
+         aspect("LSUB attributes", lambda d: "\\noselect" in d.ours and "\\noselect" not in d.theirs
+                and any(earlier(d, "^(RENAME|DELETE)")))),
     Rule("part that is not there: NIL or nothing", BOTH,
          "RFC 3501 6.4.5 does not say; msg-att-static allows nstring. NIL cannot be mistaken for an empty part",
          aspect(r"FETCH (BODY|BINARY)\[.*", lambda d: d.ours is None and d.theirs == b"" and not always_there(d))),

@@ -90,8 +90,10 @@ class BothWays(NodeTest):
     def test_what_the_remote_does_not_take_yet(self):
         outside = self.client(self.pair.remote)
         outside.must("SELECT INBOX")
-        for command in ("UID COPY 1 Trash", "UID MOVE 1 Trash", "CREATE Work", "DELETE Archive"):
+        for command in ("UID COPY 1 Trash", "UID MOVE 1 Trash"):
             self.assertIn("NOPERM", outside.do(command).tagged, command)
+        for command in ("RENAME INBOX Old", "DELETE Archive", "DELETE INBOX"):
+            self.assertIn("CANNOT", outside.do(command).tagged, command)
 
     def test_what_is_expunged_outside_goes_inside(self):
         identity, message = letter("to be gone")
@@ -130,6 +132,126 @@ class BothWays(NodeTest):
 
         wait_until(lambda: not any(counts()[0]), 60, lambda: f"all is acknowledged: {counts()}", interval=0.5)
         time.sleep(4)  # the last acknowledgement goes after two quiet seconds
+        before = counts()
+        time.sleep(4)
+        self.assertEqual(counts(), before)
+
+
+class Mailboxes(NodeTest):
+    """Made, renamed, subscribed and deleted on either side."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.pair = Pair(os.path.join(cls.new_folder(), "pair"))
+        cls.addClassCleanup(cls.pair.kill9)
+        cls.pair.start()
+
+    def client(self, node):
+        client = RawImap(node.imap_port, "ann", node.password("ann"))
+        self.addCleanup(client.close)
+        return client
+
+    def both(self):
+        return self.client(self.pair.core), self.client(self.pair.remote)
+
+    def wait_for_names(self, client, present=(), absent=()):
+        def names():
+            return {line.rsplit(" ", 1)[1].strip('"') for line in client.must('LIST "" *').lines}
+
+        wait_until(lambda: set(present) <= names() and not set(absent) & names(), 60,
+                   lambda: f"{present} but not {absent}: {names()}", interval=0.2)
+
+    def test_life_of_a_mailbox(self):
+        inside, outside = self.both()
+        outside.must("CREATE Trips/Rome")
+        outside.must("SELECT Trips/Rome")
+        outside.must("SUBSCRIBE Trips/Rome")
+        self.wait_for_names(inside, ["Trips", "Trips/Rome"])
+        _, message = letter("from Rome")
+        self.pair.core.append("ann", message, "Trips/Rome")
+        wait_until(lambda: self.pair.remote.count("ann", "Trips/Rome") == 1, 60, "mail goes out", interval=0.2)
+        outside.must("RENAME Trips Journeys")
+        self.wait_for_names(inside, ["Journeys", "Journeys/Rome"], ["Trips", "Trips/Rome"])
+        inside.must("RENAME Journeys/Rome Journeys/Roma")
+        self.wait_for_names(outside, ["Journeys/Roma"], ["Journeys/Rome"])
+        wait_for_agreement(self.pair.core, self.pair.remote)
+        outside.must("DELETE Journeys/Roma")
+        self.wait_for_names(inside, ["Journeys"], ["Journeys/Roma"])
+        wait_for_agreement(self.pair.core, self.pair.remote)
+        self.assertIn("1 messages", self.pair.core.command(["expunged", "list", "--config", self.pair.core.config]))
+        self.pair.core.command(["expunged", "restore", "ann", "--config", self.pair.core.config])
+        wait_until(lambda: "Journeys/Roma" in str(outside.must('LIST "" *').lines)
+                   and self.pair.remote.count("ann", "Journeys/Roma") == 1, 60, "it is there again", interval=0.2)
+        self.assertEqual(list(self.pair.core.messages("ann", "Journeys/Roma").values()), [message])
+        wait_for_agreement(self.pair.core, self.pair.remote)
+
+    def test_special_use(self):
+        inside, outside = self.both()
+        self.assertIn("USEATTR", outside.do(r"CREATE Old (USE (\Archive))").tagged)
+        self.assertIn("ALREADYEXISTS", outside.do("CREATE Sent").tagged)
+
+    def test_a_subscription_outlives_its_mailbox(self):
+        inside, outside = self.both()
+        outside.must("CREATE Fleeting")
+        outside.must("SUBSCRIBE Fleeting")
+        wait_for_agreement(self.pair.core, self.pair.remote)
+        inside.must("DELETE Fleeting")
+        self.wait_for_names(outside, absent=["Fleeting"])
+        for client in (inside, outside):
+            self.assertIn('LIST (\\NonExistent \\HasNoChildren \\Subscribed) "/" Fleeting',
+                          client.must('LIST (SUBSCRIBED) "" Fleeting').lines)
+            self.assertIn('LSUB (\\Noselect \\HasNoChildren) "/" Fleeting', client.must('LSUB "" *').lines)
+        self.assertIn("subscription Fleeting\n", self.pair.core.command(
+            ["state", "ann", "--config", self.pair.core.config]))
+        outside.must("UNSUBSCRIBE Fleeting")
+        wait_until(lambda: not inside.must('LSUB "" Fleeting').lines, 60, "unsubscribed inside", interval=0.2)
+        self.assertIn("NONEXISTENT", outside.do("SUBSCRIBE Fleeting").tagged)
+        wait_for_agreement(self.pair.core, self.pair.remote)
+
+    def test_the_same_name_at_once(self):
+        inside, outside = self.both()
+        outside.must("CREATE Twins")
+        inside.must("CREATE Twins")
+        _, message = letter("for the twins")
+        self.pair.core.append("ann", message, "Twins")
+        wait_until(lambda: self.pair.remote.count("ann", "Twins") == 1, 60, "they are one", interval=0.2)
+        wait_for_agreement(self.pair.core, self.pair.remote)
+        names = [line for line in outside.must('LIST "" *').lines if "Twins" in line]
+        self.assertEqual(len(names), 1, names)
+
+    def test_mail_that_came_meanwhile_survives(self):
+        inside, outside = self.both()
+        inside.must("CREATE Busy")
+        self.wait_for_names(outside, ["Busy"])
+        self.pair.remote.stop()
+        message = letter("nobody has seen it")[1]
+        self.pair.core.append("ann", message, "Busy")
+        self.pair.core.stop()
+        self.pair.remote.start()
+        outside = self.client(self.pair.remote)
+        outside.must("DELETE Busy")
+        self.pair.core.start()
+
+        def again():
+            self.pair.postfix.take_up_skipped()  # it has tried while a node was down
+            return "Busy" in str(outside.must('LIST "" *').lines) and self.pair.remote.count("ann", "Busy") == 1
+
+        wait_until(again, 60, "the mailbox is there again", interval=0.5)
+        wait_for_agreement(self.pair.core, self.pair.remote)
+        self.assertEqual(list(self.pair.core.messages("ann", "Busy").values()), [message])
+
+    def test_nothing_is_sent_when_all_is_said(self):
+        inside, outside = self.both()
+        outside.must("CREATE Quiet")
+        outside.must("SUBSCRIBE Quiet")
+        wait_for_agreement(self.pair.core, self.pair.remote)
+
+        def counts():
+            links = [link for node in (self.pair.core, self.pair.remote) for link in node.status()["links"]]
+            return [row["unacknowledged"] for row in links], [row["mails_sent"] for row in links]
+
+        wait_until(lambda: not any(counts()[0]), 60, lambda: f"all is acknowledged: {counts()}", interval=0.5)
+        time.sleep(4)
         before = counts()
         time.sleep(4)
         self.assertEqual(counts(), before)
@@ -174,6 +296,15 @@ class Held(NodeTest):
         pair.check()
 
 
+def change_mailboxes(node, chance):
+    """Two commands of a client; some of them are refused, as it comes."""
+    with RawImap(node.imap_port, "ann", node.password("ann")) as client:
+        for _ in range(2):
+            one, two = chance.choice("ABCD"), chance.choice("ABCD")
+            client.do(chance.choice((f"CREATE {one}", f"CREATE {one}/{two}", f"RENAME {one} {two}", f"DELETE {one}",
+                                     f"SUBSCRIBE {one}", f"UNSUBSCRIBE {one}")))
+
+
 class Adversity(NodeTest):
     """A relay that loses, repeats and reorders, and nodes that are killed."""
 
@@ -214,6 +345,7 @@ class Adversity(NodeTest):
                 for _ in range(3):
                     ok(client.uid("STORE", str(chance.randint(1, 8)), chance.choice(("+FLAGS", "-FLAGS", "FLAGS")),
                                   f"({chance.choice(words)})"))
+            change_mailboxes(node, chance)
             if step % 10 == 0:
                 node.kill9()
                 node.start()

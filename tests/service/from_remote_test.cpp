@@ -28,21 +28,26 @@ class LinkedCore : public Core {
         write_system([link](store::SystemStore& system) { return system.save_link(link); });
         read_system([this](store::SystemStore& system) { return node.links.reload(system); });
         inbox = read([](store::AccountStore& store) { return store.find_mailbox("INBOX"); })->id;
+        other = read([](store::AccountStore& store) { return store.find_mailbox("Other"); })->id;
     }
 
     // Messages without bodies, of which the remote has been told.
-    void add(std::uint32_t count) {
-        write([this, count](store::AccountStore& store) -> Result<> {
+    void add(std::uint32_t count) { add_to(inbox, count); }
+    void add_to(MailboxId mailbox, std::uint32_t count) {
+        write([mailbox, count, first = mailbox == inbox](store::AccountStore& store) -> Result<> {
+            std::uint32_t base = first ? 0 : 100'000;
             for (std::uint32_t i = 1; i <= count; ++i) {
                 store::NewMessage m;
-                m.mailbox = inbox;
-                m.hold = id_of<store::HoldId>(i);
-                m.email_id = id_of<EmailId>(i);
-                TRY(store.append(m));
+                m.mailbox = mailbox;
+                m.hold = id_of<store::HoldId>(base + i);
+                m.email_id = id_of<EmailId>(base + i);
+                Uid uid = TRY(store.append(m));
+                TRY(store.record_seal(
+                    {mailbox, uid, {{}, 1, std::string(32, 's'), store::SealState::sealed, {}}}));
             }
             store::OutboxPlan plan;
             plan.cursor = TRY(store.highest_modseq());
-            plan.planned.push_back({inbox, {Uid{count}, Uid{count}}});
+            plan.planned.push_back({mailbox, {Uid{count}, Uid{count}}});
             TRY(store.append_outbox(remote, plan));
             return {};
         });
@@ -96,7 +101,7 @@ class LinkedCore : public Core {
         return read([](store::AccountStore& store) { return store.load_applied(remote); }).contains(number);
     }
 
-    MailboxId inbox;
+    MailboxId inbox, other;
 
   private:
     std::uint64_t frames_ = 0;
@@ -218,6 +223,149 @@ TEST_CASE("what is expunged beyond a day's measure waits, whole") {
     auto summary = core.read([](store::AccountStore& store) { return store::summarize_hidden(store); });
     CHECK(summary.hidden == 1001);
     CHECK(summary.held == 500);
+    core.check();
+}
+
+TEST_CASE("a mailbox made outside is there inside, and the remote is not told of it") {
+    LinkedCore core;
+    sync::MailboxEntry made{id_of<MailboxId>(500),    "Trips", {}, "\\Archive", {},
+                            UidValidity{900'000'000}, false,   {}};
+    must(core.receive(1, made));
+    must(core.receive(2, made));
+    auto find = [&](MailboxId id) {
+        return *core.read([id](store::AccountStore& store) { return store.find_mailbox(id); });
+    };
+    auto trips = find(made.mailbox);
+    CHECK(trips.name == "Trips");
+    CHECK(trips.special_use == "\\Archive");
+    CHECK(trips.sealed_uidvalidity == UidValidity{900'000'000});
+    CHECK(trips.uidvalidity > trips.sealed_uidvalidity);
+    auto told = [&](MailboxId id) {
+        auto all = core.read(
+            [](store::AccountStore& store) { return store.mailboxes_changed_since(ModSeq{}, remote); });
+        return std::ranges::any_of(all, [&](const auto& m) { return m.id == id; });
+    };
+    CHECK_FALSE(told(made.mailbox));
+    SECTION("the same name on both sides is core's mailbox") {
+        sync::MailboxEntry other{id_of<MailboxId>(501),      "Other", {}, "", {},
+                                 UidValidity{1'900'000'000}, false,   {}};
+        must(core.receive(3, other));
+        auto joined = find(other.mailbox);
+        CHECK(joined.deleted);
+        auto mine = *core.read([](store::AccountStore& store) { return store.find_mailbox("Other"); });
+        CHECK(joined.became == mine.id);
+        CHECK(mine.sealed_uidvalidity > other.sealed_uidvalidity);  // no client takes one for the other
+        CHECK(told(other.mailbox));
+        CHECK(told(mine.id));
+    }
+    SECTION("renamed, to a name that is taken") {
+        made.name = "Other";
+        made.named = {static_cast<std::uint64_t>(t0.value) << 16, 5};
+        must(core.receive(3, made));
+        CHECK(find(made.mailbox).name.starts_with("Other ("));
+        CHECK(told(made.mailbox));
+    }
+    SECTION("INBOX stays what it is") {
+        must(core.receive(3, sync::MailboxEntry{core.inbox, "Elsewhere", {1, 5}, "", {}, {}, false, {}}));
+        must(core.receive(4, sync::MailboxEntry{core.inbox, "INBOX", {}, "", {}, {}, true, Uid{9}}));
+        CHECK(find(core.inbox).name == "INBOX");
+        CHECK_FALSE(find(core.inbox).deleted);
+    }
+    SECTION("a UIDVALIDITY out of all reason is not taken") {
+        made.mailbox = id_of<MailboxId>(502);
+        made.name = "Far";
+        made.special_use.clear();
+        made.sealed_uidvalidity = UidValidity{0xffffffff};
+        must(core.receive(3, made));
+        CHECK(find(made.mailbox).sealed_uidvalidity < UidValidity{0xff000000});
+        CHECK(told(made.mailbox));
+    }
+    SECTION("a name that no client could give") {
+        std::uint64_t number = 3;
+        for (const char* name : {"a//b", "/a", "a%", "Trips/"}) {
+            made.mailbox = id_of<MailboxId>(503);
+            made.name = name;
+            must(core.receive(number, made));
+            CHECK_FALSE(
+                core.read([&](store::AccountStore& store) { return store.find_mailbox(made.mailbox); }));
+            CHECK(core.acknowledges(number++));
+        }
+    }
+    SECTION("a rename stamped too far ahead waits") {
+        made.name = "Later";
+        made.named = {static_cast<std::uint64_t>(at(400).value) << 16, 5};
+        must(core.receive(3, made));
+        CHECK(find(made.mailbox).name == "Trips");
+        CHECK_FALSE(core.acknowledges(3));
+    }
+    SECTION("subscriptions are of names") {
+        must(core.receive(3, sync::SubscriptionEntry{"Nowhere", true, {1, 5}}));
+        CHECK(core.read([](store::AccountStore& store) { return store.load_subscriptions(); }) ==
+              std::vector<std::string>{"Nowhere"});
+    }
+    core.check();
+}
+
+TEST_CASE("what is deleted outside with its mailbox is hidden; what nobody had seen there lives on") {
+    LinkedCore core;
+    core.add_to(core.other, 5);
+    core.write([&](store::AccountStore& store) -> Result<Uid> {
+        store::NewMessage newer;
+        newer.mailbox = core.other;
+        newer.hold = id_of<store::HoldId>(900);
+        return store.append(newer);
+    });
+    sync::MailboxEntry gone{core.other, "Other", {}, "", {}, {}, true, Uid{4}};
+    auto live = [&] {
+        return core.read([](store::AccountStore& store) { return store.find_mailbox("Other"); });
+    };
+    auto uids_of = [&](MailboxId id) {
+        return core.read([id](store::AccountStore& store) { return store.select_snapshot(id); }).uids;
+    };
+    SECTION("at once") {
+        must(core.receive(1, gone));
+        must(core.receive(2, gone));
+        auto heir = live();
+        REQUIRE(heir);
+        CHECK(heir->id != core.other);
+        CHECK(uids_of(heir->id) == store::test::uid_list({1, 2}));
+        CHECK(core.read([](store::AccountStore& store) { return store::summarize_hidden(store); }).hidden ==
+              4);
+        CHECK(core.write(
+                  [](store::AccountStore& store) { return store::restore_hidden(store, t0, at(5)); }) == 4);
+        CHECK(uids_of(heir->id).size() == 6);
+    }
+    SECTION("when nothing is left the mailbox has gone, and comes again with what is put back") {
+        gone.last_uid = Uid{99};
+        core.write([&](store::AccountStore& store) { return store.expunge_any(core.other, uids({6})); });
+        must(core.receive(1, gone));
+        CHECK_FALSE(live());
+        core.write([](store::AccountStore& store) { return store::restore_hidden(store, t0, at(5)); });
+        REQUIRE(live());
+        CHECK(uids_of(live()->id).size() == 5);
+    }
+    SECTION("more than a day's measure waits") {
+        core.add(999);
+        UidSet most;
+        most.add(1, 999);
+        must(core.receive(1, sync::ExpungeEntry{core.inbox, most, Uid{}}));
+        must(core.receive(2, gone));
+        must(core.receive(3, gone));
+        CHECK(live()->id == core.other);
+        auto held = core.read([](store::AccountStore& store) { return store::load_held_expunges(store); });
+        REQUIRE(held.size() == 1);
+        CHECK(held[0].deletes);
+        CHECK(held[0].count == 4);
+    }
+    SECTION("a special use is not deleted: it is made again") {
+        core.write(
+            [&](store::AccountStore& store) { return store.set_special_use(core.other, "\\Archive"); });
+        must(core.receive(1, gone));
+        REQUIRE(live());
+        CHECK(live()->id != core.other);
+        CHECK(live()->special_use == "\\Archive");
+        CHECK(uids_of(live()->id).size() == 6);
+    }
     core.check();
 }
 

@@ -103,8 +103,8 @@ TEST_CASE("an earlier name of a mailbox that comes late is void") {
     must(remote.apply(numbered({account_entry(), mailbox_entry()})));
     NumberSet voids;
     voids.add(10);
-    must(remote.apply(numbered({mailbox_entry(inbox, "Renamed")}, 11), voids));
-    must(remote.apply(10, mailbox_entry(inbox, "Between")));
+    must(remote.apply(numbered({mailbox_entry(inbox, "Renamed", at(2))}, 11), voids));
+    must(remote.apply(10, mailbox_entry(inbox, "Between", at(1))));
     auto names = remote.read([](store::AccountStore& store) { return store.load_mailboxes(); });
     REQUIRE(names.size() == 1);
     CHECK(names[0].name == "Renamed");

@@ -141,10 +141,11 @@ inline Entry account_entry(std::vector<std::string> addresses = {"ann@example.te
     return entry;
 }
 
-inline Entry mailbox_entry(MailboxId id = inbox, std::string name = "INBOX") {
+inline Entry mailbox_entry(MailboxId id = inbox, std::string name = "INBOX", UnixMillis renamed = {}) {
     sync::MailboxEntry entry;
     entry.mailbox = id;
     entry.name = std::move(name);
+    if (renamed.value) entry.named = {static_cast<std::uint64_t>(renamed.value) << 16, sync::origin_of(core)};
     entry.sealed_uidvalidity = UidValidity{77};
     return entry;
 }

@@ -158,9 +158,9 @@ TEST_CASE("two mailboxes do not wait for each other, and names may cross") {
     CHECK(remote.shown().empty());
     CHECK(remote.shown(other) == uid_list({2}));
     // Renamed to each other's name; what is in between has names of its own.
-    must(remote.apply(10, mailbox_entry(inbox, "Sent")));
+    must(remote.apply(10, mailbox_entry(inbox, "Sent", at(1))));
     CHECK(remote.shown(other) == uid_list({2}));
-    must(remote.apply(11, mailbox_entry(other, "Other")));
+    must(remote.apply(11, mailbox_entry(other, "Other", at(1))));
     auto names = remote.read([](store::AccountStore& store) { return store.load_mailboxes(); });
     REQUIRE(names.size() == 2);
     CHECK(names[0].name == "Other");

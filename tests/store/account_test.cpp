@@ -18,6 +18,8 @@ TEST_CASE("mailboxes are made and found, INBOX in any case") {
     CHECK(!a.store->create_mailbox("a\nb", "", t0));
 }
 
+constexpr Author renamer{{}, t0};
+
 TEST_CASE("mailboxes are renamed with their inferiors or not at all, and deleted") {
     Account a;
     auto work = must(a.store->create_mailbox("Work", "", t0));
@@ -26,21 +28,21 @@ TEST_CASE("mailboxes are renamed with their inferiors or not at all, and deleted
     auto beside = must(a.store->create_mailbox("Workshop", "", t0));
     must(a.store->create_mailbox("Old/b/x", "", t0));
     auto before = must(a.store->highest_modseq());
-    CHECK(error_of(a.store->rename_mailbox("Work", "Old")) == ErrorKind::refused);
-    CHECK(error_of(a.store->rename_mailbox("Work", "Work/y")) == ErrorKind::refused);
-    CHECK(error_of(a.store->rename_mailbox("Inbox", "x")) == ErrorKind::refused);
-    CHECK(error_of(a.store->rename_mailbox("nothing", "x")) == ErrorKind::refused);
+    CHECK(error_of(a.store->rename_mailbox("Work", "Old", renamer)) == ErrorKind::refused);
+    CHECK(error_of(a.store->rename_mailbox("Work", "Work/y", renamer)) == ErrorKind::refused);
+    CHECK(error_of(a.store->rename_mailbox("Inbox", "x", renamer)) == ErrorKind::refused);
+    CHECK(error_of(a.store->rename_mailbox("nothing", "x", renamer)) == ErrorKind::refused);
     CHECK(must(a.store->highest_modseq()) == before);
     CHECK(must(a.store->find_mailbox(deep.id))->name == "Work/b/x");
 
-    must(a.store->rename_mailbox("Work", "New"));
+    must(a.store->rename_mailbox("Work", "New", renamer));
     CHECK(must(a.store->find_mailbox(deep.id))->name == "New/b/x");
     CHECK(must(a.store->find_mailbox(beside.id))->name == "Workshop");
     CHECK(must(a.store->mailboxes_changed_since(before)).size() == 3);
     // Where a new name is the old one of another that moves too.
     must(a.store->create_mailbox("New/b/b", "", t0));
     must(a.store->create_mailbox("New/b/b/x", "", t0));
-    must(a.store->rename_mailbox("New/b", "New/c"));
+    must(a.store->rename_mailbox("New/b", "New/c", renamer));
     CHECK(must(a.store->find_mailbox("New/c/b/x")));
 
     must(a.store->delete_mailbox(work.id));
@@ -67,8 +69,7 @@ TEST_CASE("a mailbox of another node is taken over, and an equal one is no chang
     CHECK(must(a.store->highest_modseq()) == before);
     m.name = "INBOX";
     CHECK(error_of(a.store->upsert_mailbox(m)) == ErrorKind::refused);
-    m.name = "Gesendet";
-    m.subscribed = true;
+    m.name = m.wanted = "Gesendet";
     CHECK(must(a.store->upsert_mailbox(m)).name == "Gesendet");
     m.deleted = true;
     CHECK(must(a.store->upsert_mailbox(m)).deleted);
@@ -536,6 +537,33 @@ TEST_CASE("what an account holds is known, and no more comes in than may") {
     must(a.store->expunge(a.inbox.id));
     CHECK(must(a.store->usage()).messages == 1);
     CHECK(must(a.store->status(a.inbox.id)).deleted_octets == 0);
+    a.check();
+}
+
+TEST_CASE("a subscription is of a name, and the later word about it holds") {
+    Account a;
+    Author here{id_of<NodeId>(1), t0};
+    auto work = must(a.store->create_mailbox("Work", "", t0));
+    CHECK(must(a.store->set_subscribed("Work", true, here)));
+    CHECK_FALSE(must(a.store->set_subscribed("Work", true, here)));
+    CHECK_FALSE(must(a.store->set_subscribed("Nowhere", false, here)));
+    CHECK(must(a.store->find_mailbox(work.id))->subscribed);
+    must(a.store->rename_mailbox("Work", "Job", here));
+    CHECK_FALSE(must(a.store->find_mailbox(work.id))->subscribed);
+    must(a.store->delete_mailbox(work.id));
+    CHECK(must(a.store->load_subscriptions()) == std::vector<std::string>{"Work"});
+
+    NodeId peer = id_of<NodeId>(9);
+    auto stamp = must(a.store->find_subscription("Work"))->stamp;
+    CHECK(must(a.store->merge_subscription(peer, "Work", {false, {stamp.time - 1, 9}})) == Merged::same);
+    auto before = must(a.store->highest_modseq());
+    CHECK(must(a.store->merge_subscription(peer, "Work", {false, {stamp.time + 9, 9}})) == Merged::changed);
+    CHECK(must(a.store->load_subscriptions()).empty());
+    CHECK(must(a.store->subscriptions_changed_since(before)).size() == 1);
+    CHECK(must(a.store->subscriptions_changed_since(before, peer)).empty());  // it said so itself
+    // What is done here then is later than what was heard, whatever the clock says.
+    CHECK(must(a.store->set_subscribed("inbox", true, {id_of<NodeId>(1), at(-500)})));
+    CHECK(must(a.store->find_subscription("INBOX"))->stamp.time > stamp.time + 9);
     a.check();
 }
 

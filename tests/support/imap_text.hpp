@@ -382,6 +382,8 @@ inline MailboxList read_mailboxes(const std::string& text) {
                 row.subscribed = true;
             else if (words[i] == "noselect")
                 row.noselect = true;
+            else if (words[i] == "nonexistent")
+                row.noselect = row.nonexistent = true;
             else
                 row.special_use = words[i];
         }

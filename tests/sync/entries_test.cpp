@@ -56,7 +56,7 @@ TEST_CASE("entries: decoding undoes encoding; the size estimate holds") {
 }
 
 TEST_CASE("entries: mailbox bounds") {
-    MailboxEntry good{a_mailbox(), std::string(1000, 'n'), "\\Sent", true, UidValidity(9), false};
+    MailboxEntry good{a_mailbox(), std::string(1000, 'n'), {1, 2}, "\\Sent", {}, UidValidity(9), false, {}};
     check_good(good);
     auto bad = [&](const std::function<void(MailboxEntry&)>& change) {
         MailboxEntry e = good;
@@ -69,6 +69,8 @@ TEST_CASE("entries: mailbox bounds") {
     bad([](auto& e) { e.name = "a\xc0\x80"; });
     bad([](auto& e) { e.name = "\u009f"; });
     bad([](auto& e) { e.mailbox = {}; });
+    bad([](auto& e) { e.named = {0, 2}; });
+    bad([](auto& e) { e.used = {max_stamp_time + 1, 2}; });
     bad([](auto& e) { e.special_use = "Sent"; });
     bad([](auto& e) { e.special_use = "\\Se nt"; });
     bad([](auto& e) { e.special_use = "\\"; });
@@ -124,6 +126,9 @@ TEST_CASE("entries: chunk, flags, expunge and stubbed bounds") {
     check_good(FlagsEntry{a_mailbox(), Uid(UINT32_MAX), {}});
     check_refused(FlagsEntry{a_mailbox(), Uid(0), {}});
     check_refused(FlagsEntry{{}, Uid(1), {}});
+    check_good(SubscriptionEntry{"n", false, {1, 0}});
+    check_refused(SubscriptionEntry{"n", true, {}});
+    check_refused(SubscriptionEntry{"", true, {1, 0}});
     check_good(StubbedEntry{a_mailbox(), Uid(1)});
     check_refused(StubbedEntry{a_mailbox(), Uid(0)});
     check_refused(StubbedEntry{{}, Uid(1)});

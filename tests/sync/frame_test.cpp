@@ -55,7 +55,14 @@ Frame golden_frame() {
     auto add = [&](std::uint64_t number, Entry entry) {
         section.entries.push_back({EntryNumber(number), std::move(entry)});
     };
-    add(1, MailboxEntry{mailbox, "Büro", "\\Sent", true, UidValidity(70'000), true});
+    add(1, MailboxEntry{mailbox,
+                        "Büro",
+                        {1'600'000'000'456ull << 16, 3},
+                        "\\Sent",
+                        {},
+                        UidValidity(70'000),
+                        true,
+                        Uid(8)});
     add(2, MessageEntry{mailbox, Uid(9), Uid(5), email, 5000, hash, 3600, UnixMillis(1'600'000'000'123), -330,
                         flags, registers});
     add(8, ChunkEntry{email, hash, 1200, 3600, "chunk data"});
@@ -67,6 +74,7 @@ Frame golden_frame() {
                          {"\x98\x33"},
                          true});
     add(12, StubbedEntry{mailbox, Uid(6)});
+    add(13, SubscriptionEntry{"Büro", true, {1'600'000'000'789ull << 16, 1}});
     add(500, UnknownEntry{33, "later"});
     AccountSection own;
     own.epoch = {5, 6};

@@ -78,7 +78,7 @@ class Generator {
         return hash;
     }
     Entry entry() {
-        switch (below(8)) {
+        switch (below(9)) {
             case 0:
                 return mailbox();
             case 1:
@@ -95,6 +95,9 @@ class Generator {
                 return account();
             case 6:
                 return StubbedEntry{id<MailboxId>(), uid()};
+            case 7:
+                return SubscriptionEntry{
+                    name(), coin(), {1 + below(5), static_cast<std::uint32_t>(below(3))}};
             default:
                 return UnknownEntry{1001 + 2 * below(1000), octets(below(40))};
         }
@@ -125,9 +128,12 @@ class Generator {
   private:
     Entry mailbox() {
         static constexpr const char* uses[] = {"", "\\Sent", "\\Junk", "\\Archive"};
-        return MailboxEntry{
-            id<MailboxId>(), name(), uses[below(4)], coin(), UidValidity(static_cast<std::uint32_t>(any64())),
-            coin()};
+        MailboxEntry e{id<MailboxId>(), name(), {}, uses[below(4)], {}, {}, coin(), {}};
+        e.sealed_uidvalidity = UidValidity(static_cast<std::uint32_t>(any64()));
+        if (coin()) e.named = {1 + below(5), static_cast<std::uint32_t>(below(3))};
+        if (coin()) e.used = {1 + below(5), static_cast<std::uint32_t>(below(3))};
+        if (e.deleted) e.last_uid = uid();
+        return e;
     }
     Entry message() {
         MessageEntry e;
