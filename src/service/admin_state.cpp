@@ -43,6 +43,9 @@ Result<json::object> messages(AdminContext& context, const json::object& request
     const auto* after = request.if_contains("after");
     if (!mailbox || !after || !after->is_int64() || after->get_int64() < 0)
         return fail(ErrorKind::usage, "say which mailbox and after which UID");
+    auto known = TRY(account->find_mailbox(*mailbox));
+    if (!known || known->deleted)  // since it was listed
+        return json::object{{"messages", json::array()}, {"more", false}};
     UidSet all;
     all.add(1, 0xffffffff);
     auto found = TRY(account->load_messages(

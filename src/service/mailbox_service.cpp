@@ -12,6 +12,7 @@
 #include "service/releases.hpp"
 #include "service/search.hpp"
 #include "service/sort.hpp"
+#include "store/outside_mailboxes.hpp"
 
 namespace fwmail::service {
 namespace {
@@ -220,6 +221,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Delete request) {
     auto home = home_of(node_);
     auto job = [id = mailbox.id, home, now = node_.clock()](store::AccountStore& account) -> Result<> {
         TRY(account.delete_mailbox(id));
+        TRY(store::settle_names(account));
         return plan_mailboxes_home(account, home, {id}, now);
     };
     CO_TRY(co_await node_.write(*account_, job));
@@ -243,6 +245,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Rename request) {
             return fail(coded(ErrorKind::refused, "ALREADYEXISTS", "A mailbox of that name exists already"));
         if (!is_inbox(request.from)) {
             auto renamed = TRY(account.rename_mailbox(request.from, request.to, author));
+            TRY(store::settle_names(account));
             return plan_mailboxes_home(account, home, renamed, now);
         }
         // RFC 3501 6.3.5: INBOX stays, its messages move.

@@ -163,6 +163,12 @@ Result<void> take_from_core(AccountStore& account, const MailboxWord& word, Unix
             TRY(account.upsert_mailbox(*other));
         }
         TRY(account.upsert_mailbox(mailbox));
+        return settle_names(account);
+    });
+}
+
+Result<void> settle_names(AccountStore& account) {
+    return atomically(account.database(), [&]() -> Result<void> {
         for (auto& waiting : TRY(account.load_mailboxes())) {
             if (waiting.name == waiting.wanted || TRY(account.find_mailbox(waiting.wanted))) continue;
             waiting.name = waiting.wanted;

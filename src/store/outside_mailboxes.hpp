@@ -28,4 +28,7 @@ Result<OutsideTaken> take_from_remote(AccountStore& account, NodeId peer, const 
 // At a remote, of core: its word about names is the last.
 Result<void> take_from_core(AccountStore& account, const MailboxWord& word, UnixMillis now);
 
+// Gives mailboxes the names that they are to have, as far as those are free: after a name has become free.
+Result<void> settle_names(AccountStore& account);
+
 }  // namespace fwmail::store
