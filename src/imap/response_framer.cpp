@@ -37,12 +37,14 @@ bool ends_with_item(std::string_view text, std::string_view item) {
            (text[text.size() - item.size() - 1] == ' ' || text[text.size() - item.size() - 1] == '(');
 }
 
-// Whether the string that follows is a message's content: `* 12 FETCH (... BODY[...]<0> `.
-bool content_follows(std::string_view text) {
+// Whether the string that follows is a message's content: `* 12 FETCH (... BODY[...]<0> `. `octets` before it
+// end with a literal, which may hold anything and says nothing.
+bool content_follows(std::string_view text, std::size_t octets) {
     if (!text.starts_with("* ")) return false;
     std::size_t word = text.find(' ', 2);
     if (word == std::string_view::npos || !equal_ignoring_case(text.substr(word + 1, 6), "FETCH "))
         return false;
+    text.remove_prefix(octets);
     if (text.ends_with('~')) text.remove_suffix(1);
     if (!text.ends_with(' ')) return false;
     text.remove_suffix(1);
@@ -78,9 +80,10 @@ std::optional<ResponseEvent> ResponseFramer::next_line() {
     head_ = scanned_ = end + 1;
     if (!literal) {
         compact();
+        after_literal_ = 0;
         return FramedResponse{std::exchange(text_, {})};
     }
-    streaming_ = content_follows(text_);
+    streaming_ = content_follows(text_, after_literal_);
     if (text_.ends_with('~')) text_.pop_back();
     std::uint64_t limit = streaming_ ? limits_.streamed : limits_.response - text_.size();
     if (*literal > limit) return broken("the server sent a literal that is too long");
@@ -104,6 +107,7 @@ std::optional<ResponseEvent> ResponseFramer::next_literal() {
     literal_ -= count;
     in_literal_ = literal_ > 0;
     if (!streaming_) text_ += octets;
+    after_literal_ = text_.size();
     compact();
     if (streaming_ && !octets.empty()) return StreamData{std::move(octets)};
     return std::nullopt;
@@ -119,7 +123,7 @@ void ResponseFramer::compact() {
 void ResponseFramer::clear() {
     buffer_.clear();
     text_.clear();
-    head_ = scanned_ = 0;
+    head_ = scanned_ = after_literal_ = 0;
     in_literal_ = streaming_ = false;
     literal_ = 0;
 }

@@ -53,9 +53,10 @@ class ResponseFramer {
 
     ResponseLimits limits_;
     std::string buffer_;
-    std::size_t head_ = 0;     // used up to here
-    std::size_t scanned_ = 0;  // no line end between head_ and here
-    std::string text_;         // of the response, so far
+    std::size_t head_ = 0;           // used up to here
+    std::size_t scanned_ = 0;        // no line end between head_ and here
+    std::string text_;               // of the response, so far
+    std::size_t after_literal_ = 0;  // where its last literal ends in text_
     std::uint64_t literal_ = 0;
     bool in_literal_ = false, streaming_ = false, dead_ = false;
 };
