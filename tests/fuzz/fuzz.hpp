@@ -77,6 +77,25 @@ void in_pieces(std::string_view text, std::uint32_t seed, Take take) {
     }
 }
 
+// One driver is fed the text as it is, the other one in pieces.
+template <class Driver>
+struct WholeAndCut {
+    Driver whole, cut;
+
+    explicit WholeAndCut(const Input& input) : whole(Control(input.control)), cut(Control(input.control)) {
+        whole.feed(input.text);
+        in_pieces(input.text, static_cast<std::uint32_t>(input.control.size()),
+                  [&](std::string_view piece) { cut.feed(piece); });
+    }
+    void finish() {
+        whole.finish();
+        cut.finish();
+    }
+    void require_same() const {
+        require(whole.sent == cut.sent && whole.trace == cut.trace, "the dialogue does not depend on cuts");
+    }
+};
+
 using Target = void (*)(const Input& input);
 
 // All targets that are linked in, by name.

@@ -205,12 +205,9 @@ void try_responses(std::string_view text) {
 }  // namespace
 
 FUZZ_TARGET(imap_client) {
-    Driver whole{Control(input.control)}, cut{Control(input.control)};
-    whole.feed(input.text);
-    in_pieces(input.text, static_cast<std::uint32_t>(input.control.size()),
-              [&](std::string_view piece) { cut.feed(piece); });
-    whole.finish();
-    cut.finish();
+    WholeAndCut<Driver> both(input);
+    const auto& [whole, cut] = both;
+    both.finish();
     if (!whole.tls && !cut.tls && !whole.asks)
         require(whole.trace == cut.trace, "the dialogue does not depend on cuts");
     try_responses(input.text);

@@ -419,13 +419,9 @@ bool has_large_literal(std::string_view text) {
 }  // namespace
 
 FUZZ_TARGET(imap_server) {
-    Driver whole{Control(input.control)}, cut{Control(input.control)};
-    whole.feed(input.text);
-    in_pieces(input.text, static_cast<std::uint32_t>(input.control.size()),
-              [&](std::string_view piece) { cut.feed(piece); });
-    if (!whole.depends_on_cuts() && !cut.depends_on_cuts() && !whole.has_news())
-        require(whole.sent == cut.sent && whole.trace == cut.trace, "the dialogue does not depend on cuts");
-    whole.check_step(has_large_literal(input.text));
-    whole.finish();
-    cut.finish();
+    WholeAndCut<Driver> both(input);
+    const auto& [whole, cut] = both;
+    if (!whole.depends_on_cuts() && !cut.depends_on_cuts() && !whole.has_news()) both.require_same();
+    both.whole.check_step(has_large_literal(input.text));
+    both.finish();
 }

@@ -98,12 +98,8 @@ class Driver {
 }  // namespace
 
 FUZZ_TARGET(pop3_client) {
-    Driver whole{Control(input.control)}, cut{Control(input.control)};
-    whole.feed(input.text);
-    in_pieces(input.text, static_cast<std::uint32_t>(input.control.size()),
-              [&](std::string_view piece) { cut.feed(piece); });
-    whole.finish();
-    cut.finish();
-    if (!whole.tls && !cut.tls)
-        require(whole.sent == cut.sent && whole.trace == cut.trace, "the dialogue does not depend on cuts");
+    WholeAndCut<Driver> both(input);
+    const auto& [whole, cut] = both;
+    both.finish();
+    if (!whole.tls && !cut.tls) both.require_same();
 }

@@ -138,13 +138,9 @@ void try_top(std::string_view text, std::uint64_t lines) {
 }  // namespace
 
 FUZZ_TARGET(pop3_server) {
-    Driver whole{Control(input.control)}, cut{Control(input.control)};
-    whole.feed(input.text);
-    in_pieces(input.text, static_cast<std::uint32_t>(input.control.size()),
-              [&](std::string_view piece) { cut.feed(piece); });
-    whole.finish();
-    cut.finish();
-    if (!whole.tls && !cut.tls)
-        require(whole.sent == cut.sent && whole.trace == cut.trace, "the dialogue does not depend on cuts");
+    WholeAndCut<Driver> both(input);
+    const auto& [whole, cut] = both;
+    both.finish();
+    if (!whole.tls && !cut.tls) both.require_same();
     try_top(input.text, input.control.size() % 5);
 }

@@ -134,14 +134,10 @@ void try_replies(std::string_view text, std::uint32_t seed) {
 }  // namespace
 
 FUZZ_TARGET(smtp_client) {
-    Driver whole{Control(input.control)}, cut{Control(input.control)};
-    auto seed = static_cast<std::uint32_t>(input.control.size());
-    whole.feed(input.text);
-    in_pieces(input.text, seed, [&](std::string_view piece) { cut.feed(piece); });
-    whole.finish();
-    cut.finish();
+    WholeAndCut<Driver> both(input);
+    const auto& [whole, cut] = both;
+    both.finish();
     // A server that speaks before it has the message is out of turn, and when it does depends on cuts.
-    if (!whole.tls && !cut.tls && !whole.asked && !cut.asked)
-        require(whole.sent == cut.sent && whole.trace == cut.trace, "the dialogue does not depend on cuts");
-    try_replies(input.text, seed);
+    if (!whole.tls && !cut.tls && !whole.asked && !cut.asked) both.require_same();
+    try_replies(input.text, static_cast<std::uint32_t>(input.control.size()));
 }
