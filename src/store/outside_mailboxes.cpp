@@ -15,11 +15,12 @@ constexpr std::uint64_t furthest_uidvalidity = 1 << 24;
 bool is_stand_in(const Mailbox& mailbox) { return mailbox.wanted == mailbox.id.hex(); }
 
 // A name that no live mailbox has but this one.
-Result<std::string> free_name(AccountStore& account, std::string name, MailboxId id) {
-    for (;;) {
+Result<std::string> free_name(AccountStore& account, std::string_view wanted, MailboxId id) {
+    std::string name(wanted);
+    for (unsigned again = 0;; ++again) {
         auto other = TRY(account.find_mailbox(name));
         if (!other || other->id == id) return name;
-        name = sync::name_beside(name, id);
+        name = sync::name_beside(wanted, id, again);
     }
 }
 

@@ -31,8 +31,8 @@ MailboxState merge_mailboxes(const MailboxState& a, const MailboxState& b) {
     return merged;
 }
 
-std::string name_beside(std::string_view name, MailboxId id) {
-    std::string suffix = " (" + id.hex().substr(24) + ")";
+std::string name_beside(std::string_view name, MailboxId id, unsigned again) {
+    std::string suffix = " (" + id.hex().substr(24) + (again ? ' ' + std::to_string(again) : "") + ")";
     std::size_t size = std::min(name.size(), longest_name - suffix.size());
     while (size < name.size() && size > 0 && (static_cast<unsigned char>(name[size]) & 0xc0) == 0x80) --size;
     return std::string(name.substr(0, size)) + suffix;

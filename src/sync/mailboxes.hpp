@@ -29,8 +29,8 @@ struct MailboxState {
 MailboxState merge_mailboxes(const MailboxState& a, const MailboxState& b);
 
 // Another name for a mailbox whose own one is taken: made of its id, so that it is the same wherever it is
-// made.
-std::string name_beside(std::string_view name, MailboxId id);
+// made. `again`: where that one is taken too, one of its own for each number.
+std::string name_beside(std::string_view name, MailboxId id, unsigned again = 0);
 
 // What core makes of a remote's word. Names are unique at core, so it has the last word about them.
 struct MailboxVerdict {
