@@ -162,8 +162,9 @@ void by_rows(Search& search, const Messages& messages) {
 
 net::Task<Result<std::vector<SearchHit>>> search_mailbox(Node& node, AccountId account, MailboxId mailbox,
                                                          imap::SearchKey key, std::function<bool()> gone) {
-    bool octets = needs_headers(key);
     std::uint32_t columns = columns_for(key);
+    bool octets = columns & store::column_parts;
+    columns &= ~store::column_parts;  // the index is asked first
     Search search{account,        mailbox, std::make_shared<const imap::SearchKey>(std::move(key)),
                   columns,        nullptr, {},
                   std::move(gone)};

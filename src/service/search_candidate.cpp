@@ -8,45 +8,6 @@
 
 namespace fwmail::service {
 
-bool needs_headers(const imap::SearchKey& key) {
-    using Kind = imap::SearchKey::Kind;
-    switch (key.kind) {
-        case Kind::header:
-        case Kind::body:
-        case Kind::text:
-        case Kind::sent_before:
-        case Kind::sent_on:
-        case Kind::sent_since:
-            return true;
-        case Kind::negation:
-        case Kind::conjunction:
-        case Kind::disjunction:
-            return std::ranges::any_of(key.children, needs_headers);
-        case Kind::all:
-        case Kind::uids:
-        case Kind::flag:
-        case Kind::keyword:
-        case Kind::before:
-        case Kind::on:
-        case Kind::since:
-        case Kind::saved_before:
-        case Kind::saved_on:
-        case Kind::saved_since:
-        case Kind::older:
-        case Kind::younger:
-        case Kind::larger:
-        case Kind::smaller:
-        case Kind::modseq:
-        case Kind::email_id:
-        case Kind::nothing:
-        case Kind::sequence:
-        case Kind::uid_sequence:
-        case Kind::recent:
-            return false;
-    }
-    return false;
-}
-
 std::uint32_t columns_for(const imap::SearchKey& key) {
     using Kind = imap::SearchKey::Kind;
     std::uint32_t columns = 0;
@@ -73,6 +34,7 @@ std::uint32_t columns_for(const imap::SearchKey& key) {
         case Kind::sent_before:
         case Kind::sent_on:
         case Kind::sent_since:
+            return columns | store::column_identity | store::column_parts;
         case Kind::email_id:
             return columns | store::column_identity;
         case Kind::negation:

@@ -17,10 +17,8 @@ namespace fwmail::service {
 // Of a message with more text than this no text is kept: it is read anew for each text that is looked for.
 inline constexpr std::size_t kept_search_text = 1 << 20;
 
-// Whether the key looks at the octets of messages, so that `column_parts` is
-// needed where the index fails.
-bool needs_headers(const imap::SearchKey& key);
-// The other columns that it looks at (store::MessageColumns).
+// What the key looks at (store::MessageColumns); column_parts: at octets, so that it is needed where the
+// index does not know the answer.
 std::uint32_t columns_for(const imap::SearchKey& key);
 
 // The day of a Date field (RFC 9051 6.4.4: "disregarding time and timezone"), if it can be read.
