@@ -202,7 +202,8 @@ net::Task<Result<MailboxService::R>> MailboxService::next_batch() {
         prepared = CO_TRY(co_await prepare(source, fetch_->after));
     imap::FetchBatch& batch = prepared.batch;
     fetch_->after = prepared.after;
-    if (!batch.last) {  // the next rows are read while these go out
+    // The next are read while these go out; where rows are all that is read, handing them over costs more.
+    if (!batch.last && reads_bodies(items)) {
         auto here = co_await boost::asio::this_coro::executor;
         fetch_->ahead.start(node_, here, prepare(source, prepared.after));
     }
