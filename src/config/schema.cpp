@@ -29,6 +29,8 @@ constexpr Option table[] = {
     {"imap", "max-connections", count, "1000", "IMAP connections at one time"},
     {"imap", "max-connections-per-address", count, "50", "IMAP connections at one time from one address"},
     {"imap", "message-limit", count, "1000000", "Messages that one IMAP command works on; 0: no limit"},
+    {"imap", "accept-plain", boolean, "no",
+     "Whether clients may append mail that is not sealed; it is sealed in memory", role_remote},
 
     {"pop3", "listen", host_port, "", "Address for POP3 with STLS, as *:110; may be repeated", both, false,
      true},

@@ -50,6 +50,11 @@ struct MailboxList {
     std::vector<MailboxRow> rows;  // any order
 };
 
+// A number that was given to a message and had to be given up: whoever names it means the other one.
+struct Successor {
+    Uid given, now;
+};
+
 struct Selected {
     std::vector<Uid> uids;  // every message, ascending
     UidValidity uidvalidity;
@@ -61,6 +66,7 @@ struct Selected {
     std::vector<std::string> keywords;  // in use in this mailbox
     bool read_only = false;             // whatever was asked for
     std::string read_only_reason;       // shown to the user when SELECT got a read-only mailbox; may be empty
+    std::vector<Successor> successors;  // of `given` none is in `uids`
 };
 
 struct StatusNumbers {
@@ -174,8 +180,9 @@ struct Changes {
     std::vector<Uid> arrived;  // ascending, above every UID told before
     Uid first_recent;          // arrived messages from here on are \Recent in this session; 0: none
     std::vector<FlagRow> flags;
-    std::vector<Uid> expunged;  // ascending; may name messages that the session never heard of
-    ModSeq highest;             // all changes up to here have been told with this; 0: unknown
+    std::vector<Uid> expunged;          // ascending; may name messages that the session never heard of
+    ModSeq highest;                     // all changes up to here have been told with this; 0: unknown
+    std::vector<Successor> successors;  // all there are
 };
 
 struct AuthChallenge {

@@ -17,6 +17,7 @@ SelectedMailbox::SelectedMailbox(std::string name, bool read_only, Selected sele
       highest_modseq_(selected.highest_modseq) {
     if (selected.first_recent.value && !uids_.empty() && selected.first_recent <= uids_.last())
         recent_.add(selected.first_recent.value, uids_.last().value);
+    learn_successors(selected.successors);
     for (const auto& keyword : selected.keywords)
         if (keywords_.keywords.size() < most_keywords) keywords_.add_keyword(keyword);
 }
@@ -40,6 +41,9 @@ UidSet SelectedMailbox::resolve_uids(const SequenceSet& set) const {
         if (from == 0) from = last;  // `*`; `100:*` holds the last message even when that is below 100
         if (to == 0) to = last;
         if (from > to) std::swap(from, to);
+        if (from == to && !uids_.any_in(from, to))
+            if (auto successor = successors_.find(Uid{from}); successor != successors_.end())
+                from = to = successor->second.value;
         if (uids_.any_in(from, to)) ranges.emplace_back(from, std::min(to, last));
     }
     std::ranges::sort(ranges);

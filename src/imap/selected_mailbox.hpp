@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -51,6 +52,9 @@ class SelectedMailbox {
     ModSeq highest_modseq() const { return highest_modseq_; }
     void told(ModSeq highest) { highest_modseq_ = std::max(highest_modseq_, highest); }
     // What `$` stands for (RFC 5182).
+    void learn_successors(const std::vector<Successor>& successors) {
+        for (const auto& successor : successors) successors_[successor.given] = successor.now;
+    }
     void save(UidSet found) { saved_ = std::move(found); }
     std::vector<Uid> known_in(const UidSet& set) const {
         return uids_.common(set);
@@ -66,6 +70,7 @@ class SelectedMailbox {
     std::string name_;
     bool read_only_;
     NumberedUids uids_;
+    std::map<Uid, Uid> successors_;
     UidSet recent_, saved_;
     ModSeq highest_modseq_;
     FlagSet keywords_;

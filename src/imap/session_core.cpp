@@ -201,6 +201,7 @@ void SessionCore::announce_keywords(const FlagSet& flags) {
 
 void SessionCore::announce(const Changes& changes) {
     announce_expunged(changes.expunged);
+    selected->learn_successors(changes.successors);
     std::vector<Uid> arrived;
     std::ranges::set_difference(changes.arrived, changes.expunged, std::back_inserter(arrived));
     if (selected->arrive(arrived, changes.first_recent)) {

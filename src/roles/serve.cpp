@@ -25,6 +25,7 @@
 #include "service/transfer.hpp"
 #include "store/lock.hpp"
 #include "store/outside_expunges.hpp"
+#include "store/provisional.hpp"
 
 namespace fwmail::roles {
 namespace {
@@ -219,13 +220,14 @@ class Server {
         co_return co_await node_.write(store::system_file, std::move(job));
     }
 
-    // At the remote: pieces of bodies whose message never came.
+    // Pieces of bodies whose message, or whose request, never came.
     net::Task<> sweep_pieces() {
         constexpr std::int64_t month = 30 * std::int64_t{86'400'000};
         auto users = node_.directory.snapshot();
         for (const auto& [account, user] : *users) {
             if (node_.stopping) co_return;
-            auto job = [now = node_.clock()](store::AccountStore& store) {
+            auto job = [now = node_.clock()](store::AccountStore& store) -> Result<> {
+                TRY(store::forget_successors(store, UnixMillis{now.value - 86'400'000}));
                 return store.sweep_pieces(now, UnixMillis{now.value - month});
             };
             auto swept = co_await node_.write(account, job);
@@ -274,7 +276,7 @@ class Server {
         for (int round = 0; !node_.stopping; ++round) {
             auto done = co_await collect_garbage(started);
             if (!done) node_.log.error("upkeep", done.error().text);
-            if (round % day == 0 && !node_.is_core()) co_await sweep_pieces();
+            if (round % day == 0) co_await sweep_pieces();
             if (round % day == 0 && node_.is_core()) co_await forget_hidden();
             (void)co_await wake.wait(net::deadline_after(std::chrono::hours(1)));
         }

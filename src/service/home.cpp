@@ -2,8 +2,11 @@
 
 #include <utility>
 
+#include "service/imap_refusal.hpp"
 #include "service/outbox_kinds.hpp"
+#include "store/provisional.hpp"
 #include "sync/entries.hpp"
+#include "sync/frame_builder.hpp"
 
 namespace fwmail::service {
 
@@ -36,6 +39,9 @@ bool takes_changes(const Node& node) { return node.is_core() || !home_of(node).e
 
 Result<> plan_flags_home(store::AccountStore& account, const std::vector<NodeId>& home, MailboxId mailbox,
                          const std::vector<store::FlagRow>& rows, UnixMillis now) {
+    UidSet uids;
+    for (const auto& changed : rows) uids.add(changed.uid.value);
+    UidSet waiting = TRY(store::unconfirmed(account, mailbox, uids));
     std::vector<store::OutboxRow> out;
     store::OutboxRow row;
     row.kind = outbox_flags;
@@ -43,7 +49,7 @@ Result<> plan_flags_home(store::AccountStore& account, const std::vector<NodeId>
     row.due = now;
     row.replaces = true;
     for (const auto& changed : rows) {
-        if (!changed.changed) continue;
+        if (!changed.changed || waiting.contains(changed.uid.value)) continue;
         row.uid = changed.uid;
         out.push_back(row);
     }
@@ -62,12 +68,18 @@ Result<> plan_expunge_home(store::AccountStore& account, const std::vector<NodeI
         row.payload = sync::encode_entry(sync::ExpungeEntry{mailbox, std::exchange(set, {}), Uid{}});
         out.push_back(std::move(row));
     };
+    UidSet all;
+    for (auto uid : uids) all.add(uid.value);
+    UidSet waiting = TRY(store::unconfirmed(account, mailbox, all));
+    TRY(store::note_expunged(account, mailbox, waiting));
     for (auto uid : uids) {
+        if (waiting.contains(uid.value)) continue;
         set.add(uid.value);
         if (set.list().size() == sync::max_uid_intervals) flush();
     }
     if (!set.empty()) flush();
-    return plan_home(account, home, std::move(out));
+    TRY(plan_home(account, home, std::move(out)));
+    return store::drop_unwanted_bodies(account, mailbox, all);
 }
 
 Result<> plan_mailboxes_home(store::AccountStore& account, const std::vector<NodeId>& home,
@@ -91,6 +103,129 @@ Result<> plan_subscription_home(store::AccountStore& account, const std::vector<
     row.payload = name;
     row.due = now;
     return plan_home(account, home, {row});
+}
+
+Result<> plan_copies_home(store::AccountStore& account, const std::vector<NodeId>& home, MailboxId from,
+                          MailboxId to, const std::vector<store::UidPair>& pairs, bool moved,
+                          UnixMillis now) {
+    std::vector<store::OutboxRow> out;
+    UidSet uids;
+    for (const auto& pair : pairs) uids.add(pair.to.value);
+    auto copies = TRY(account.load_messages(
+        to, uids, store::column_identity | store::column_flags | store::column_registers | store::column_seal,
+        pairs.size()));
+    if (copies.size() != pairs.size()) return fail(ErrorKind::internal, "a copy has vanished");
+    UidSet originals;
+    for (const auto& pair : pairs) originals.add(pair.from.value);
+    UidSet waiting = TRY(store::unconfirmed(account, from, originals));
+    for (std::size_t i = 0; i < pairs.size(); ++i) {
+        const auto& copy = copies[i];
+        // Of a stub: when the message comes it would stand beside it.
+        if (copy.seal.state != store::SealState::sealed)
+            return fail(coded(ErrorKind::refused, "CANNOT",
+                              "A message that has not arrived here yet is neither copied nor moved"));
+        TRY(store::note_provisional(account, {to, copy.uid}, copy.email_id, {}, now));
+        store::OutboxRow row;
+        row.kind = outbox_copy;
+        row.mailbox = to;
+        row.uid = copy.uid;
+        row.due = now;
+        row.payload = sync::encode_entry(sync::CopyRequestEntry{
+            from, pairs[i].from, copy.email_id, to, copy.uid,
+            moved ? TRY(account.placed({to, copy.uid})) : sync::Stamp{}, copy.flags, copy.registers});
+        if (waiting.contains(pairs[i].from.value))
+            TRY(store::hold_request(account, {to, copy.uid}, {from, pairs[i].from}, row.payload));
+        else
+            out.push_back(std::move(row));
+    }
+    TRY(account.advance_visible(to, now));  // core's message of such a number holds up nothing any more
+    return plan_home(account, home, std::move(out));
+}
+
+Result<> take_confirmation(store::AccountStore& account, NodeId core, const store::Place& place,
+                           const store::Place& now_at, UnixMillis now) {
+    UidSet uid;
+    uid.add(place.uid.value);
+    std::vector<store::OutboxRow> out;
+    store::OutboxRow row;
+    row.due = now;
+    // Flags that were set meanwhile may have come too late for the request.
+    if (auto known = TRY(account.find_mailbox(place.mailbox));
+        known && !known->deleted && !TRY(store::unconfirmed(account, place.mailbox, uid)).empty()) {
+        auto found =
+            TRY(account.load_messages(place.mailbox, uid, store::column_flags | store::column_registers, 1));
+        if (!found.empty() && !found[0].registers.empty()) {
+            row.kind = outbox_said;
+            row.payload = sync::encode_entry(
+                sync::FlagsEntry{place.mailbox, place.uid, found[0].flags, found[0].registers});
+            out.push_back(row);
+        }
+    }
+    auto confirmed = TRY(store::confirm(account, place, now_at, now));
+    if (!confirmed) return {};
+    if (confirmed->expunged) {
+        row.kind = outbox_expunge;
+        row.mailbox = place.mailbox;
+        row.payload = sync::encode_entry(sync::ExpungeEntry{place.mailbox, uid, Uid{}});
+        out.push_back(row);
+    }
+    for (auto& request : confirmed->requests) {
+        row.kind = outbox_copy;
+        row.mailbox = request.place.mailbox;
+        row.uid = request.place.uid;
+        row.payload = std::move(request.octets);
+        out.push_back(row);
+    }
+    return plan_home(account, {core}, std::move(out));
+}
+
+Result<> plan_appends_home(store::AccountStore& account, const std::vector<NodeId>& home,
+                           std::vector<AppendedHere> appended, const std::vector<Uid>& uids,
+                           std::size_t chunk_octets, UnixMillis now) {
+    std::vector<store::OutboxRow> out;
+    for (std::size_t i = 0; i < appended.size(); ++i) {
+        auto& [request, body] = appended[i];
+        request.uid = uids[i];
+        TRY(store::note_provisional(account, {request.mailbox, request.uid}, request.email, body, now));
+        store::OutboxRow row;
+        row.kind = outbox_home_chunk;
+        row.mailbox = request.mailbox;
+        row.uid = request.uid;
+        row.object = body.object;
+        row.email_id = request.email;
+        row.due = now;
+        row.payload = sync::encode_entry(request);
+        // The request comes last: with it all is there.
+        for (const auto& stretch : sync::split_object(request.size, chunk_octets)) {
+            row.offset = stretch.offset;
+            row.length = stretch.size;
+            out.push_back(row);
+        }
+        row.kind = outbox_append;
+        row.offset = row.length = 0;
+        out.push_back(std::move(row));
+    }
+    if (!appended.empty()) TRY(account.advance_visible(appended[0].request.mailbox, now));
+    return plan_home(account, home, std::move(out));
+}
+
+Result<> keep_said_flags(store::AccountStore& account, NodeId core, MailboxId mailbox, const UidSet& uids,
+                         UnixMillis now) {
+    UidSet said = TRY(account.uids_in_outbox(core, outbox_flags, mailbox, uids));
+    if (said.empty()) return {};
+    store::OutboxPlan plan;
+    plan.cursor = TRY(account.cursor(core));
+    for (const auto& message : TRY(account.load_messages(
+             mailbox, said, store::column_flags | store::column_registers, said.count()))) {
+        store::OutboxRow row;
+        row.kind = outbox_said;
+        row.payload =
+            sync::encode_entry(sync::FlagsEntry{mailbox, message.uid, message.flags, message.registers});
+        row.due = now;
+        plan.rows.push_back(std::move(row));
+    }
+    TRY(account.append_outbox(core, plan));
+    return {};
 }
 
 void wake_sender(Node& node, AccountId account) {

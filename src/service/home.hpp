@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "service/node.hpp"
+#include "sync/entries.hpp"
 
 namespace fwmail::service {
 
@@ -22,6 +23,24 @@ Result<> plan_mailboxes_home(store::AccountStore& account, const std::vector<Nod
                              const std::vector<MailboxId>& ids, UnixMillis now);
 Result<> plan_subscription_home(store::AccountStore& account, const std::vector<NodeId>& home,
                                 std::string_view name, UnixMillis now);
+// These were copied, or moved (`moved`), and have the numbers that this remote has given them.
+Result<> plan_copies_home(store::AccountStore& account, const std::vector<NodeId>& home, MailboxId from,
+                          MailboxId to, const std::vector<store::UidPair>& pairs, bool moved, UnixMillis now);
+// Messages were appended, and have these numbers.
+struct AppendedHere {
+    sync::AppendRequestEntry request;  // without its number
+    store::Reference body;             // what goes home: the object itself, or the message sealed to core
+};
+Result<> plan_appends_home(store::AccountStore& account, const std::vector<NodeId>& home,
+                           std::vector<AppendedHere> appended, const std::vector<Uid>& uids,
+                           std::size_t chunk_octets, UnixMillis now);
+// Core says what has become of a number: now everything else may be said of it.
+Result<> take_confirmation(store::AccountStore& account, NodeId core, const store::Place& place,
+                           const store::Place& now_at, UnixMillis now);
+// Messages go whose flags core has not heard of, or not all: what was said of them goes home all the same.
+// Core knows what has become of them.
+Result<> keep_said_flags(store::AccountStore& account, NodeId core, MailboxId mailbox, const UidSet& uids,
+                         UnixMillis now);
 // After the commit.
 void wake_sender(Node& node, AccountId account);
 

@@ -1,9 +1,12 @@
 // LinkSender's entries: made of outbox rows, from the state as it is when they are sent.
+#include "service/link_entries.hpp"
+
 #include <algorithm>
 
 #include "base/co_try.hpp"
 #include "service/link_sender.hpp"
 #include "service/outbox_kinds.hpp"
+#include "store/provisional.hpp"
 
 namespace fwmail::service {
 namespace {
@@ -26,99 +29,165 @@ sync::Entry mailbox_entry(const store::Mailbox& m) {
                               m.deleted, seen};
 }
 
+// The flags of a copy or of what was appended are those that it has now; its first ones when it has gone.
+template <class Request>
+Result<Request> request_of(store::AccountStore& store, const store::OutboxRow& row) {
+    auto entry = TRY(sync::decode_entry(row.payload));
+    auto* request = std::get_if<Request>(&entry);
+    if (!request) return fail(ErrorKind::internal, "an outbox row does not hold what it says");
+    auto mailbox = TRY(store.find_mailbox(request->mailbox));
+    if (!mailbox || mailbox->deleted) return *request;
+    UidSet uid;
+    uid.add(request->uid.value);
+    auto found =
+        TRY(store.load_messages(request->mailbox, uid, store::column_flags | store::column_registers, 1));
+    if (found.empty()) return *request;
+    request->flags = found[0].flags;
+    request->registers = found[0].registers;
+    return *request;
+}
+
+// Nothing: core has confirmed it, or (of a chunk) nobody wants it any more.
+Result<std::optional<sync::AppendRequestEntry>> append_request(store::AccountStore& store,
+                                                               const store::OutboxRow& row) {
+    auto body = TRY(store::find_home_body(store, {row.mailbox, row.uid}));
+    if (!body || (body->object.is_zero() && row.kind == outbox_home_chunk)) return std::nullopt;
+    auto request = TRY(request_of<sync::AppendRequestEntry>(store, row));
+    if (body->object.is_zero()) {
+        request.kind = sync::AppendRequestEntry::gone;
+        request.size = 0;
+        request.recipe.clear();
+    }
+    return request;
+}
+
+// Of sealed mail its object goes, packed; of plain mail what was sealed to core when it came.
+Result<std::vector<std::pair<EntryNumber, sync::ChunkEntry>>> cut_home_chunks(
+    store::SystemStore& system, const std::vector<store::OutboxRow>& rows) {
+    std::vector<std::pair<EntryNumber, sync::ChunkEntry>> cut;
+    for (const auto& row : rows) {
+        auto entry = TRY(sync::decode_entry(row.payload));
+        const auto* request = std::get_if<sync::AppendRequestEntry>(&entry);
+        if (!request) return fail(ErrorKind::internal, "an outbox row does not hold what it says");
+        sync::ChunkEntry chunk{request->email, request->sealed_sha256, row.offset, request->size, {}};
+        std::uint64_t from = row.offset, length = row.length;
+        if (request->kind == sync::AppendRequestEntry::sealed) {
+            std::string head = head_as_it_is(request->email);
+            if (from < head.size()) {
+                chunk.data = head.substr(static_cast<std::size_t>(from), static_cast<std::size_t>(length));
+                length -= chunk.data.size();
+                from = 0;
+            } else {
+                from -= head.size();
+            }
+        }
+        chunk.data += TRY(system.read_object(row.object, from, length));
+        cut.emplace_back(row.number, std::move(chunk));
+    }
+    return cut;
+}
+
 }  // namespace
+
+Result<EntriesRead> read_entries(store::AccountStore& store, const std::vector<store::OutboxRow>& rows,
+                                 bool core) {
+    EntriesRead read;
+    for (const auto& row : rows) {
+        if (row.state == store::OutboxState::voided) {
+            read.voids.add(row.number.value);
+            continue;
+        }
+        if (row.kind == outbox_account) {
+            read.accounts.push_back(row.number);
+            continue;
+        }
+        if (row.kind == outbox_mailbox) {
+            auto m = TRY(store.find_mailbox(row.mailbox));
+            if (!m) return fail(ErrorKind::internal, "the outbox names an unknown mailbox");
+            read.entries[row.number] = mailbox_entry(*m);
+            continue;
+        }
+        if (row.kind == outbox_subscription) {
+            auto s = TRY(store.find_subscription(row.payload));
+            if (!s) return fail(ErrorKind::internal, "the outbox names an unknown subscription");
+            read.entries[row.number] = sync::SubscriptionEntry{row.payload, s->on, s->stamp};
+            continue;
+        }
+        if (row.kind == outbox_expunge || row.kind == outbox_stubbed || row.kind == outbox_said ||
+            row.kind == outbox_confirm) {
+            read.entries[row.number] = TRY(sync::decode_entry(row.payload));
+            continue;
+        }
+        if (row.kind == outbox_append || row.kind == outbox_home_chunk) {
+            auto request = TRY(append_request(store, row));
+            if (!request)
+                read.voids.add(row.number.value);
+            else if (row.kind == outbox_append)
+                read.entries[row.number] = *request;
+            else
+                read.home_chunks.push_back(row);
+            continue;
+        }
+        if (row.kind == outbox_copy) {
+            read.entries[row.number] = TRY(request_of<sync::CopyRequestEntry>(store, row));
+            continue;
+        }
+        UidSet uid;
+        uid.add(row.uid.value);
+        std::uint32_t columns = store::column_flags | store::column_registers | store::column_seal;
+        if (row.kind != outbox_flags)
+            columns |= store::column_identity | store::column_size | store::column_date | store::column_seal;
+        std::vector<store::Message> found;  // none where the mailbox has been deleted meanwhile
+        if (auto m = TRY(store.find_mailbox(row.mailbox)); m && !m->deleted)
+            found = TRY(store.load_messages(row.mailbox, uid, columns, 1));
+        if (row.kind == outbox_flags) {
+            if (found.empty() || (core && found[0].seal.state != store::SealState::sealed))
+                read.voids.add(
+                    row.number
+                        .value);  // the remote has no such message, or its expunge is an entry of its own
+            else
+                read.entries[row.number] =
+                    sync::FlagsEntry{row.mailbox, row.uid, found[0].flags, found[0].registers};
+        } else if (row.kind == outbox_chunk) {
+            if (found.empty() || found[0].seal.sha256.size() != 32) {
+                read.voids.add(row.number.value);
+            } else {
+                read.chunks.push_back(row);
+                read.messages.push_back(std::move(found[0]));
+            }
+        } else if (found.empty()) {
+            read.entries[row.number] = stand_in(row);  // gone before it was sent
+        } else {
+            const auto& m = found[0];
+            sync::MessageEntry entry{row.mailbox, row.uid,     row.prev_uid,
+                                     m.email_id,  m.seal.size, {},
+                                     row.length,  m.date,      static_cast<std::int16_t>(m.zone_minutes),
+                                     m.flags,     m.registers};
+            if (m.seal.sha256.size() != 32) return fail(ErrorKind::internal, "a planned message has no seal");
+            std::copy(m.seal.sha256.begin(), m.seal.sha256.end(), entry.sealed_sha256.begin());
+            read.entries[row.number] = std::move(entry);
+        }
+        auto made = read.entries.find(row.number);
+        if (made == read.entries.end()) continue;
+        // One entry that cannot be written costs that entry, not the link.
+        if (auto good = sync::validate(made->second); !good) {
+            read.invalid.push_back(good.error().text);
+            if (row.kind == outbox_message) {
+                made->second = stand_in(row);
+            } else {
+                read.entries.erase(made);
+                read.voids.add(row.number.value);
+            }
+        }
+    }
+    return read;
+}
 
 // Rows become entries, from the state as it is now.
 net::Task<Result<LinkSender::Made>> LinkSender::make(AccountId account, std::vector<store::OutboxRow> rows) {
     Made made;
-    std::vector<store::OutboxRow> chunks;
-    std::vector<store::Message> chunk_messages;
-    struct Read {
-        std::map<EntryNumber, sync::Entry> entries;
-        NumberSet voids;
-        std::vector<store::OutboxRow> chunks;
-        std::vector<store::Message> messages;  // of the chunks
-        std::vector<EntryNumber> accounts;
-        std::vector<std::string> invalid;
-    };
-    auto job = [rows = std::move(rows), core = node_.is_core()](store::AccountStore& store) -> Result<Read> {
-        Read read;
-        for (const auto& row : rows) {
-            if (row.state == store::OutboxState::voided) {
-                read.voids.add(row.number.value);
-                continue;
-            }
-            if (row.kind == outbox_account) {
-                read.accounts.push_back(row.number);
-                continue;
-            }
-            if (row.kind == outbox_mailbox) {
-                auto m = TRY(store.find_mailbox(row.mailbox));
-                if (!m) return fail(ErrorKind::internal, "the outbox names an unknown mailbox");
-                read.entries[row.number] = mailbox_entry(*m);
-                continue;
-            }
-            if (row.kind == outbox_subscription) {
-                auto s = TRY(store.find_subscription(row.payload));
-                if (!s) return fail(ErrorKind::internal, "the outbox names an unknown subscription");
-                read.entries[row.number] = sync::SubscriptionEntry{row.payload, s->on, s->stamp};
-                continue;
-            }
-            if (row.kind == outbox_expunge || row.kind == outbox_stubbed) {
-                read.entries[row.number] = TRY(sync::decode_entry(row.payload));
-                continue;
-            }
-            UidSet uid;
-            uid.add(row.uid.value);
-            std::uint32_t columns = store::column_flags | store::column_registers | store::column_seal;
-            if (row.kind != outbox_flags)
-                columns |=
-                    store::column_identity | store::column_size | store::column_date | store::column_seal;
-            std::vector<store::Message> found;  // none where the mailbox has been deleted meanwhile
-            if (auto m = TRY(store.find_mailbox(row.mailbox)); m && !m->deleted)
-                found = TRY(store.load_messages(row.mailbox, uid, columns, 1));
-            if (row.kind == outbox_flags) {
-                if (found.empty() || (core && found[0].seal.state != store::SealState::sealed))
-                    read.voids.add(
-                        row.number
-                            .value);  // the remote has no such message, or its expunge is an entry of its own
-                else
-                    read.entries[row.number] =
-                        sync::FlagsEntry{row.mailbox, row.uid, found[0].flags, found[0].registers};
-            } else if (row.kind == outbox_chunk) {
-                if (found.empty() || found[0].seal.sha256.size() != 32) {
-                    read.voids.add(row.number.value);
-                } else {
-                    read.chunks.push_back(row);
-                    read.messages.push_back(std::move(found[0]));
-                }
-            } else if (found.empty()) {
-                read.entries[row.number] = stand_in(row);  // gone before it was sent
-            } else {
-                const auto& m = found[0];
-                sync::MessageEntry entry{row.mailbox, row.uid,     row.prev_uid,
-                                         m.email_id,  m.seal.size, {},
-                                         row.length,  m.date,      static_cast<std::int16_t>(m.zone_minutes),
-                                         m.flags,     m.registers};
-                if (m.seal.sha256.size() != 32)
-                    return fail(ErrorKind::internal, "a planned message has no seal");
-                std::copy(m.seal.sha256.begin(), m.seal.sha256.end(), entry.sealed_sha256.begin());
-                read.entries[row.number] = std::move(entry);
-            }
-            auto made = read.entries.find(row.number);
-            if (made == read.entries.end()) continue;
-            // One entry that cannot be written costs that entry, not the link.
-            if (auto good = sync::validate(made->second); !good) {
-                read.invalid.push_back(good.error().text);
-                if (row.kind == outbox_message) {
-                    made->second = stand_in(row);
-                } else {
-                    read.entries.erase(made);
-                    read.voids.add(row.number.value);
-                }
-            }
-        }
-        return read;
+    auto job = [rows = std::move(rows), core = node_.is_core()](store::AccountStore& store) {
+        return read_entries(store, rows, core);
     };
     auto read = CO_TRY(co_await node_.read(account, std::move(job)));
     for (const auto& reason : read.invalid)
@@ -132,6 +201,13 @@ net::Task<Result<LinkSender::Made>> LinkSender::make(AccountId account, std::vec
     }
     if (!read.chunks.empty())
         CO_TRY(co_await make_chunks(account, std::move(read.chunks), std::move(read.messages), made));
+    if (!read.home_chunks.empty()) {
+        auto cut = [rows = std::move(read.home_chunks)](store::SystemStore& system) {
+            return cut_home_chunks(system, rows);
+        };
+        for (auto& [number, chunk] : CO_TRY(co_await node_.read(store::system_file, std::move(cut))))
+            made.entries[number] = std::move(chunk);
+    }
     co_return made;
 }
 
@@ -178,8 +254,7 @@ net::Task<Result<>> LinkSender::make_chunks(AccountId account, std::vector<store
                 MessageSource source{message.size, [&](std::uint64_t offset, std::size_t length) {
                                          return system.read_object(message.object, offset, length);
                                      }};
-                auto info =
-                    TRY(seal_mail(source, *user->seal_key, seal_order(message, message.seal.seed), take));
+                auto info = TRY(seal_message(message, message.seal.seed, *user->seal_key, source, take));
                 if (std::string_view(reinterpret_cast<const char*>(info.sha256.data()), 32) !=
                     message.seal.sha256)
                     return fail(ErrorKind::internal, "sealing again gave other octets");

@@ -4,11 +4,12 @@
 
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
+#include "base/random.hpp"
 #include "crypto/openpgp_message.hpp"
-#include "imap/parser.hpp"
+#include "service/appended.hpp"
 #include "service/flag_entries.hpp"
-#include "store/outside_expunges.hpp"
-#include "store/outside_mailboxes.hpp"
+#include "service/remote_entries.hpp"
+#include "store/outside_numbers.hpp"
 #include "sync/node_mail.hpp"
 
 namespace fwmail::service {
@@ -136,104 +137,106 @@ net::Task<Result<bool>> LinkReceiver::is_known(AccountId account) {
     co_return co_await node_.read(store::system_file, job);
 }
 
-namespace {
-
-// What entries of a remote are applied to.
-struct AtCore {
-    store::AccountStore& account;
-    NodeId peer;
-    UnixMillis now;
-    store::Author author;
-    store::OutsideLimits limits;
-    bool changed = false, ahead = false, held = false, too_many = false;
-};
-
-bool may_come_from_remote(const sync::Entry& entry) {
-    if (const auto* expunge = std::get_if<sync::ExpungeEntry>(&entry)) return expunge->prev_uid == Uid{};
-    return std::holds_alternative<sync::StubbedEntry>(entry) ||
-           std::holds_alternative<sync::FlagsEntry>(entry) ||
-           std::holds_alternative<sync::MailboxEntry>(entry) ||
-           std::holds_alternative<sync::SubscriptionEntry>(entry) ||
-           std::holds_alternative<sync::UnknownEntry>(entry);
-}
-
-// False: the mailbox has gone, and what is said of it is past; or the remote was never told of this message.
-Result<bool> was_told(AtCore& to, MailboxId mailbox, Uid uid) {
-    auto known = TRY(to.account.find_mailbox(mailbox));
-    return known && !known->deleted && uid <= TRY(to.account.planned(to.peer, mailbox)).last;
-}
-
-// A stub stands where the body has come after all: the message gets a new number.
-Result<bool> apply_stubbed(AtCore& to, const sync::StubbedEntry& entry) {
-    if (!TRY(was_told(to, entry.mailbox, entry.uid))) return true;
-    UidSet uid;
-    uid.add(entry.uid.value);
-    to.changed |= !TRY(to.account.move(entry.mailbox, uid, entry.mailbox, to.now)).empty();
-    return true;
-}
-
-Result<bool> apply_flags_entry(AtCore& to, const sync::FlagsEntry& entry) {
-    if (!TRY(was_told(to, entry.mailbox, entry.uid))) return true;
-    auto applied = TRY(
-        apply_flags(to.account, to.peer, entry.mailbox, entry.uid, {entry.flags, entry.registers}, to.now));
-    to.changed |= applied.merged == store::Merged::changed;
-    to.ahead |= applied.ahead;
-    return !applied.ahead;
-}
-
-// A stolen remote must not empty the house: what goes can be put back for a while, and what is more than a
-// day's measure waits for the operator.
-Result<bool> apply_expunge(AtCore& to, const sync::ExpungeEntry& entry) {
-    constexpr std::int64_t day = 86'400'000;
-    auto known = TRY(to.account.find_mailbox(entry.mailbox));
-    if (!known || known->deleted) return true;
-    UidSet uids = entry.uids;
-    if (Uid last = TRY(to.account.planned(to.peer, entry.mailbox)).last; last.value != UINT32_MAX)
-        uids.remove(last.value + 1, UINT32_MAX);  // of which the remote was never told
-    std::uint64_t count = TRY(store::count_messages(to.account, entry.mailbox, uids));
-    if (count == 0) return true;
-    if (TRY(store::count_hidden(to.account, UnixMillis{to.now.value - day})) + count > to.limits.expunges) {
-        TRY(store::hold_expunge(to.account, {0, to.peer, entry.mailbox, uids, count, to.now}));
-        to.held = true;
-        return true;
+// Bodies lie in the other file, so they are stored and held first. What is not used in the end is given back.
+net::Task<Result<LinkReceiver::Prepared>> LinkReceiver::prepare(NodeId peer, sync::AccountSection section) {
+    AccountId id = section.account;
+    Prepared prepared;
+    auto wants = [](const sync::Numbered& numbered) {
+        return std::holds_alternative<sync::CopyRequestEntry>(numbered.entry) ||
+               std::holds_alternative<sync::AppendRequestEntry>(numbered.entry) ||
+               std::holds_alternative<sync::ChunkEntry>(numbered.entry);
+    };
+    std::erase_if(section.entries, [&](const auto& numbered) { return !wants(numbered); });
+    if (section.entries.empty()) co_return prepared;
+    auto keep = [peer, section](store::AccountStore& account) { return keep_chunks(account, peer, section); };
+    CO_TRY(co_await node_.write(id, std::move(keep)));
+    crash_point("home.chunks");
+    auto load = [peer](store::AccountStore& account) { return account.load_applied(peer); };
+    sync::Incoming incoming{CO_TRY(co_await node_.read(id, load))};
+    std::erase_if(section.entries, [&](const auto& numbered) {
+        return incoming.classify(numbered.number) != sync::Arrival::fresh;
+    });
+    std::map<EmailId, ObjectId> objects;  // that come with this section
+    for (const auto& [number, entry] : section.entries) {
+        const auto* append = std::get_if<sync::AppendRequestEntry>(&entry);
+        if (!append || append->kind == sync::AppendRequestEntry::gone) continue;
+        CO_TRY(co_await prepare_append(id, number, *append, prepared));
+        if (auto mail = prepared.appended.find(number); mail != prepared.appended.end())
+            objects[append->email] = mail->second.message.object;
     }
-    TRY(store::hide_messages(to.account, to.peer, entry.mailbox, uids, to.now));
-    to.changed = true;
-    return true;
+    auto look = [peer, section, objects, now = node_.clock()](
+                    store::AccountStore& account) -> Result<std::map<EntryNumber, store::Reference>> {
+        std::map<EntryNumber, store::Reference> bodies;
+        for (const auto& [number, entry] : section.entries) {
+            const auto* copy = std::get_if<sync::CopyRequestEntry>(&entry);
+            if (!copy || !copy->moved.is_zero()) continue;
+            auto object = TRY(store::find_copied_body(account, peer, copy_word(*copy)));
+            if (auto coming = objects.find(copy->email); object.is_zero() && coming != objects.end())
+                object = coming->second;
+            if (!object.is_zero()) bodies[number] = {object, make_id<store::HoldIdTag>(now)};
+        }
+        return bodies;
+    };
+    prepared.bodies = CO_TRY(co_await node_.read(id, std::move(look)));
+    if (prepared.bodies.empty()) co_return prepared;
+    std::vector<store::Reference> references;
+    for (const auto& [number, body] : prepared.bodies) references.push_back(body);
+    auto hold = [id, references = std::move(references)](store::SystemStore& system) {
+        return system.add_references(id, references);
+    };
+    CO_TRY(co_await node_.write(store::system_file, std::move(hold)));
+    crash_point("home.referenced");
+    co_return prepared;
 }
 
-Result<bool> apply_mailbox(AtCore& to, const sync::MailboxEntry& entry) {
-    if (!entry.deleted && !imap::fault_of_new_name(entry.name).empty())
-        return true;  // no client of a remote gives such a name
-    if (sync::is_ahead(entry.named, to.now) || sync::is_ahead(entry.used, to.now)) {
-        to.ahead = true;
-        return false;
+net::Task<Result<>> LinkReceiver::prepare_append(AccountId account, EntryNumber number,
+                                                 sync::AppendRequestEntry request, Prepared& prepared) {
+    auto read = [request](store::AccountStore& store) { return read_pieces(store, request); };
+    auto packed = CO_TRY(co_await node_.read(account, std::move(read)));
+    if (!packed) co_return Result<>();
+    auto known = [email = request.email](store::AccountStore& store) {
+        return store.find_by_email_id(email);
+    };
+    bool taken = !CO_TRY(co_await node_.read(account, known)).empty();
+    auto user = node_.directory.find(account);
+    auto open = [this, account, user, request, packed = std::move(*packed)](store::SystemStore&) {
+        return open_appended(request, packed, allowed_keys(node_, account),
+                             user && user->seal_key ? &*user->seal_key : nullptr, node_.key);
+    };
+    auto opened = co_await node_.read(store::system_file, std::move(open));
+    if (!opened && opened.error().kind != ErrorKind::refused) co_return std::unexpected(opened.error());
+    if (!opened) {
+        node_.log.warning("link", "what was appended at a remote is not taken: " + opened.error().text);
+        prepared.refused.insert(number);
+        co_return Result<>();
     }
-    auto taken = TRY(store::take_from_remote(to.account, to.peer, mailbox_word(entry), to.author, to.limits));
-    to.changed |= taken.changed;
-    to.held |= taken.held;
-    to.too_many |= taken.refused;
-    return true;
+    UnixMillis now = node_.clock();
+    AppendedMail mail{{}, std::move(opened->seal), opened->as_shown};
+    auto& message = mail.message;
+    message.hold = make_id<store::HoldIdTag>(now);
+    message.email_id = request.email;
+    message.object = make_object_id(now);
+    message.size = opened->octets.size();
+    message.date = request.internal_date;
+    message.zone_minutes = request.zone_minutes;
+    message.texts = std::move(opened->texts);
+    message.saved_at = now;
+    if (taken) {  // an id that another message has: nothing may depend on it
+        message.email_id = make_email_id(now);
+        mail.seal = {};
+        mail.as_shown = false;
+    }
+    std::size_t size = opened->octets.size();
+    auto keep = [account, object = message.object, hold = message.hold, octets = std::move(opened->octets),
+                 now](store::SystemStore& system) -> Result<> {
+        TRY(system.put_object(object, octets, now));
+        return system.add_reference(object, {account, hold});
+    };
+    CO_TRY(co_await node_.write(store::system_file, std::move(keep), size));
+    crash_point("home.body-stored");
+    prepared.appended.emplace(number, std::move(mail));
+    co_return Result<>();
 }
-
-Result<bool> apply_subscription(AtCore& to, const sync::SubscriptionEntry& entry) {
-    auto applied = TRY(apply_subscription_entry(to.account, to.peer, entry, to.now));
-    to.changed |= applied.merged == store::Merged::changed;
-    to.ahead |= applied.ahead;
-    return !applied.ahead;
-}
-
-// False: it must come again.
-Result<bool> apply_entry(AtCore& to, const sync::Entry& entry) {
-    if (const auto* stubbed = std::get_if<sync::StubbedEntry>(&entry)) return apply_stubbed(to, *stubbed);
-    if (const auto* flags = std::get_if<sync::FlagsEntry>(&entry)) return apply_flags_entry(to, *flags);
-    if (const auto* expunge = std::get_if<sync::ExpungeEntry>(&entry)) return apply_expunge(to, *expunge);
-    if (const auto* mailbox = std::get_if<sync::MailboxEntry>(&entry)) return apply_mailbox(to, *mailbox);
-    if (const auto* name = std::get_if<sync::SubscriptionEntry>(&entry)) return apply_subscription(to, *name);
-    return true;
-}
-
-}  // namespace
 
 net::Task<Result<>> LinkReceiver::apply_at_core(NodeId peer, sync::AccountSection section) {
     for (const auto& numbered : section.entries)
@@ -242,19 +245,25 @@ net::Task<Result<>> LinkReceiver::apply_at_core(NodeId peer, sync::AccountSectio
                 ErrorKind::refused,
                 "a remote may not send " + std::string(sync::entry_name(numbered.entry)) + " entries");
     AccountId id = section.account;
+    auto prepared = CO_TRY(co_await prepare(peer, section));
     struct Outcome {
         bool changed, ahead, held, too_many;
     };
     store::OutsideLimits limits{node_.config.count("limits.account-mailboxes"),
                                 node_.config.count("replicate.max-expunges-per-day")};
-    auto job = [peer, section = std::move(section), author = store::Author{node_.id, node_.clock()},
-                limits](store::AccountStore& account) -> Result<Outcome> {
+    auto job = [peer, section = std::move(section), author = store::Author{node_.id, node_.clock()}, limits,
+                prepared = std::move(prepared)](store::AccountStore& account) -> Result<Outcome> {
         sync::Incoming incoming{TRY(account.load_applied(peer))};
         NumberSet fresh = incoming.reachable(section.voids);
-        AtCore to{account, peer, author.now, author, limits};
+        AtCore to{account,         peer, author.now, author, limits, prepared.bodies, prepared.appended,
+                  prepared.refused};
         for (const auto& [number, entry] : section.entries)
-            if (incoming.classify(number) == sync::Arrival::fresh && TRY(apply_entry(to, entry)))
+            if (incoming.classify(number) == sync::Arrival::fresh &&
+                TRY(apply_remote_entry(to, number, entry)))
                 fresh.add(number.value);
+        for (const auto& [number, body] : to.bodies) TRY(account.release(body));
+        for (const auto& [number, mail] : to.appended)
+            TRY(account.release({mail.message.object, mail.message.hold}));
         TRY(account.mark_applied(peer, fresh));
         return Outcome{to.changed, to.ahead, to.held, to.too_many};
     };

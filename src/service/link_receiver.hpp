@@ -11,6 +11,7 @@
 
 #include "service/link_table.hpp"
 #include "service/node.hpp"
+#include "service/remote_entries.hpp"
 #include "service/replica.hpp"
 #include "sync/frame.hpp"
 #include "sync/link.hpp"
@@ -71,6 +72,14 @@ class LinkReceiver {
     net::Task<Result<sync::Frame>> open(LinkRecord record, std::string mail);
     net::Task<Result<>> apply(LinkRecord record, sync::Frame frame);
     net::Task<Result<bool>> is_known(AccountId account);
+    struct Prepared {
+        std::map<EntryNumber, store::Reference> bodies;  // of copies
+        std::map<EntryNumber, AppendedMail> appended;
+        std::set<EntryNumber> refused;
+    };
+    net::Task<Result<Prepared>> prepare(NodeId peer, sync::AccountSection section);
+    net::Task<Result<>> prepare_append(AccountId account, EntryNumber number,
+                                       sync::AppendRequestEntry request, Prepared& prepared);
     net::Task<Result<>> apply_at_core(NodeId peer, sync::AccountSection section);
     net::Task<> note_refusal(LinkRecord record, std::string reason);
 

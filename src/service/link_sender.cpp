@@ -31,7 +31,14 @@ sync::DueEntry due_entry(const store::OutboxRow& row) {
         case outbox_flags:
             return {100, sync::Order::behind};
         case outbox_expunge:
+        case outbox_said:
+        case outbox_confirm:
             return {row.payload.size() + 10};
+        case outbox_home_chunk:
+            return {row.length + 100};
+        case outbox_copy:
+        case outbox_append:
+            return {row.payload.size() + 100};
         case outbox_mailbox:
         case outbox_message:
         case outbox_stubbed:

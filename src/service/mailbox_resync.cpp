@@ -2,6 +2,8 @@
 #include <algorithm>
 
 #include "base/co_try.hpp"
+#include "base/hooks.hpp"
+#include "service/home.hpp"
 #include "service/mailbox_service.hpp"
 
 namespace fwmail::service {
@@ -19,14 +21,19 @@ net::Task<Result<UidSet>> MailboxService::narrow_to_changes(imap::Fetch& request
 }
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Move request) {
-    CO_TRY(writable());
+    CO_TRY(changeable());
     auto target = CO_TRY(co_await find_target(request.mailbox));
     // One transaction: never in both mailboxes, never in none (RFC 6851 3.3). Bodies keep their holds.
-    auto job = [from = selected_->mailbox, to = target.id, uids = std::move(request.uids),
-                now = node_.clock()](store::AccountStore& account) {
-        return account.move(from, uids, to, now);
+    auto home = home_of(node_);
+    auto job = [from = selected_->mailbox, to = target.id, uids = std::move(request.uids), home,
+                core = node_.is_core(), author = store::Author{node_.id, node_.clock()}](
+                   store::AccountStore& account) -> Result<std::vector<store::UidPair>> {
+        auto pairs = TRY(account.move(from, uids, to, author.now, author));
+        if (!core) TRY(plan_copies_home(account, home, from, to, pairs, true, author.now));
+        return pairs;
     };
     auto pairs = CO_TRY(co_await node_.write(*account_, std::move(job)));
+    crash_point("move.stored");
     imap::Copied answer;
     answer.uidvalidity = target.uidvalidity;
     for (const auto& pair : pairs) {
@@ -34,6 +41,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Move request) {
         answer.destination.push_back(pair.to);
     }
     node_.hub.changed(*account_);
+    if (!home.empty()) wake_sender(node_, *account_);
     co_return answer;
 }
 

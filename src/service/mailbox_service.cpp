@@ -13,6 +13,7 @@
 #include "service/search.hpp"
 #include "service/sort.hpp"
 #include "store/outside_mailboxes.hpp"
+#include "store/provisional.hpp"
 
 namespace fwmail::service {
 namespace {
@@ -32,14 +33,6 @@ net::Task<imap::Reply> MailboxService::execute(imap::Request request) {
     if (result) co_return std::move(*result);
     if (result.error().kind == ErrorKind::internal) node_.log.error("imap", result.error().text);
     co_return imap::to_refusal(std::move(result.error()));
-}
-
-Result<> MailboxService::writable() const {
-    if (!node_.is_core())
-        return fail(coded(ErrorKind::refused, "NOPERM",
-                          "This is the outside copy of the mailbox: messages are added, copied and moved at "
-                          "the core server"));
-    return {};
 }
 
 Result<> MailboxService::changeable() const {
@@ -163,11 +156,20 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Select request) {
     answer.first_unseen = snapshot.first_unseen;
     answer.keywords = std::move(snapshot.keywords);
     answer.mailbox_id = mailbox_id_text(node_, id);
+    if (!node_.is_core()) answer.successors = CO_TRY(co_await successors_in(id));
     answer.read_only = read_only;
     if (!takes_changes(node_) && !request.read_only)
         answer.read_only_reason = "This outside copy of the mailbox is not linked with a core server";
     selected_ = Selection{id, answer.uidvalidity, snapshot.mailbox.highest_modseq, read_only};
     co_return answer;
+}
+
+net::Task<Result<std::vector<imap::Successor>>> MailboxService::successors_in(MailboxId mailbox) {
+    auto job = [mailbox](store::AccountStore& account) { return store::successors(account, mailbox); };
+    std::vector<imap::Successor> successors;
+    for (const auto& pair : CO_TRY(co_await node_.read(*account_, job)))
+        successors.push_back({pair.from, pair.to});
+    co_return successors;
 }
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Unselect) {
@@ -221,6 +223,9 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Delete request) {
     auto home = home_of(node_);
     auto job = [id = mailbox.id, home, now = node_.clock()](store::AccountStore& account) -> Result<> {
         TRY(account.delete_mailbox(id));
+        UidSet all;
+        all.add(1, UINT32_MAX);
+        if (!home.empty()) TRY(store::drop_unwanted_bodies(account, id, all));
         TRY(store::settle_names(account));
         return plan_mailboxes_home(account, home, {id}, now);
     };
@@ -253,7 +258,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Rename request) {
         auto to = TRY(account.create_mailbox(request.to, "", now));
         UidSet all;
         all.add(1, 0xffffffff);
-        TRY(account.move(from.id, all, to.id, now));
+        TRY(account.move(from.id, all, to.id, now, author));
         return {};
     };
     CO_TRY(co_await node_.write(*account_, std::move(job)));
@@ -297,7 +302,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::GetRights request)
     if (!user) co_return fail(ErrorKind::refused, "This user is gone");
     bool read_only = mailbox.read_only || !takes_changes(node_);
     imap::MailboxRights rights;
-    rights.mine = read_only ? "lr" : node_.is_core() ? "lrswipkxtea" : "lrswkxte";
+    rights.mine = read_only ? "lr" : node_.is_core() ? "lrswipkxtea" : "lrswikxte";
     rights.holders.push_back({user->user.name, rights.mine});
     co_return rights;
 }
@@ -355,7 +360,7 @@ net::Task<Result<store::StoreResult>> MailboxService::change_flags(imap::Store r
 }
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Copy request) {
-    CO_TRY(writable());
+    CO_TRY(changeable());
     auto target = CO_TRY(co_await find_target(request.mailbox));
     MailboxId from = selected_->mailbox;
     auto plan = [from, uids = request.uids, now = node_.clock()](store::AccountStore& account) {
@@ -369,18 +374,23 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Copy request) {
     };
     CO_TRY(co_await node_.write(store::system_file, std::move(keep)));
     crash_point("copy.between-files");
-    auto copy = [from, items, to = target.id, quota = quota_of(node_, *account_),
+    auto home = home_of(node_);
+    auto copy = [from, items, to = target.id, quota = quota_of(node_, *account_), home,
+                 core = node_.is_core(),
                  now = node_.clock()](store::AccountStore& account) -> Result<std::vector<store::UidPair>> {
         store::Usage more{0, items.size()};
         for (const auto& item : items) more.octets += item.size;
         TRY(account.check_quota(quota, more));
-        return account.copy(from, items, to, now);
+        auto pairs = TRY(account.copy(from, items, to, now));
+        if (!core) TRY(plan_copies_home(account, home, from, to, pairs, false, now));
+        return pairs;
     };
     auto copied = co_await node_.write(*account_, std::move(copy));
     if (!copied) {
         co_await give_back(node_, *account_, std::move(references), copied.error());
         co_return std::unexpected(copied.error());
     }
+    crash_point("copy.stored");
     imap::Copied answer;
     answer.uidvalidity = target.uidvalidity;
     for (const auto& pair : *copied) {
@@ -388,6 +398,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Copy request) {
         answer.destination.push_back(pair.to);
     }
     node_.hub.changed(*account_);
+    if (!home.empty()) wake_sender(node_, *account_);
     co_return answer;
 }
 
@@ -464,6 +475,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Poll) {
         return account.changes_since(id, told);
     };
     auto changes = CO_TRY(co_await node_.read(*account_, job));
+    if (!node_.is_core()) answer.successors = CO_TRY(co_await successors_in(selected_->mailbox));
     answer.highest = changes.highest;
     answer.arrived = changes.added;
     for (auto& row : changes.rows) {

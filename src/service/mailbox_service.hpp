@@ -8,6 +8,7 @@
 #include "imap/backend.hpp"
 #include "service/body_writer.hpp"
 #include "service/node.hpp"
+#include "service/outside_mail.hpp"
 #include "service/preview.hpp"
 #include "service/read_ahead.hpp"
 #include "service/sasl_login.hpp"
@@ -73,6 +74,7 @@ class MailboxService {
     net::Task<> discard_bodies(std::vector<store::Reference> bodies);
     net::Task<Result<R>> next_batch();
     net::Task<Result<>> end_message();
+    net::Task<Result<>> end_held_message();
     net::Task<Result<>> decode_pieces(imap::FetchBatch& batch);
     struct Decoded {
         std::uint64_t octets = 0;
@@ -83,10 +85,10 @@ class MailboxService {
     net::Task<Result<>> measure(imap::FetchBatch& batch, std::vector<imap::SectionData> parts);
     net::Task<Result<>> add_previews(imap::FetchBatch& batch, std::vector<PreviewSource> sources);
     net::Task<Result<store::Mailbox>> find(std::string name);
+    net::Task<Result<std::vector<imap::Successor>>> successors_in(MailboxId mailbox);
     net::Task<Result<store::Mailbox>> find_target(std::string name);
     net::Task<Result<UidSet>> narrow_to_changes(imap::Fetch& request);
     net::Task<Result<>> mark_seen(imap::FetchBatch& batch);
-    Result<> writable() const;
     Result<> changeable() const;
     void tell_of_mailboxes();
     net::Task<Result<store::StoreResult>> change_flags(imap::Store request);
@@ -121,14 +123,18 @@ class MailboxService {
         store::Mailbox mailbox;
         FlagSet flags;  // these three: of the message under way
         UnixMillis date;
-        std::optional<BodyWriter> writer;
+        std::optional<BodyWriter> writer;   // at core
+        std::optional<OutsideMail> held;    // at a remote
+        std::vector<AppendedHere> outside;  // there, pairwise to `messages`, as the next
+        std::vector<store::Seal> seals;
         std::vector<store::NewMessage> messages;  // that have come whole
         struct Content {
             ObjectId object;
             std::string octets;
         };
-        std::vector<Content> contents;    // small bodies, still to be stored
-        std::size_t held = 0, texts = 0;  // octets of `contents`, and of the messages' texts
+        std::vector<Content> contents;  // small bodies, still to be stored
+        // Octets of `contents`, at a remote too, and of the messages' texts.
+        std::size_t stored = 0, held_outside = 0, texts = 0;
     };
 
     Node& node_;

@@ -46,6 +46,7 @@ struct Node {
     std::atomic<bool> stopping = false;
     // A write that failed has left a reference to a body that perhaps no message has: the next start looks.
     std::atomic<bool> references_in_doubt = false;
+    std::atomic<std::size_t> append_octets = 0;  // at a remote: of what clients append, in memory
     LoginGuard logins = LoginGuard(config.count("limits.failed-logins"));
     LoginCache login_cache{};
     SnapshotCache snapshots{};

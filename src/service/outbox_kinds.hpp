@@ -13,6 +13,11 @@ enum OutboxKind : int {
     outbox_expunge,
     outbox_stubbed,
     outbox_subscription,  // its payload is the name
+    outbox_said,          // these three: the payload is the entry
+    outbox_confirm,
+    outbox_copy,  // these two: and with it the flags as they are then
+    outbox_append,
+    outbox_home_chunk,  // of what goes home for an append-request, which is the payload
 };
 
 }  // namespace fwmail::service

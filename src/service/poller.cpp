@@ -6,6 +6,7 @@
 #include "base/hooks.hpp"
 #include "crypto/box.hpp"
 #include "service/outbox_kinds.hpp"
+#include "store/outside_numbers.hpp"
 #include "sync/entries.hpp"
 #include "sync/frame_builder.hpp"
 
@@ -61,14 +62,21 @@ SealCache::Octets SealCache::take(AccountId account, EmailId email) {
     return found;
 }
 
-SealOrder seal_order(const store::Message& message, std::string_view recipe) {
+std::string seal_recipe(const Octets32& seed, OuterHeader outer) {
+    return std::string(view_of(seed)) + (outer == OuterHeader::minimal ? 'm' : 'o');
+}
+
+Result<SealedInfo> seal_message(const store::Message& message, std::string_view recipe,
+                                const crypto::PublicKey& key, const MessageSource& source,
+                                const Sink& packed) {
+    if (recipe.empty()) return pack_as_it_is(source, message.email_id, packed);
     SealOrder order;
     order.email_id = message.email_id;
     std::copy_n(recipe.begin(), std::min(recipe.size(), order.seed.size()), order.seed.begin());
     order.date = message.date;
     order.outer = recipe.ends_with('m') && recipe.size() > order.seed.size() ? OuterHeader::minimal
                                                                              : OuterHeader::ordinary;
-    return order;
+    return seal_mail(source, key, order, packed);
 }
 
 std::size_t SealCache::octets() const {
@@ -111,6 +119,7 @@ struct Poller::Look {
     std::map<MailboxId, std::vector<store::Message>> added;  // to plan, by UID
     std::map<MailboxId, Uid> last;                // of each of these mailboxes: looked at up to there
     std::map<MailboxId, store::Planned> planned;  // before this round
+    std::set<store::Place> adopted;               // of `added`, those that the remote has already
     std::vector<store::ChangedMessage> flags, expunged;
     ModSeq cursor;       // after this round
     bool moved = false;  // the cursor, with something to plan or without
@@ -229,6 +238,9 @@ net::Task<Result<Poller::Look>> Poller::look(AccountId account, LinkRecord link)
             // What is older than the horizon is not replicated: to the remote those UIDs are gone.
             if (cursor.value == 0)
                 std::erase_if(messages, [&](const auto& m) { return m.date.value < horizon; });
+            for (const auto& message : messages)
+                if (TRY(store::is_adopted(store, peer, {mailbox.id, message.uid})))
+                    look.adopted.insert({mailbox.id, message.uid});
             look.added[mailbox.id] = std::move(messages);
         }
         if (look.more) {
@@ -243,6 +255,11 @@ net::Task<Result<Poller::Look>> Poller::look(AccountId account, LinkRecord link)
                 look.cursor = list->back().modseq;
                 look.more = true;
             }
+        // What the remote has filed itself it knows, whether it was told of it or not.
+        for (const auto& change : look.expunged)
+            if (change.uid > look.planned[change.mailbox].last &&
+                TRY(store::is_adopted(store, peer, {change.mailbox, change.uid})))
+                look.adopted.insert({change.mailbox, change.uid});
         std::erase_if(look.flags, [&](const auto& c) { return c.modseq > look.cursor; });
         std::erase_if(look.expunged, [&](const auto& c) { return c.modseq > look.cursor; });
         return look;
@@ -272,7 +289,8 @@ net::Task<Result<std::vector<Poller::SealedMessage>>> Poller::seal_all(AccountId
     auto user = node_.directory.find(account);
     std::vector<store::Message> messages;
     for (auto& [mailbox, list] : look.added) messages.insert(messages.end(), list.begin(), list.end());
-    char style = node_.config.text("replicate.outer") == "minimal" ? 'm' : 'o';
+    auto style =
+        node_.config.text("replicate.outer") == "minimal" ? OuterHeader::minimal : OuterHeader::ordinary;
     auto job = [this, account, secret, user, style, messages = std::move(messages)](
                    store::SystemStore& system) -> Result<std::vector<SealedMessage>> {
         std::vector<SealedMessage> all;
@@ -285,16 +303,18 @@ net::Task<Result<std::vector<Poller::SealedMessage>>> Poller::seal_all(AccountId
                 continue;
             }
             Octets32 seed = crypto::hmac_sha256(secret, message.email_id.octets());
-            std::string recipe = std::string(view_of(seed)) + style;
+            std::string recipe = seal_recipe(seed, style);
+            // What was sealed before, as a copy was, stays as it is: it may be shown already.
+            if (message.seal.state == store::SealState::sealed) recipe = message.seal.seed;
             MessageSource source{message.size, [&](std::uint64_t offset, std::size_t length) {
                                      return system.read_object(message.object, offset, length);
                                  }};
             std::string packed;
-            auto info = seal_mail(source, *user->seal_key, seal_order(message, recipe),
-                                  [&](std::string_view octets) -> Result<> {
-                                      if (packed.size() <= cache_object) packed += octets;
-                                      return {};
-                                  });
+            auto info = seal_message(message, recipe, *user->seal_key, source,
+                                     [&](std::string_view octets) -> Result<> {
+                                         if (packed.size() <= cache_object) packed += octets;
+                                         return {};
+                                     });
             if (!info && info.error().kind == ErrorKind::temporary) return fail(info.error());
             if (info) {
                 sealed.seal = {recipe, info->size, std::string(view_of(info->sha256)),
@@ -314,7 +334,7 @@ net::Task<Result<std::vector<Poller::SealedMessage>>> Poller::seal_all(AccountId
 }
 
 void Poller::add_message(store::OutboxPlan& plan, MailboxId mailbox, SealedMessage sealed, Uid& prev,
-                         UnixMillis now) {
+                         UnixMillis now, bool with_body) {
     plan.seals.push_back({mailbox, sealed.uid, sealed.seal});
     if (sealed.seal.state != store::SealState::sealed) {
         node_.log.warning("poller", "a message is withheld from the remote: " + sealed.seal.reason);
@@ -330,6 +350,8 @@ void Poller::add_message(store::OutboxPlan& plan, MailboxId mailbox, SealedMessa
     row.length = sealed.packed_size;
     row.due = now;
     plan.rows.push_back(row);
+    prev = sealed.uid;
+    if (!with_body) return;
     row.kind = outbox_chunk;
     auto chunk =
         sync::chunk_size_for(static_cast<std::size_t>(node_.config.octets("replicate.max-mail-size")));
@@ -338,7 +360,6 @@ void Poller::add_message(store::OutboxPlan& plan, MailboxId mailbox, SealedMessa
         row.length = stretch.size;
         plan.rows.push_back(row);
     }
-    prev = sealed.uid;
 }
 
 // What the sender does not take in time would be sealed twice.
@@ -385,7 +406,8 @@ net::Task<Result<bool>> Poller::plan(AccountId account, LinkRecord link) {
     for (const auto& [mailbox, messages] : look.added) {
         Uid prev = look.planned[mailbox].chained;
         for (std::size_t i = 0; i < messages.size(); ++i)
-            add_message(plan, mailbox, std::move(sealed[next++]), prev, now);
+            add_message(plan, mailbox, std::move(sealed[next++]), prev, now,
+                        !look.adopted.contains({mailbox, messages[i].uid}));
         plan.planned.push_back({mailbox, {look.last[mailbox], prev}});
     }
     for (const auto& change : look.flags) {
@@ -398,7 +420,9 @@ net::Task<Result<bool>> Poller::plan(AccountId account, LinkRecord link) {
     }
     std::map<MailboxId, UidSet> gone;
     for (const auto& change : look.expunged)
-        if (change.uid <= look.planned[change.mailbox].last) gone[change.mailbox].add(change.uid.value);
+        if (change.uid <= look.planned[change.mailbox].last ||
+            look.adopted.contains({change.mailbox, change.uid}))
+            gone[change.mailbox].add(change.uid.value);
     row.uid = Uid{};
     row.replaces = false;
     for (const auto& [mailbox, uids] : gone) {

@@ -60,7 +60,7 @@ class Poller {
     net::Task<Result<std::vector<SealedMessage>>> seal_all(AccountId account, Look look);
     net::Task<Result<std::string>> seal_secret(AccountId account);
     void add_message(store::OutboxPlan& plan, MailboxId mailbox, SealedMessage sealed, Uid& prev,
-                     UnixMillis now);
+                     UnixMillis now, bool with_body);
     void report_progress(AccountId account, const LinkRecord& link, std::size_t count, bool last);
 
     Node& node_;
@@ -72,8 +72,13 @@ class Poller {
 // What the remote must know of a user, as it is now. `removed` users too.
 Result<std::string> account_entry_octets(store::SystemStore& system, AccountId account);
 
-// How a message is sealed: the same for the poller and for whoever makes the octets again.
-// `recipe` is what Seal::seed keeps: 32 octets of seed and one for the outer header's style.
-SealOrder seal_order(const store::Message& message, std::string_view recipe);
+// Makes a message's packed object: the same for the poller and for whoever makes the octets again.
+// `recipe` is what Seal::seed keeps: 32 octets of seed and one for the outer header's style; none: the
+// message is sealed itself, and goes as it is. Errors as of seal_mail().
+Result<SealedInfo> seal_message(const store::Message& message, std::string_view recipe,
+                                const crypto::PublicKey& key, const MessageSource& source,
+                                const Sink& packed);
+// Such a recipe.
+std::string seal_recipe(const Octets32& seed, OuterHeader outer);
 
 }  // namespace fwmail::service

@@ -7,6 +7,7 @@
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
 #include "mime/structure.hpp"
+#include "service/core_entries.hpp"
 #include "service/flag_entries.hpp"
 #include "service/message_texts.hpp"
 #include "service/releases.hpp"
@@ -16,105 +17,6 @@ namespace fwmail::service {
 namespace {
 
 constexpr std::size_t most_fresh = 2000;
-
-bool is_whole(const sync::ChunkEntry& chunk) { return chunk.offset == 0 && chunk.data.size() == chunk.total; }
-
-// What entries are applied to.
-struct Applying {
-    store::AccountStore& account;
-    NodeId peer;
-    UnixMillis now;
-    bool ahead = false;  // stamps were too far ahead
-};
-
-// False: it cannot be applied yet and must come again.
-Result<bool> apply_entry(Applying& to, const sync::MailboxEntry& entry) {
-    if (sync::is_ahead(entry.named, to.now) || sync::is_ahead(entry.used, to.now)) {
-        to.ahead = true;
-        return false;
-    }
-    TRY(store::take_from_core(to.account, mailbox_word(entry), to.now));
-    return true;
-}
-
-Result<bool> apply_entry(Applying& to, const sync::SubscriptionEntry& entry) {
-    auto applied = TRY(apply_subscription_entry(to.account, to.peer, entry, to.now));
-    to.ahead |= applied.ahead;
-    return !applied.ahead;
-}
-
-// Makes sure that there is a mailbox to work in. False: it has been deleted, and what is said of it is past.
-Result<bool> need_mailbox(Applying& to, MailboxId id) {
-    if (auto known = TRY(to.account.find_mailbox(id))) return !known->deleted;
-    store::Mailbox placeholder;  // its own entry is still on the way
-    placeholder.id = id;
-    placeholder.name = id.hex();
-    placeholder.created = to.now;
-    TRY(to.account.upsert_mailbox(placeholder));
-    return true;
-}
-
-Result<bool> apply_entry(Applying& to, const sync::MessageEntry& entry) {
-    if (!TRY(need_mailbox(to, entry.mailbox))) return true;
-    store::PendingMessage message;
-    message.mailbox = entry.mailbox;
-    message.uid = entry.uid;
-    message.prev_uid = entry.prev_uid;
-    message.email_id = entry.email;
-    message.size = entry.sealed_size;
-    message.sha256 = crypto::view_of(entry.sealed_sha256);
-    message.date = entry.internal_date;
-    message.zone_minutes = entry.zone_minutes;
-    sync::FlagState state{entry.flags, entry.registers};
-    bool ahead = sync::drop_ahead(state, to.now);
-    to.ahead |= ahead;
-    message.flags = state.flags;
-    message.registers = state.registers;
-    message.arrived = to.now;
-    // One that is known has the flags of its first word: what was changed since is in the second.
-    if (!TRY(to.account.insert_pending(message)))
-        TRY(to.account.merge_flags(to.peer, entry.mailbox, entry.uid, state));
-    return !ahead;
-}
-
-Result<bool> apply_entry(Applying& to, const sync::ChunkEntry& entry) {
-    if (is_whole(entry)) return true;  // stored already, by its content's name
-    TRY(to.account.insert_chunk(entry.email, entry.offset, entry.total, entry.data));
-    return true;
-}
-
-Result<bool> apply_entry(Applying& to, const sync::FlagsEntry& entry) {
-    if (!TRY(need_mailbox(to, entry.mailbox))) return true;
-    auto applied = TRY(
-        apply_flags(to.account, to.peer, entry.mailbox, entry.uid, {entry.flags, entry.registers}, to.now));
-    to.ahead |= applied.ahead;
-    if (applied.merged != store::Merged::unknown) return !applied.ahead;
-    // Gone; or its message has not come: then it must come again.
-    auto mailbox = TRY(to.account.find_mailbox(entry.mailbox));
-    return !mailbox || entry.uid <= mailbox->visible;
-}
-
-Result<bool> apply_entry(Applying& to, const sync::ExpungeEntry& entry) {
-    if (!TRY(need_mailbox(to, entry.mailbox))) return true;
-    TRY(to.account.set_pending_gone(entry.mailbox, entry.uids, to.now));
-    TRY(to.account.expunge_any(entry.mailbox, entry.uids));
-    if (entry.prev_uid.value) {  // it stands in for the message entry of the first of these
-        store::PendingMessage gone;
-        gone.mailbox = entry.mailbox;
-        gone.uid = Uid{entry.uids.list().front().first};
-        gone.prev_uid = entry.prev_uid;
-        gone.arrived = to.now;
-        gone.state = store::BodyState::gone;
-        TRY(to.account.insert_pending(gone));
-    }
-    return true;
-}
-
-Result<bool> apply_entry(Applying&, const sync::AccountEntry&) { return true; }  // system.db's
-Result<bool> apply_entry(Applying&, const sync::StubbedEntry&) {
-    return fail(ErrorKind::internal, "an entry that apply() refuses");
-}
-Result<bool> apply_entry(Applying&, const sync::UnknownEntry&) { return true; }
 
 // The keys that an object may be sealed to when this certificate is its user's.
 void add_key_ids(const crypto::PublicKey& certificate, std::vector<crypto::KeyId>& ids) {
@@ -128,9 +30,9 @@ ObjectId sealed_object_id(std::string_view sha256) {
     return ObjectId::from_octets(sha256.substr(0, 16)).value_or(ObjectId{});
 }
 
-std::vector<crypto::KeyId> Replica::allowed_keys(AccountId account) const {
+std::vector<crypto::KeyId> allowed_keys(const Node& node, AccountId account) {
     std::vector<crypto::KeyId> ids;
-    if (auto user = node_.directory.find(account))
+    if (auto user = node.directory.find(account))
         for (const auto& key : user->keys)
             if (auto certificate = crypto::parse_certificate(key.certificate)) add_key_ids(*certificate, ids);
     return ids;
@@ -139,7 +41,7 @@ std::vector<crypto::KeyId> Replica::allowed_keys(AccountId account) const {
 net::Task<Result<>> Replica::apply(NodeId peer, sync::AccountSection section) {
     AccountId id = section.account;
     for (const auto& numbered : section.entries)
-        if (std::holds_alternative<sync::StubbedEntry>(numbered.entry))
+        if (only_a_remote_sends(numbered.entry))
             co_return fail(ErrorKind::refused, "an entry that only a remote sends");
     // The long part of the work is done before this account's turn, where the keys are known already.
     bool may_unpack = std::ranges::none_of(section.entries, [](const auto& numbered) {
@@ -189,14 +91,14 @@ net::Task<Result<Replica::Applied>> Replica::apply_entries(NodeId peer, sync::Ac
                 now = node_.clock()](store::AccountStore& account) -> Result<Applied> {
         sync::Incoming incoming{TRY(account.load_applied(peer))};
         NumberSet fresh = incoming.reachable(section.voids);
-        Applying to{account, peer, now};
+        AtRemote to{account, peer, now};
         bool all = true;
         std::set<EmailId> bodies;
         for (const auto& [number, entry] : section.entries) {
             auto arrival = incoming.classify(number);
             all &= arrival != sync::Arrival::too_far;
             if (arrival != sync::Arrival::fresh) continue;
-            if (!TRY(std::visit([&](const auto& e) { return apply_entry(to, e); }, entry))) continue;
+            if (!TRY(apply_core_entry(to, entry))) continue;
             fresh.add(number.value);
             if (const auto* chunk = std::get_if<sync::ChunkEntry>(&entry)) bodies.insert(chunk->email);
         }
@@ -285,7 +187,7 @@ net::Task<Result<Replica::Objects>> Replica::unpack_whole_chunks(NodeId peer,
         if (is_whole_chunk(numbered) && known.classify(numbered.number) == sync::Arrival::fresh)
             whole.push_back(std::get<sync::ChunkEntry>(numbered.entry));
     if (whole.empty()) co_return Objects();
-    auto keys = allowed_keys(section.account);
+    auto keys = allowed_keys(node_, section.account);
     for (const auto& entry : accounts)
         for (const auto& octets : entry.certificates)
             add_key_ids(CO_TRY(crypto::parse_certificate(octets)), keys);
@@ -409,7 +311,7 @@ net::Task<Result<std::optional<Replica::Body>>> Replica::assemble(AccountId acco
     std::string buffer;
     std::uint32_t index = 0;
     mime::StructureParser parser;
-    SealedUnpacker unpacker(allowed_keys(account), [&](std::string_view piece) -> Result<> {
+    SealedUnpacker unpacker(allowed_keys(node_, account), [&](std::string_view piece) -> Result<> {
         parser.feed(piece);
         buffer += piece;
         return {};

@@ -61,13 +61,14 @@ class Replica {
     net::Task<Result<std::optional<Body>>> assemble(AccountId account, store::PendingMessage message);
     net::Task<Result<>> attach(AccountId account, std::vector<store::PendingMessage> pending, Bodies bodies);
     net::Task<Result<>> place_stub(AccountId account, crypto::PublicKey key, store::PendingMessage message);
-    std::vector<crypto::KeyId> allowed_keys(AccountId account) const;
-
     Node& node_;
     AccountLocks locks_;  // frames come in parallel; an account's are applied one after the other
     std::mutex mutex_;
     Bodies fresh_;  // stored and not shown yet, so that they need not be read again; bounded
 };
+
+// The keys of an account that objects may be sealed to.
+std::vector<crypto::KeyId> allowed_keys(const Node& node, AccountId account);
 
 // A sealed object's id in the body store: it is named by its content, so that it is stored once.
 ObjectId sealed_object_id(std::string_view sha256);

@@ -7,6 +7,7 @@
 #include "crypto/hash.hpp"
 #include "mime/fields.hpp"
 #include "mime/header.hpp"
+#include "service/foreign_sealed.hpp"
 
 namespace fwmail::service {
 namespace {
@@ -15,6 +16,10 @@ constexpr std::size_t header_limit = 256 * 1024;  // a longer header is carried 
 constexpr std::size_t root_limit = 1024 * 1024;   // header_limit, HP-Outer fields and the like
 constexpr std::size_t outer_limit = 256 * 1024;   // the outer header of a packed object
 constexpr std::size_t read_size = 256 * 1024;
+
+// In the place of the outer header's length: a user's own sealed mail follows, behind its EmailId.
+constexpr std::string_view as_it_is_mark = "\xff\xff\xff\xff";
+constexpr std::size_t email_octets = 16;
 
 constexpr std::string_view outer_fields[] = {"From",       "To",           "Cc",          "Date",
                                              "Message-ID", "In-Reply-To",  "References",  "Subject",
@@ -279,10 +284,31 @@ Result<SealedInfo> seal_mail(const MessageSource& original, const crypto::Public
     return info;
 }
 
+Result<SealedInfo> pack_as_it_is(const MessageSource& source, EmailId email, const Sink& packed) {
+    SealedInfo info{source.size, {}, size_as_it_is(source.size)};
+    crypto::Sha256 hash;
+    TRY(packed(head_as_it_is(email)));
+    for (std::uint64_t at = 0; at < source.size;) {
+        auto want = static_cast<std::size_t>(std::min<std::uint64_t>(read_size, source.size - at));
+        std::string piece = TRY(source.read(at, want));
+        if (piece.size() != want)
+            return fail(ErrorKind::internal, "a stored message is shorter than its size says");
+        at += want;
+        hash.update(piece);
+        TRY(packed(piece));
+    }
+    info.sha256 = hash.finish();
+    return info;
+}
+
+std::string head_as_it_is(EmailId email) { return std::string(as_it_is_mark) + std::string(email.octets()); }
+
+std::uint64_t size_as_it_is(std::uint64_t size) { return as_it_is_mark.size() + email_octets + size; }
+
 // --- unpacking
 
 SealedUnpacker::SealedUnpacker(std::vector<crypto::KeyId> allowed_keys, Sink octets)
-    : sink_(std::move(octets)), checker_(std::move(allowed_keys)) {}
+    : sink_(std::move(octets)), allowed_(std::move(allowed_keys)), checker_(allowed_) {}
 
 void SealedUnpacker::emit(std::string_view octets) {
     hash_.update(octets);
@@ -295,6 +321,10 @@ Result<> SealedUnpacker::feed(std::string_view packed) {
     if (in_packets_) return take_packets(packed);
     head_ += packed;
     if (head_.size() < 4) return {};
+    as_it_is_ |= head_.starts_with(as_it_is_mark);
+    if (as_it_is_ && head_.size() > size_as_it_is(largest_appended))
+        return fail(ErrorKind::protocol, "a sealed mail is too large");
+    if (as_it_is_) return {};
     std::size_t length = 0;
     for (int i = 0; i < 4; ++i)
         length = length << 8 | static_cast<unsigned char>(head_[static_cast<std::size_t>(i)]);
@@ -360,6 +390,18 @@ Result<> SealedUnpacker::take_header(std::string_view header) {
 }
 
 Result<SealedInfo> SealedUnpacker::finish() {
+    if (as_it_is_) {
+        std::string_view rest = std::string_view(head_).substr(as_it_is_mark.size());
+        auto email = EmailId::from_octets(rest.substr(0, email_octets));
+        if (!email) return fail(ErrorKind::protocol, "a sealed object is cut short in its header");
+        email_id_ = *email;
+        rest.remove_prefix(email_octets);
+        TRY(check_foreign_sealed(rest, allowed_));
+        emit(rest);
+        TRY(sink_result_);
+        info_.sha256 = hash_.finish();
+        return info_;
+    }
     if (!in_packets_) return fail(ErrorKind::protocol, "a sealed object is cut short in its header");
     TRY(checker_.finish());
     armor_->finish();

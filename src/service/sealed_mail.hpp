@@ -52,6 +52,12 @@ struct SealedInfo {
 Result<SealedInfo> seal_mail(const MessageSource& original, const crypto::PublicKey& recipient,
                              const SealOrder& order, const Sink& packed);
 
+// Sealed mail as a user's own program made it travels as it is, behind its EmailId. No errors but of
+// `source`.
+Result<SealedInfo> pack_as_it_is(const MessageSource& source, EmailId email, const Sink& packed);
+std::string head_as_it_is(EmailId email);         // what stands before it then
+std::uint64_t size_as_it_is(std::uint64_t size);  // with that
+
 // Turns a packed object into the octets that are served, refusing whatever is not a sealed object: other
 // header fields, packets to other keys than `allowed_keys`, anything before or after.
 class SealedUnpacker {
@@ -71,6 +77,7 @@ class SealedUnpacker {
     Result<> take_header(std::string_view header);
 
     Sink sink_;
+    std::vector<crypto::KeyId> allowed_;
     crypto::SealedChecker checker_;
     std::optional<crypto::ArmorEncoder> armor_;  // begins to write when it is made: after the header
     crypto::Sha256 hash_;
@@ -80,6 +87,7 @@ class SealedUnpacker {
     std::string head_;      // until the outer header is whole
     std::string boundary_;
     bool in_packets_ = false;
+    bool as_it_is_ = false;  // then `head_` is all of it
 };
 
 // Undoes the wrapping: decrypted octets in, the delivered message out. Fed in any pieces.

@@ -77,6 +77,10 @@ Result<void> check_replication(Database& db, Problems& problems) {
     TRY(problems.each(
         db, "SELECT uid FROM pending WHERE (state IN (1,2))<>(object<>zeroblob(16)) OR prev_uid>=uid",
         "a pending message contradicts itself, UID "));
+    TRY(problems.each(db,
+                      "SELECT uid FROM provisional WHERE (object<>zeroblob(16))<>(hold<>zeroblob(16)) OR "
+                      "(now_uid<>0)<>(now_mailbox<>zeroblob(16))",
+                      "a provisional number contradicts itself, UID "));
     return problems.each(db, "SELECT start FROM pieces WHERE length<>length(data) OR start+length>total",
                          "a piece of a body has a wrong size, at ");
 }

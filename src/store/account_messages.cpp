@@ -71,7 +71,8 @@ Result<void> insert_expunged(Database& db, AccountChange& change, std::int64_t m
                              ModSeq& modseq) {
     modseq = change.next_modseq(mailbox);
     change.count(mailbox, row.system, row.size, -1);
-    return db.run("INSERT OR REPLACE INTO expunged VALUES(?,?,?,?,0)", mailbox, row.uid, modseq, row.created);
+    return db.run("INSERT OR REPLACE INTO expunged VALUES(?,?,?,?,0,0,0)", mailbox, row.uid, modseq,
+                  row.created);
 }
 
 constexpr std::uint64_t most_words = 2000;  // of an account
@@ -154,6 +155,11 @@ FlagSet flags_from(std::uint32_t system, std::string_view keywords) {
     return flags;
 }
 
+Result<void> set_placed(Database& db, std::int64_t mailbox, Uid uid, const sync::Stamp& stamp) {
+    return db.run("UPDATE messages SET placed_time=?,placed_origin=? WHERE mailbox=? AND uid=?", stamp.time,
+                  stamp.origin, mailbox, uid);
+}
+
 Result<Uid> take_uid(Uid& uidnext) {
     if (uidnext.value == 0xffffffffu) return fail(ErrorKind::refused, "the mailbox has used up its UIDs");
     Uid uid = uidnext;
@@ -165,7 +171,7 @@ Result<void> insert_message(Database& db, AccountChange& change, std::int64_t ma
                             const Seal& seal) {
     ModSeq modseq = change.next_modseq(mailbox);
     std::int64_t id = change.next_storage_id();
-    TRY(db.run("INSERT INTO messages VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0)", mailbox, m.uid,
+    TRY(db.run("INSERT INTO messages VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,0,0)", mailbox, m.uid,
                m.flags.system, keywords_text(m.flags), modseq, modseq, id, m.email_id, m.object, m.hold,
                m.size, m.date, m.zone_minutes, m.saved_at, seal.state, Blob{seal.seed}, seal.size,
                Blob{seal.sha256}, seal.reason, Blob{sync::encode_registers(m.registers)}));
@@ -272,7 +278,8 @@ Result<std::vector<UidPair>> AccountStore::copy(MailboxId from, const std::vecto
             std::int64_t id = change.next_storage_id();
             TRY(db_->run(
                 "INSERT INTO messages SELECT ?1,?2,flags,keywords,?3,?3,?4,email,object,?5,size,date,zone,?6,"
-                "seal_state,seal_seed,seal_size,seal_sha256,seal_reason,x'',0 FROM messages WHERE mailbox=?7 "
+                "seal_state,seal_seed,seal_size,seal_sha256,seal_reason,x'',0,0,0 FROM messages WHERE "
+                "mailbox=?7 "
                 "AND "
                 "uid=?8",
                 target.row, uid, modseq, id, item.hold, now, source.row, item.uid));
@@ -294,7 +301,7 @@ Result<std::vector<UidPair>> AccountStore::copy(MailboxId from, const std::vecto
 }
 
 Result<std::vector<UidPair>> AccountStore::move(MailboxId from, const UidSet& uids, MailboxId to,
-                                                UnixMillis now) {
+                                                UnixMillis now, std::optional<Author> author) {
     return atomically(*db_, [&]() -> Result<std::vector<UidPair>> {
         auto source = TRY(get_mailbox_row(*db_, from));
         auto target = TRY(get_mailbox_row(*db_, to));
@@ -304,11 +311,13 @@ Result<std::vector<UidPair>> AccountStore::move(MailboxId from, const UidSet& ui
             Uid uid = TRY(take_uid(target.mailbox.uidnext));
             ModSeq modseq;
             TRY(insert_expunged(*db_, change, source.row, row, modseq));
+            TRY(db_->run("UPDATE expunged SET became_mailbox=?,became_uid=? WHERE mailbox=? AND uid=?",
+                         target.row, uid, source.row, row.uid));
             TRY(db_->run(
-                "UPDATE messages SET "
-                "mailbox=?1,uid=?2,modseq=?3,created_modseq=?3,saved_at=?4,stamps=x'',told_by=0 WHERE "
-                "mailbox=?5 AND uid=?6",
+                "UPDATE messages SET mailbox=?1,uid=?2,modseq=?3,created_modseq=?3,saved_at=?4,told_by=0 "
+                "WHERE mailbox=?5 AND uid=?6",
                 target.row, uid, change.next_modseq(target.row), now, source.row, row.uid));
+            if (author) TRY(set_placed(*db_, target.row, uid, change.stamp(*author)));
             change.count(target.row, row.system, row.size, +1);
             change.use_uid(target.row, uid);
             pairs.push_back({row.uid, uid});
@@ -316,6 +325,14 @@ Result<std::vector<UidPair>> AccountStore::move(MailboxId from, const UidSet& ui
         TRY(change.save());
         return pairs;
     });
+}
+
+Result<sync::Stamp> AccountStore::placed(const Place& place) {
+    auto row = TRY(get_mailbox_row(*db_, place.mailbox));
+    auto q = TRY(db_->query("SELECT placed_time,placed_origin FROM messages WHERE mailbox=? AND uid=?",
+                            row.row, place.uid));
+    if (!TRY(q.next())) return sync::Stamp{};
+    return sync::Stamp{q.natural(0), q.natural32(1)};
 }
 
 Result<StoreResult> AccountStore::store_flags(MailboxId mailbox, const UidSet& uids, StoreMode mode,
@@ -364,7 +381,7 @@ Result<Merged> AccountStore::merge_flags(NodeId peer, MailboxId mailbox, Uid uid
         if (state.registers.size() > sync::max_registers) return Merged::same;
         // Told to the others. To the peer only what it may not know: not when its word holds all, nor when
         // the rest has been planned for it.
-        bool knows = state == theirs || rows[0].modseq <= TRY(cursor(peer));
+        bool knows = !peer.is_zero() && (state == theirs || rows[0].modseq <= TRY(cursor(peer)));
         TRY(save_flags(*db_, change, target.row, rows[0], state,
                        knows ? TRY(peer_row(*db_, peer)) : no_peer));
         TRY(change.save());

@@ -116,6 +116,17 @@ Result<std::vector<OutboxRow>> AccountStore::load_outbox(NodeId peer, const Numb
     return rows;
 }
 
+Result<UidSet> AccountStore::uids_in_outbox(NodeId peer, int kind, MailboxId mailbox, const UidSet& among) {
+    auto q =
+        TRY(db_->query("SELECT uid FROM outbox INDEXED BY outbox_replacing WHERE peer=(SELECT id FROM peers "
+                       "WHERE peer=?) AND kind=? AND mailbox=? AND replaces=1 AND state<>?",
+                       peer, kind, mailbox, OutboxState::voided));
+    UidSet uids;
+    while (TRY(q.next()))
+        if (among.contains(q.natural(0))) uids.add(q.natural(0));
+    return uids;
+}
+
 Result<std::optional<UnixMillis>> AccountStore::next_outbox_due(NodeId peer) {
     auto q =
         TRY(db_->query("SELECT min(due) FROM outbox WHERE peer=(SELECT id FROM peers WHERE peer=?)", peer));
@@ -198,6 +209,10 @@ Result<void> AccountStore::forget_peer(NodeId peer) {
              {"UPDATE mailboxes SET told_by=0 WHERE told_by=(SELECT id FROM peers WHERE peer=?)",
               "UPDATE subscriptions SET told_by=0 WHERE told_by=(SELECT id FROM peers WHERE peer=?)"})
             TRY(db_->run(sql, peer));
+        // Of what was filed here nobody will hear any more.
+        TRY(db_->run("INSERT OR IGNORE INTO released(object,hold) SELECT object,hold FROM provisional WHERE "
+                     "object<>zeroblob(16)"));
+        TRY(db_->run("DELETE FROM provisional"));
         return db_->run("DELETE FROM peers WHERE peer=?", peer);
     });
 }

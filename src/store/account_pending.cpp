@@ -316,6 +316,12 @@ Result<void> AccountStore::delete_chunks(EmailId id) {
     return db_->run("DELETE FROM pieces WHERE email=?", id);
 }
 
+Result<std::uint64_t> AccountStore::piece_octets() {
+    auto q = TRY(db_->query("SELECT ifnull(sum(length),0) FROM pieces"));
+    TRY(q.next());
+    return q.natural(0);
+}
+
 Result<void> AccountStore::sweep_pieces(UnixMillis now, UnixMillis before) {
     constexpr std::string_view waits =
         "EXISTS (SELECT 1 FROM pending p WHERE p.email=pieces.email AND p.state IN (0,2))";

@@ -23,6 +23,9 @@ Result<std::optional<MailboxRow>> find_mailbox_row(Database& db, MailboxId id);
 // Refused when it is unknown or deleted.
 Result<MailboxRow> get_mailbox_row(Database& db, MailboxId id);
 
+// The mailbox, or where it is deleted one of its name, which is made if there is none.
+Result<MailboxRow> mailbox_or_its_like(Database& db, AccountStore& account, MailboxId id, UnixMillis now);
+
 // The file's number for a peer, made if needed.
 Result<std::int64_t> peer_row(Database& db, NodeId peer);
 
@@ -67,6 +70,9 @@ Result<void> insert_message(Database& db, AccountChange& change, std::int64_t ma
                             const NewMessage& message, const Seal& seal = {});
 // The UID after `uidnext - 1`, or refused when the mailbox has used up its numbers.
 Result<Uid> take_uid(Uid& uidnext);
+
+// When the message was moved to where it is.
+Result<void> set_placed(Database& db, std::int64_t mailbox, Uid uid, const sync::Stamp& stamp);
 
 enum class Which { all, deleted_only };
 Result<ExpungeResult> expunge_rows(Database& db, AccountChange& change, std::int64_t mailbox,

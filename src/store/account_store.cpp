@@ -67,6 +67,10 @@ Result<void> journal_release(Database& db, ObjectId object, HoldId hold) {
     return db.run("INSERT OR IGNORE INTO released(object,hold) VALUES(?,?)", object, hold);
 }
 
+Result<void> AccountStore::release(const Reference& reference) {
+    return journal_release(*db_, reference.object, reference.hold);
+}
+
 Result<std::vector<Reference>> AccountStore::load_pending_releases(std::size_t limit,
                                                                    std::optional<UnixMillis> before) {
     auto q =
@@ -104,7 +108,8 @@ Result<AccountReferences> AccountStore::load_references() {
     }
     auto q =
         TRY(db_->query("SELECT object,hold FROM messages UNION ALL SELECT object,hold FROM hidden "
-                       "UNION ALL SELECT object,hold FROM pending WHERE object<>zeroblob(16)"));
+                       "UNION ALL SELECT object,hold FROM pending WHERE object<>zeroblob(16) "
+                       "UNION ALL SELECT object,hold FROM provisional WHERE object<>zeroblob(16)"));
     while (TRY(q.next())) out.references.push_back({q.id<ObjectId>(0), q.id<HoldId>(1)});
     auto r = TRY(db_->query("SELECT object,hold FROM released"));
     while (TRY(r.next())) out.releasing.push_back({r.id<ObjectId>(0), r.id<HoldId>(1)});

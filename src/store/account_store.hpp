@@ -94,13 +94,19 @@ class AccountStore {
     Result<std::vector<CopyItem>> plan_copy(MailboxId from, const UidSet& uids, UnixMillis now);
     Result<std::vector<UidPair>> copy(MailboxId from, const std::vector<CopyItem>& items, MailboxId to,
                                       UnixMillis now);
-    // The row moves with its hold; `to` may be `from`, which renumbers. The old UIDs are expunged.
-    Result<std::vector<UidPair>> move(MailboxId from, const UidSet& uids, MailboxId to, UnixMillis now);
+    // The row moves with its hold and its flags' stamps; `to` may be `from`, which renumbers. The old UIDs
+    // are expunged, and it is known what they became. `author`: who has decided where the message is from now
+    // on; none: it is only given another number.
+    Result<std::vector<UidPair>> move(MailboxId from, const UidSet& uids, MailboxId to, UnixMillis now,
+                                      std::optional<Author> author = std::nullopt);
+    // When the message was moved to where it is; zero: never.
+    Result<sync::Stamp> placed(const Place& place);
     // All that one call changes has one stamp.
     Result<StoreResult> store_flags(MailboxId mailbox, const UidSet& uids, StoreMode mode,
                                     const FlagSet& flags, const Author& author,
                                     std::optional<ModSeq> unchanged_since = std::nullopt);
-    // What a peer says of a message's flags, a pending one's too; its stamps are kept as they are.
+    // What a peer says of a message's flags, a pending one's too; its stamps are kept as they are. Zero: of
+    // one that it knows by another number, so that it is told as well.
     Result<Merged> merge_flags(NodeId peer, MailboxId mailbox, Uid uid, const sync::FlagState& theirs);
     // Without `uids`: all that are \Deleted. With: those of them that are \Deleted.
     Result<ExpungeResult> expunge(MailboxId mailbox, std::optional<UidSet> uids = std::nullopt);
@@ -137,6 +143,8 @@ class AccountStore {
     Result<void> record_seal(const SealRecord& record);
 
     // ---- references
+    // One that was taken in system.db and is not used.
+    Result<void> release(const Reference& reference);
     // `before`: those only that date_releases had seen by then.
     Result<std::vector<Reference>> load_pending_releases(std::size_t limit,
                                                          std::optional<UnixMillis> before = std::nullopt);
@@ -161,6 +169,8 @@ class AccountStore {
     Result<std::vector<EntryNumber>> append_outbox(NodeId peer, const OutboxPlan& plan);
     Result<std::vector<OutboxRow>> load_outbox_due(NodeId peer, UnixMillis now, std::size_t limit);
     Result<std::vector<OutboxRow>> load_outbox(NodeId peer, const NumberSet& numbers, std::size_t limit);
+    // Of these UIDs, those for which a row of this kind waits that replaces earlier ones.
+    Result<UidSet> uids_in_outbox(NodeId peer, int kind, MailboxId mailbox, const UidSet& among);
     Result<std::optional<UnixMillis>> next_outbox_due(NodeId peer);
     Result<void> mark_sent(NodeId peer, const NumberSet& numbers, UnixMillis when, UnixMillis next_due);
     Result<void> mark_void(NodeId peer, const NumberSet& numbers, UnixMillis due);
@@ -201,6 +211,7 @@ class AccountStore {
     // What is known from `offset` on, up to the end of the piece that holds it; empty: that octet is missing.
     Result<std::string> read_chunk(EmailId id, std::uint64_t offset);
     Result<void> delete_chunks(EmailId id);
+    Result<std::uint64_t> piece_octets();  // of all pieces together
     // Deletes pieces that no message has waited for since `before`, as found by earlier calls. A piece may
     // come long before its message.
     Result<void> sweep_pieces(UnixMillis now, UnixMillis before);

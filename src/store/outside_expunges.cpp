@@ -40,6 +40,8 @@ Result<std::vector<HiddenRow>> load_hidden(Database& db, UnixMillis since) {
     return rows;
 }
 
+}  // namespace
+
 Result<MailboxRow> mailbox_or_its_like(Database& db, AccountStore& account, MailboxId id, UnixMillis now) {
     auto row = TRY(find_mailbox_row(db, id));
     if (row && !row->mailbox.deleted) return *row;
@@ -48,8 +50,6 @@ Result<MailboxRow> mailbox_or_its_like(Database& db, AccountStore& account, Mail
     if (!other) other = TRY(account.create_mailbox(name, "", now));
     return get_mailbox_row(db, other->id);
 }
-
-}  // namespace
 
 Result<std::uint64_t> count_messages(AccountStore& account, MailboxId mailbox, const UidSet& uids) {
     Database& db = account.database();
@@ -65,7 +65,7 @@ Result<std::uint64_t> count_messages(AccountStore& account, MailboxId mailbox, c
 }
 
 Result<std::uint64_t> hide_messages(AccountStore& account, NodeId peer, MailboxId mailbox, const UidSet& uids,
-                                    UnixMillis now) {
+                                    UnixMillis now, bool tell) {
     Database& db = account.database();
     return atomically(db, [&]() -> Result<std::uint64_t> {
         auto row = TRY(get_mailbox_row(db, mailbox));
@@ -86,6 +86,7 @@ Result<std::uint64_t> hide_messages(AccountStore& account, NodeId peer, MailboxI
         TRY(change.save());
         TRY(db.run("DELETE FROM released WHERE hold IN (SELECT hold FROM hidden WHERE mailbox=? AND since=?)",
                    mailbox, now));
+        if (tell) return gone.uids.size();
         std::int64_t told_by = TRY(peer_row(db, peer));
         for (auto uid : gone.uids)
             TRY(db.run("UPDATE expunged SET told_by=? WHERE mailbox=? AND uid=?", told_by, row.row, uid));
@@ -128,6 +129,11 @@ Result<UidSet> told_up_to(AccountStore& account, NodeId peer, MailboxId mailbox,
                           told, SealState::sealed));
     UidSet uids;
     while (TRY(q.next())) uids.add(q.natural(0));
+    auto own =
+        TRY(db.query("SELECT now_uid FROM outside_numbers WHERE peer=(SELECT id FROM peers WHERE peer=?1) "
+                     "AND mailbox=?2 AND now_mailbox=?2 AND uid<=?3 AND now_uid>0",
+                     peer, mailbox, last));
+    while (TRY(own.next())) uids.add(own.natural(0));
     return uids;
 }
 

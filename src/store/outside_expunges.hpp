@@ -21,9 +21,10 @@ struct HiddenSummary {
 
 // How many of these are in the mailbox.
 Result<std::uint64_t> count_messages(AccountStore& account, MailboxId mailbox, const UidSet& uids);
-// Expunges them, and keeps them aside. Returns how many. The peer is not told of it.
+// Expunges them, and keeps them aside. Returns how many. The peer is not told of it, unless it called them by
+// other numbers.
 Result<std::uint64_t> hide_messages(AccountStore& account, NodeId peer, MailboxId mailbox, const UidSet& uids,
-                                    UnixMillis now);
+                                    UnixMillis now, bool tell = false);
 // How many were hidden at this time or later.
 Result<std::uint64_t> count_hidden(AccountStore& account, UnixMillis since);
 // Puts back, under new UIDs, what was hidden at this time or later; into another mailbox of the name where
@@ -33,7 +34,7 @@ Result<std::uint64_t> restore_hidden(AccountStore& account, UnixMillis since, Un
 // a new mailbox of its name, and so does a special use. Returns how many were hidden.
 Result<std::uint64_t> delete_outside(AccountStore& account, NodeId peer, MailboxId mailbox,
                                      const UidSet& uids, UnixMillis now);
-// Of the messages that the peer was told of, those up to this one.
+// Of the messages that the peer was told of, or has filed itself, those up to this one.
 Result<UidSet> told_up_to(AccountStore& account, NodeId peer, MailboxId mailbox, Uid last);
 // Lets go of the bodies of those that were hidden before this time.
 Result<void> forget_hidden(AccountStore& account, UnixMillis before);

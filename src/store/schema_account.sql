@@ -92,6 +92,8 @@ CREATE TABLE messages (
     seal_reason    TEXT NOT NULL DEFAULT '',     -- why withheld
     stamps         BLOB NOT NULL DEFAULT x'',    -- of the flags that were changed since the message came: sync's registers
     told_by        INTEGER NOT NULL DEFAULT 0,   -- peers.id: its word made the last change, and it knows all; 0: no peer
+    placed_time    INTEGER NOT NULL DEFAULT 0,   -- stamp of the mailbox: when the message was moved here; 0: never moved
+    placed_origin  INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (mailbox, uid)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX messages_by_id ON messages(id);
@@ -125,6 +127,8 @@ CREATE TABLE expunged (
     modseq         INTEGER NOT NULL,    -- of the expunge
     created_modseq INTEGER NOT NULL,    -- of the message
     told_by        INTEGER NOT NULL DEFAULT 0,  -- as in messages
+    became_mailbox INTEGER NOT NULL DEFAULT 0,  -- mailboxes.id: it was moved there, or given a new number; 0: it was expunged
+    became_uid     INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (mailbox, uid)
 ) WITHOUT ROWID;
 CREATE INDEX expunged_by_modseq ON expunged(modseq, created_modseq);
@@ -217,6 +221,36 @@ CREATE TABLE planned (
     chained INTEGER NOT NULL,           -- last one of these that was not withheld: the next message's prev_uid
     PRIMARY KEY (peer, mailbox)
 ) WITHOUT ROWID;
+
+-- At core: numbers that a remote gave to messages, and what has become of them. Those that were adopted are
+-- here until the peer has been told of them like of any other.
+CREATE TABLE outside_numbers (
+    peer        INTEGER NOT NULL REFERENCES peers(id) ON DELETE CASCADE,
+    mailbox     BLOB NOT NULL,          -- MailboxId
+    uid         INTEGER NOT NULL,
+    now_mailbox BLOB NOT NULL,          -- MailboxId: where the message was filed
+    now_uid     INTEGER NOT NULL,       -- 0: it was not
+    PRIMARY KEY (peer, mailbox, uid)
+) WITHOUT ROWID;
+
+-- At a remote: numbers that it gave itself, until core has confirmed them; and for a while those that were given up.
+CREATE TABLE provisional (
+    mailbox     BLOB NOT NULL,          -- MailboxId
+    uid         INTEGER NOT NULL,
+    email       BLOB NOT NULL,          -- EmailId
+    object      BLOB NOT NULL,          -- ObjectId of what is to go home, or zero
+    hold        BLOB NOT NULL,          -- HoldId of that
+    since       INTEGER NOT NULL,       -- when it was given, or given up
+    now_mailbox BLOB NOT NULL,          -- MailboxId: given up, the message is there; zero: not confirmed yet
+    now_uid     INTEGER NOT NULL,
+    expunged    INTEGER NOT NULL DEFAULT 0,     -- 1: a client has, which core is to hear once it has confirmed the number
+    from_mailbox BLOB NOT NULL DEFAULT x'',     -- MailboxId: copied from a number that was not confirmed then
+    from_uid    INTEGER NOT NULL DEFAULT 0,
+    request     BLOB NOT NULL DEFAULT x'',      -- what goes home once that is
+    PRIMARY KEY (mailbox, uid)
+) WITHOUT ROWID;
+CREATE INDEX provisional_by_email ON provisional(email);
+CREATE INDEX provisional_by_from ON provisional(from_mailbox, from_uid) WHERE from_uid>0;
 
 -- Replication, receiving side.
 

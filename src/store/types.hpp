@@ -326,6 +326,13 @@ struct UidPair {
     bool operator==(const UidPair&) const = default;
 };
 
+// A message as IMAP names it.
+struct Place {
+    MailboxId mailbox;
+    Uid uid;  // zero: nowhere
+    auto operator<=>(const Place&) const = default;
+};
+
 enum class StoreMode { set, add, remove };
 // Who changes something, and when: what a stamp is made of.
 struct Author {

@@ -123,6 +123,31 @@ struct Validate {
         TRY(check(is_name(e.name), "subscription: not a name"));
         return check(!e.stamp.is_zero() && is_stamp(e.stamp), "subscription: not a stamp");
     }
+    Result<void> operator()(const CopyRequestEntry& e) const {
+        TRY(check(!e.from.is_zero() && !e.mailbox.is_zero() && !e.email.is_zero(), "copy-request: no id"));
+        TRY(check(e.from_uid.value != 0 && e.uid.value != 0, "copy-request: no UID"));
+        TRY(check(is_stamp(e.moved), "copy-request: not a stamp"));
+        return validate_flags(e.flags, e.registers);
+    }
+    Result<void> operator()(const AppendRequestEntry& e) const {
+        TRY(check(!e.mailbox.is_zero() && !e.email.is_zero(), "append-request: no id"));
+        TRY(check(e.uid.value != 0, "append-request: no UID"));
+        TRY(check(e.kind <= AppendRequestEntry::last_kind, "append-request: not a kind"));
+        TRY(check(e.sealed_size <= max_object_octets && e.size <= max_object_octets,
+                  "append-request: too large"));
+        TRY(check((e.size > 0) == (e.kind != AppendRequestEntry::gone), "append-request: no body"));
+        TRY(check(e.recipe.size() == (e.kind == AppendRequestEntry::plain ? recipe_octets : 0),
+                  "append-request: not a recipe"));
+        TRY(check(e.internal_date.value >= first_date && e.internal_date.value <= last_date,
+                  "append-request: not a date"));
+        TRY(check(e.zone_minutes >= -max_zone && e.zone_minutes <= max_zone,
+                  "append-request: not a time zone"));
+        return validate_flags(e.flags, e.registers);
+    }
+    Result<void> operator()(const ConfirmEntry& e) const {
+        TRY(check(!e.mailbox.is_zero() && !e.now.is_zero(), "confirm: no id"));
+        return check(e.uid.value != 0, "confirm: no UID");
+    }
     Result<void> operator()(const UnknownEntry& e) const {
         TRY(check(e.tag % 2 == 1, "unknown: the tag is a critical one"));
         return check(e.payload.size() <= max_payload_octets, "unknown: too large");
@@ -217,6 +242,39 @@ struct WritePayload {
         out.varint(e.on);
         write_stamp(out, e.stamp);
         return std::to_underlying(EntryTag::subscription);
+    }
+    std::uint64_t operator()(const CopyRequestEntry& e) const {
+        out.id(e.from);
+        out.varint(e.from_uid.value);
+        out.id(e.email);
+        out.id(e.mailbox);
+        out.varint(e.uid.value);
+        write_stamp(out, e.moved);
+        write_flags(out, e.flags);
+        write_registers(out, e.registers);
+        return std::to_underlying(EntryTag::copy_request);
+    }
+    std::uint64_t operator()(const AppendRequestEntry& e) const {
+        out.varint(e.kind);
+        out.id(e.mailbox);
+        out.varint(e.uid.value);
+        out.id(e.email);
+        out.varint(e.sealed_size);
+        write_sha256(out, e.sealed_sha256);
+        out.varint(e.size);
+        out.octets(e.recipe);
+        out.zigzag(e.internal_date.value);
+        out.zigzag(e.zone_minutes);
+        write_flags(out, e.flags);
+        write_registers(out, e.registers);
+        return std::to_underlying(EntryTag::append_request);
+    }
+    std::uint64_t operator()(const ConfirmEntry& e) const {
+        out.id(e.mailbox);
+        out.varint(e.uid.value);
+        out.id(e.now);
+        out.varint(e.now_uid.value);
+        return std::to_underlying(EntryTag::confirm);
     }
     std::uint64_t operator()(const UnknownEntry& e) const {
         out.raw(e.payload);
@@ -336,6 +394,45 @@ Result<Entry> read_subscription(Reader& in) {
     return e;
 }
 
+Result<Entry> read_copy_request(Reader& in) {
+    CopyRequestEntry e;
+    e.from = TRY(in.id<MailboxIdTag>());
+    e.from_uid = TRY(read_uid(in));
+    e.email = TRY(in.id<EmailIdTag>());
+    e.mailbox = TRY(in.id<MailboxIdTag>());
+    e.uid = TRY(read_uid(in));
+    e.moved = TRY(read_stamp(in));
+    e.flags = TRY(read_flags(in));
+    e.registers = TRY(read_registers(in));
+    return e;
+}
+
+Result<Entry> read_append_request(Reader& in) {
+    AppendRequestEntry e;
+    e.kind = static_cast<AppendRequestEntry::Kind>(TRY(in.varint(AppendRequestEntry::last_kind)));
+    e.mailbox = TRY(in.id<MailboxIdTag>());
+    e.uid = TRY(read_uid(in));
+    e.email = TRY(in.id<EmailIdTag>());
+    e.sealed_size = TRY(in.varint(max_object_octets));
+    e.sealed_sha256 = TRY(read_sha256(in));
+    e.size = TRY(in.varint(max_object_octets));
+    e.recipe = TRY(in.octets(recipe_octets));
+    e.internal_date = UnixMillis(TRY(in.zigzag(first_date, last_date)));
+    e.zone_minutes = static_cast<std::int16_t>(TRY(in.zigzag(-max_zone, max_zone)));
+    e.flags = TRY(read_flags(in));
+    e.registers = TRY(read_registers(in));
+    return e;
+}
+
+Result<Entry> read_confirm(Reader& in) {
+    ConfirmEntry e;
+    e.mailbox = TRY(in.id<MailboxIdTag>());
+    e.uid = TRY(read_uid(in));
+    e.now = TRY(in.id<MailboxIdTag>());
+    e.now_uid = TRY(read_uid(in));
+    return e;
+}
+
 Result<Entry> read_payload(std::uint64_t tag, Reader& in, std::size_t& data_octets) {
     switch (static_cast<EntryTag>(tag)) {
         case EntryTag::mailbox:
@@ -354,6 +451,12 @@ Result<Entry> read_payload(std::uint64_t tag, Reader& in, std::size_t& data_octe
             return read_stubbed(in);
         case EntryTag::subscription:
             return read_subscription(in);
+        case EntryTag::copy_request:
+            return read_copy_request(in);
+        case EntryTag::append_request:
+            return read_append_request(in);
+        case EntryTag::confirm:
+            return read_confirm(in);
     }
     if (tag % 2 == 0)
         return fail(ErrorKind::refused, "an entry of kind " + std::to_string(tag) +
@@ -364,8 +467,9 @@ Result<Entry> read_payload(std::uint64_t tag, Reader& in, std::size_t& data_octe
 }  // namespace
 
 std::string_view entry_name(const Entry& entry) {
-    static constexpr std::string_view names[] = {"mailbox", "message", "chunk",        "flags",  "expunge",
-                                                 "account", "stubbed", "subscription", "unknown"};
+    static constexpr std::string_view names[] = {"mailbox",      "message",        "chunk",   "flags",
+                                                 "expunge",      "account",        "stubbed", "subscription",
+                                                 "copy-request", "append-request", "confirm", "unknown"};
     static_assert(std::size(names) == std::variant_size_v<Entry>);
     return names[entry.index()];
 }

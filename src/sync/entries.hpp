@@ -30,6 +30,7 @@ inline constexpr std::size_t max_list_items = 1000;  // addresses, verifiers, ce
 inline constexpr std::size_t max_certificate_octets = 64 << 10;
 inline constexpr std::size_t max_payload_octets = 1 << 20;  // one entry without a chunk's data
 inline constexpr std::size_t max_uid_intervals = 10'000;    // of one expunge entry
+inline constexpr std::size_t recipe_octets = 33;            // of an object that can be made again
 inline constexpr std::size_t max_chunk_octets = 48 << 20;   // data of one chunk
 
 // A mailbox as it is now. Its id is for ever, also when it is deleted or renamed. Either side sends it;
@@ -121,6 +122,53 @@ struct StubbedEntry {
     bool operator==(const StubbedEntry&) const = default;
 };
 
+// Remote to core: a client there has copied or moved a message, and was told this number of the copy. The
+// number is provisional: the next above the highest that the remote showed in that mailbox.
+struct CopyRequestEntry {
+    MailboxId from;
+    Uid from_uid;
+    EmailId email;
+    MailboxId mailbox;
+    Uid uid;
+    Stamp moved;  // when: the original goes; zero: it stays
+    FlagSet flags;
+    Registers registers = {};
+    bool operator==(const CopyRequestEntry&) const = default;
+};
+
+// Remote to core: a client there has appended a message. What is needed to file it comes in chunk entries of
+// the same EmailId and hash.
+struct AppendRequestEntry {
+    enum Kind : std::uint8_t {
+        gone,    // it was expunged before its body went home; only its number has been used
+        sealed,  // by the client: the chunks are the object, packed
+        plain,   // the chunks are the message, sealed to core; sealed to the user it gives the object
+    };
+    static constexpr std::uint8_t last_kind = plain;
+    Kind kind = gone;
+    MailboxId mailbox;
+    Uid uid;  // provisional
+    EmailId email;
+    std::uint64_t sealed_size = 0;  // octets of the object as the remote serves it
+    Sha256 sealed_sha256{};         // of the same
+    std::uint64_t size = 0;         // octets that come in chunks
+    std::string recipe;             // of the object, where it is made of the plain message; 33 octets
+    UnixMillis internal_date;
+    std::int16_t zone_minutes = 0;
+    FlagSet flags;
+    Registers registers = {};
+    bool operator==(const AppendRequestEntry&) const = default;
+};
+
+// Core to remote: what has become of a provisional number.
+struct ConfirmEntry {
+    MailboxId mailbox;
+    Uid uid;
+    MailboxId now;  // where the message is: the same two when the number was adopted
+    Uid now_uid;    // 0: nowhere, the number is given up
+    bool operator==(const ConfirmEntry&) const = default;
+};
+
 // An entry of a later version that may be skipped. Applying it does nothing.
 struct UnknownEntry {
     std::uint64_t tag = 1;  // odd
@@ -128,8 +176,9 @@ struct UnknownEntry {
     bool operator==(const UnknownEntry&) const = default;
 };
 
-using Entry = std::variant<MailboxEntry, MessageEntry, ChunkEntry, FlagsEntry, ExpungeEntry, AccountEntry,
-                           StubbedEntry, SubscriptionEntry, UnknownEntry>;
+using Entry =
+    std::variant<MailboxEntry, MessageEntry, ChunkEntry, FlagsEntry, ExpungeEntry, AccountEntry, StubbedEntry,
+                 SubscriptionEntry, CopyRequestEntry, AppendRequestEntry, ConfirmEntry, UnknownEntry>;
 
 // Wire tags; never reused.
 enum class EntryTag : std::uint64_t {
@@ -141,6 +190,9 @@ enum class EntryTag : std::uint64_t {
     account = 12,
     stubbed = 14,
     subscription = 16,
+    copy_request = 18,
+    append_request = 20,
+    confirm = 22,
 };
 
 // The name for logs: "mailbox", "message", ...

@@ -32,6 +32,7 @@ def crash_points():
 class Points(NodeTest):
     def test_each_point(self):
         pair = Pair(self.new_folder(), binary=HOOKS)
+        pair.remote.set_option("imap", "accept-plain = yes")
         self.addCleanup(pair.kill9)
         points = crash_points()
         self.assertTrue(points)
@@ -104,9 +105,13 @@ class Points(NodeTest):
                     ok(command(name))
                 ok(client.rename(name, name + "b"))
                 ok(client.delete(name + "b"))
+                ok(client.uid("COPY", "1,*", "Archive"))
                 ok(client.select("Archive"))
+                ok(client.uid("COPY", "*", "Junk"))
+                ok(client.uid("MOVE", "*", "Trash"))
                 ok(client.uid("STORE", "*", "+FLAGS", r"(\Deleted)"))
                 ok(client.expunge())
+            pair.remote.append("ann", letter("a note outside")[1], "Drafts")
         except Exception:
             pass
 

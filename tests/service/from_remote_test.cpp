@@ -138,7 +138,7 @@ TEST_CASE("flags from a remote are merged into core's, with their stamps") {
     CHECK(core.message(2).flags == flags("\\Seen"));
 }
 
-TEST_CASE("flags of what is gone, or was never shown outside, do nothing and are acknowledged") {
+TEST_CASE("flags of what is gone do nothing; those of what core has not heard of come again") {
     LinkedCore core;
     core.add(2);
     core.write([&](store::AccountStore& store) -> Result<store::ExpungeResult> {
@@ -155,7 +155,9 @@ TEST_CASE("flags of what is gone, or was never shown outside, do nothing and are
     must(core.receive(3, elsewhere));
     CHECK(core.message(2).flags == flags(""));
     CHECK(core.message(3).flags == flags(""));
-    for (std::uint64_t number : {1, 2, 3}) CHECK(core.acknowledges(number));
+    CHECK(core.acknowledges(1));
+    // The remote may have filed it itself, and its request is on the way.
+    for (std::uint64_t number : {2, 3}) CHECK_FALSE(core.acknowledges(number));
 }
 
 TEST_CASE("what is stamped too far ahead waits for its time, and is reported") {
@@ -180,7 +182,10 @@ TEST_CASE("what is stamped too far ahead waits for its time, and is reported") {
 TEST_CASE("what is expunged outside is hidden, and can be put back for a month") {
     LinkedCore core;
     core.add(5);
-    UidSet gone = uids({2, 3, 5, 9});
+    UidSet gone = uids({2, 3, 5});
+    must(core.receive(9, sync::ExpungeEntry{core.inbox, uids({4, 9}), Uid{}}));  // 9 is not known yet
+    CHECK_FALSE(core.acknowledges(9));
+    CHECK(core.shown().size() == 5);
     must(core.receive(1, sync::ExpungeEntry{core.inbox, gone, Uid{}}));
     CHECK(core.shown() == store::test::uid_list({1, 4}));
     must(core.receive(2, sync::ExpungeEntry{core.inbox, gone, Uid{}}));  // told twice
@@ -383,7 +388,102 @@ TEST_CASE("what is core's to say is refused from a remote") {
     refused(sync::AccountEntry{"ann", {}, {}, {}, true});
     refused(sync::MessageEntry{core.inbox, Uid{5}, Uid{1}, id_of<EmailId>(5), 1, {}, 1, t0, 0, {}});
     refused(sync::ExpungeEntry{core.inbox, uids({5}), Uid{1}});  // stands for a message that was not sent
-    refused(sync::ChunkEntry{id_of<EmailId>(5), {}, 0, 1, "x"});
+    refused(sync::ConfirmEntry{core.inbox, Uid{1}, core.inbox, Uid{1}});
+}
+
+TEST_CASE("what is copied and moved outside is filed under the number that the remote gave, once") {
+    LinkedCore core;
+    core.add(3);
+    auto shown_in_other = [&] {
+        return core.read([&](store::AccountStore& store) { return store.select_snapshot(core.other); }).uids;
+    };
+    auto told = [&] {  // numbers of which the remote hears what became of them
+        return core.read([](store::AccountStore& store) -> Result<std::vector<sync::ConfirmEntry>> {
+            std::vector<sync::ConfirmEntry> told;
+            for (const auto& row : TRY(store.load_outbox_due(remote, at(1000), 100)))
+                if (auto entry = sync::decode_entry(row.payload); entry)
+                    if (const auto* confirm = std::get_if<sync::ConfirmEntry>(&*entry))
+                        told.push_back(*confirm);
+            return told;
+        });
+    };
+    sync::CopyRequestEntry moved{core.inbox, Uid{2},          id_of<EmailId>(2), core.other,
+                                 Uid{1},     {7ull << 16, 5}, flags("\\Seen")};
+    must(core.receive(1, moved));
+    must(core.receive(2, moved));
+    CHECK(core.shown() == store::test::uid_list({1, 3}));
+    CHECK(shown_in_other() == store::test::uid_list({1}));
+    REQUIRE(told().size() == 1);
+    CHECK(told()[0] == sync::ConfirmEntry{core.other, Uid{1}, core.other, Uid{1}});
+    SECTION("used here as well: both get others") {
+        core.write([&](store::AccountStore& store) -> Result<Uid> {
+            store::NewMessage own;
+            own.mailbox = core.other;
+            own.hold = id_of<store::HoldId>(900);
+            return store.append(own);
+        });
+        moved.from_uid = Uid{3};
+        moved.email = id_of<EmailId>(3);
+        moved.uid = Uid{2};
+        must(core.receive(3, moved));
+        CHECK(shown_in_other() == store::test::uid_list({1, 3, 4}));
+        CHECK(told().back() == sync::ConfirmEntry{core.other, Uid{2}, core.other, Uid{4}});
+        // The remote means its own by it.
+        auto word = flags_of(core, 2, "\\Flagged", t0);
+        word.mailbox = core.other;
+        must(core.receive(4, word));
+        must(core.receive(5, sync::ExpungeEntry{core.other, uids({2}), Uid{}}));
+        CHECK(shown_in_other() == store::test::uid_list({1, 3}));
+    }
+    SECTION("out of all reason") {
+        moved.from_uid = Uid{3};
+        moved.email = id_of<EmailId>(3);
+        moved.uid = Uid{0xfffffff0};
+        must(core.receive(3, moved));
+        CHECK(shown_in_other() == store::test::uid_list({1, 2}));
+    }
+    SECTION("of what core has not heard of: it waits") {
+        moved.from_uid = Uid{9};
+        moved.uid = Uid{2};
+        must(core.receive(3, moved));
+        CHECK_FALSE(core.acknowledges(3));
+        moved.from_uid = Uid{3};
+        moved.mailbox = id_of<MailboxId>(1234);
+        must(core.receive(4, moved));
+        CHECK_FALSE(core.acknowledges(4));
+        CHECK(core.shown() == store::test::uid_list({1, 3}));
+    }
+    SECTION("of what was expunged here: nothing, and the number is never used") {
+        core.write([&](store::AccountStore& store) { return store.expunge_any(core.inbox, uids({3})); });
+        moved.from_uid = Uid{3};
+        moved.email = id_of<EmailId>(3);
+        moved.uid = Uid{2};
+        must(core.receive(3, moved));
+        CHECK(told().back() == sync::ConfirmEntry{core.other, Uid{2}, core.other, Uid{}});
+        CHECK(
+            core.read([&](store::AccountStore& store) { return store.find_mailbox(core.other); })->uidnext ==
+            Uid{3});
+    }
+    SECTION("moved here later: that holds, and flags follow") {
+        core.write([&](store::AccountStore& store) {
+            return store.move(core.inbox, uids({3}), core.other, core.now,
+                              store::Author{core.node.id, core.now});
+        });
+        moved.from_uid = Uid{3};
+        moved.email = id_of<EmailId>(3);
+        moved.mailbox = core.inbox;
+        moved.uid = Uid{4};
+        must(core.receive(3, moved));
+        CHECK(core.shown() == store::test::uid_list({1}));
+        CHECK(shown_in_other() == store::test::uid_list({1, 2}));
+        CHECK(told().back() == sync::ConfirmEntry{core.inbox, Uid{4}, core.other, Uid{2}});
+        must(core.receive(4, flags_of(core, 3, "$Followed", t0)));
+        auto rows = core.read([&](store::AccountStore& store) {
+            return store.load_messages(core.other, uids({2}), store::column_flags, 1);
+        });
+        CHECK(rows[0].flags.has_keyword("$Followed"));
+    }
+    core.check();
 }
 
 }  // namespace fwmail::service::test

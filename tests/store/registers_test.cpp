@@ -129,7 +129,7 @@ TEST_CASE("a message that is announced and not shown yet keeps its registers") {
     CHECK(state_of(a, 1) == theirs);
 }
 
-TEST_CASE("a copy begins without stamps, and a moved message too") {
+TEST_CASE("a copy begins without stamps; a moved message keeps its own, and what it became is known") {
     Account a;
     a.add();
     must(a.store->store_flags(a.inbox.id, uids({1}), StoreMode::add, flags("\\Flagged"), core));
@@ -137,7 +137,11 @@ TEST_CASE("a copy begins without stamps, and a moved message too") {
     must(a.store->copy(a.inbox.id, items, a.inbox.id, t0));
     CHECK(state_of(a, 2) == sync::FlagState{flags("\\Flagged"), {}});
     must(a.store->move(a.inbox.id, uids({1}), a.inbox.id, t0));
-    CHECK(state_of(a, 3) == sync::FlagState{flags("\\Flagged"), {}});
+    CHECK(state_of(a, 3).flags == flags("\\Flagged"));
+    CHECK(state_of(a, 3).registers.size() == 1);
+    CHECK(must(a.store->placed({a.inbox.id, Uid{3}})).is_zero());  // only its number is another
+    must(a.store->move(a.inbox.id, uids({3}), a.inbox.id, t0, core));
+    CHECK_FALSE(must(a.store->placed({a.inbox.id, Uid{4}})).is_zero());
 }
 
 TEST_CASE("what keywords leave behind is bounded") {

@@ -147,6 +147,13 @@ class Node:
         self.users[name] = (password, outside)
         return outside
 
+    def set_option(self, section, line):
+        """In the configuration, for the next start."""
+        with open(self.config, encoding="utf-8") as file:
+            text = file.read()
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write(text.replace(f"[{section}]\n", f"[{section}]\n{line}\n", 1))
+
     def export_key(self, name):
         """The user's secret key in a file; its user may then open everything."""
         path = os.path.join(self.directory, f"{name}.key")

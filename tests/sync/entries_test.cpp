@@ -133,6 +133,31 @@ TEST_CASE("entries: chunk, flags, expunge and stubbed bounds") {
     check_refused(StubbedEntry{a_mailbox(), Uid(0)});
     check_refused(StubbedEntry{{}, Uid(1)});
 
+    check_good(CopyRequestEntry{a_mailbox(), Uid(1), an_email(), a_mailbox(), Uid(2), {}, {}});
+    check_refused(CopyRequestEntry{a_mailbox(), Uid(0), an_email(), a_mailbox(), Uid(2), {}, {}});
+    check_refused(CopyRequestEntry{a_mailbox(), Uid(1), an_email(), a_mailbox(), Uid(0), {}, {}});
+    check_refused(CopyRequestEntry{a_mailbox(), Uid(1), {}, a_mailbox(), Uid(2), {}, {}});
+    check_refused(CopyRequestEntry{{}, Uid(1), an_email(), a_mailbox(), Uid(2), {}, {}});
+    check_refused(CopyRequestEntry{a_mailbox(), Uid(1), an_email(), {}, Uid(2), {}, {}});
+    check_refused(CopyRequestEntry{a_mailbox(), Uid(1), an_email(), a_mailbox(), Uid(2), {0, 1}, {}});
+    AppendRequestEntry append{AppendRequestEntry::sealed, a_mailbox(), Uid(1), an_email()};
+    append.size = 1;
+    check_good(append);
+    append.kind = AppendRequestEntry::gone;
+    check_refused(append);
+    append.size = 0;
+    check_good(append);
+    append.kind = AppendRequestEntry::plain;
+    append.size = 1;
+    check_refused(append);
+    append.recipe = std::string(recipe_octets, 'r');
+    check_good(append);
+    append.kind = AppendRequestEntry::Kind(3);
+    check_refused(append);
+    check_good(ConfirmEntry{a_mailbox(), Uid(1), a_mailbox(), Uid(0)});
+    check_refused(ConfirmEntry{a_mailbox(), Uid(0), a_mailbox(), Uid(1)});
+    check_refused(ConfirmEntry{a_mailbox(), Uid(1), {}, Uid(1)});
+
     UidSet uids;
     uids.add(5, 9);
     uids.add(UINT32_MAX);

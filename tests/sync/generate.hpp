@@ -78,7 +78,7 @@ class Generator {
         return hash;
     }
     Entry entry() {
-        switch (below(9)) {
+        switch (below(12)) {
             case 0:
                 return mailbox();
             case 1:
@@ -98,6 +98,20 @@ class Generator {
             case 7:
                 return SubscriptionEntry{
                     name(), coin(), {1 + below(5), static_cast<std::uint32_t>(below(3))}};
+            case 8: {
+                auto state = flag_state();
+                CopyRequestEntry e{id<MailboxId>(), uid(), id<EmailId>(), id<MailboxId>(),
+                                   uid(),           {},    state.flags,   state.registers};
+                if (coin()) e.moved = {1 + below(5), static_cast<std::uint32_t>(below(3))};
+                return e;
+            }
+            case 9:
+                return append_request();
+            case 10: {
+                ConfirmEntry e{id<MailboxId>(), uid(), id<MailboxId>(), uid()};
+                if (coin()) e.now_uid = {};
+                return e;
+            }
             default:
                 return UnknownEntry{1001 + 2 * below(1000), octets(below(40))};
         }
@@ -144,6 +158,23 @@ class Generator {
         e.sealed_size = below(max_object_octets + 1);
         e.sealed_sha256 = sha256();
         e.packed_size = below(max_object_octets + 1);
+        e.internal_date =
+            UnixMillis(static_cast<std::int64_t>(below(300'000'000'000'000)) - 60'000'000'000'000);
+        e.zone_minutes = static_cast<std::int16_t>(static_cast<int>(below(2 * 5'999 + 1)) - 5'999);
+        e.flags = flags();
+        e.registers = flag_state().registers;
+        return e;
+    }
+    Entry append_request() {
+        AppendRequestEntry e;
+        e.kind = static_cast<AppendRequestEntry::Kind>(below(3));
+        e.mailbox = id<MailboxId>();
+        e.uid = uid();
+        e.email = id<EmailId>();
+        e.sealed_size = below(max_object_octets + 1);
+        e.sealed_sha256 = sha256();
+        if (e.kind != AppendRequestEntry::gone) e.size = 1 + below(max_object_octets);
+        if (e.kind == AppendRequestEntry::plain) e.recipe = octets(recipe_octets);
         e.internal_date =
             UnixMillis(static_cast<std::int64_t>(below(300'000'000'000'000)) - 60'000'000'000'000);
         e.zone_minutes = static_cast<std::int16_t>(static_cast<int>(below(2 * 5'999 + 1)) - 5'999);

@@ -1,0 +1,41 @@
+// What the entries of a remote do at core, one by one.
+#pragma once
+
+#include <map>
+#include <set>
+
+#include "store/outside_mailboxes.hpp"
+#include "store/outside_numbers.hpp"
+#include "sync/entries.hpp"
+
+namespace fwmail::service {
+
+// Mail that was appended at the remote and is whole here.
+struct AppendedMail {
+    store::NewMessage message;  // its body's reference was taken in system.db
+    store::Seal seal;
+    bool as_shown = true;
+};
+
+// What entries of a remote are applied to.
+struct AtCore {
+    store::AccountStore& account;
+    NodeId peer;
+    UnixMillis now;
+    store::Author author;
+    store::OutsideLimits limits;
+    std::map<EntryNumber, store::Reference> bodies;     // that entries need; taken in system.db
+    std::map<EntryNumber, AppendedMail> appended = {};  // likewise
+    std::set<EntryNumber> refused = {};                 // requests whose mail is not what they say
+    bool changed = false, ahead = false, held = false, too_many = false;
+};
+
+bool may_come_from_remote(const sync::Entry& entry);
+
+// False: it cannot be applied yet, and must come again. Applying it twice does nothing.
+Result<bool> apply_remote_entry(AtCore& to, EntryNumber number, const sync::Entry& entry);
+
+// What a copy request says, for the store.
+store::CopyWord copy_word(const sync::CopyRequestEntry& entry, store::Reference body = {});
+
+}  // namespace fwmail::service

@@ -1,0 +1,302 @@
+#include "store/outside_numbers.hpp"
+
+#include "store/account_rows.hpp"
+#include "sync/numbers.hpp"
+
+namespace fwmail::store {
+namespace {
+
+constexpr int most_steps = 1000;  // from number to number; each is used once, so there is an end anyway
+
+// Where the message of this number is now, moves and renumberings followed.
+Result<Place> follow(Database& db, Place place) {
+    for (int step = 0; step < most_steps && place.uid.value; ++step) {
+        auto row = TRY(find_mailbox_row(db, place.mailbox));
+        if (!row) break;
+        auto q = TRY(db.query("SELECT 1 FROM messages WHERE mailbox=? AND uid=?", row->row, place.uid));
+        if (TRY(q.next())) return place;
+        auto e =
+            TRY(db.query("SELECT b.mailbox,e.became_uid FROM expunged e JOIN mailboxes b ON "
+                         "b.id=e.became_mailbox WHERE e.mailbox=? AND e.uid=?",
+                         row->row, place.uid));
+        if (!TRY(e.next())) break;
+        place = {e.id<MailboxId>(0), e.uid(1)};
+    }
+    return Place{place.mailbox, Uid{}};
+}
+
+Result<std::optional<Place>> noted(Database& db, NodeId peer, const Place& called) {
+    auto q =
+        TRY(db.query("SELECT now_mailbox,now_uid FROM outside_numbers WHERE peer=(SELECT id FROM peers "
+                     "WHERE peer=?) AND mailbox=? AND uid=?",
+                     peer, called.mailbox, called.uid));
+    if (!TRY(q.next())) return std::nullopt;
+    return Place{q.id<MailboxId>(0), q.uid(1)};
+}
+
+Result<void> note(AccountStore& account, NodeId peer, const Place& called, const Place& now) {
+    Database& db = account.database();
+    std::int64_t id = TRY(peer_row(db, peer));
+    // Of an adopted number that the peer has been told of nothing more need be known.
+    TRY(
+        db.run("DELETE FROM outside_numbers WHERE peer=? AND mailbox=? AND uid<=? AND now_uid=uid AND "
+               "now_mailbox=mailbox",
+               id, called.mailbox, TRY(account.planned(peer, called.mailbox)).last));
+    return db.run("INSERT INTO outside_numbers VALUES(?,?,?,?,?)", id, called.mailbox, called.uid,
+                  now.mailbox, now.uid);
+}
+
+// The mailbox in which mail for this one is filed: itself, or what it has become part of, or one of its name.
+// Nothing: it is not known yet.
+Result<std::optional<MailboxRow>> find_target(AccountStore& account, MailboxId id, UnixMillis now) {
+    Database& db = account.database();
+    for (int step = 0; step < most_steps; ++step) {
+        auto row = TRY(find_mailbox_row(db, id));
+        if (!row) return std::nullopt;
+        if (!row->mailbox.deleted) return *row;
+        if (row->mailbox.became.is_zero()) break;
+        id = row->mailbox.became;
+    }
+    return TRY(mailbox_or_its_like(db, account, id, now));
+}
+
+// The remote has used this number: what it names here gets another one.
+Result<void> give_up(AccountStore& account, const Place& called, UnixMillis now) {
+    Database& db = account.database();
+    auto row = TRY(find_mailbox_row(db, called.mailbox));
+    if (!row || row->mailbox.deleted) return {};
+    switch (sync::judge_number(row->mailbox.uidnext, called.uid)) {
+        case sync::Number::adopt:
+            // Nothing is filed under it, and nothing ever must be.
+            return db.run("UPDATE mailboxes SET uidnext=? WHERE id=?", Uid{called.uid.value + 1}, row->row);
+        case sync::Number::give_up: {
+            UidSet one;
+            one.add(called.uid.value);
+            TRY(account.move(called.mailbox, one, called.mailbox, now));
+            return {};
+        }
+        case sync::Number::ignore:
+            return {};
+    }
+    return {};
+}
+
+// Sees to it that the next number of the target is the one that the message is to get.
+Result<void> make_room(AccountStore& account, const Place& called, const MailboxRow& target, UnixMillis now) {
+    bool own = target.mailbox.id == called.mailbox;
+    if (!own || sync::judge_number(target.mailbox.uidnext, called.uid) != sync::Number::adopt)
+        return give_up(account, called, now);
+    return account.database().run("UPDATE mailboxes SET uidnext=? WHERE id=?", called.uid, target.row);
+}
+
+struct Original {
+    NewMessage message;
+    Seal seal;
+};
+
+#define ORIGINAL_COLUMNS                                                                                   \
+    "m.email,m.object,m.size,m.date,m.zone,m.seal_seed,m.seal_size,m.seal_sha256,m.seal_state,"            \
+    "m.seal_reason,t.envelope,t.body,t.bodystructure,t.parts,k.keys,ifnull(h.header,x'') FROM messages m " \
+    "JOIN message_texts t ON t.id=m.id JOIN message_keys k ON k.id=m.id LEFT JOIN message_headers h ON "   \
+    "h.id=m.id "
+
+Result<std::optional<Original>> read_original(Query q) {
+    if (!TRY(q.next())) return std::nullopt;
+    Original o;
+    o.message.email_id = q.id<EmailId>(0);
+    o.message.object = q.id<ObjectId>(1);
+    o.message.size = q.natural(2);
+    o.message.date = q.time(3);
+    o.message.zone_minutes = static_cast<int>(q.integer(4));
+    o.seal = {q.text(5), q.natural(6), q.text(7), q.enumerator<SealState>(8), q.text(9)};
+    o.message.texts = {q.text(10), q.text(11), q.text(12), q.text(13), q.text(14), q.text(15)};
+    return o;
+}
+
+// The copied message: where it is, or another copy of it, or what is left of it after it was expunged
+// outside.
+Result<std::optional<Original>> find_original(Database& db, const Place& from, EmailId email) {
+    if (auto row = TRY(find_mailbox_row(db, from.mailbox)))
+        if (auto found = TRY(read_original(
+                TRY(db.query("SELECT " ORIGINAL_COLUMNS "WHERE m.mailbox=? AND m.uid=? AND m.email=?",
+                             row->row, from.uid, email)))))
+            return found;
+    if (auto found = TRY(read_original(
+            TRY(db.query("SELECT " ORIGINAL_COLUMNS "WHERE m.email=? ORDER BY m.id LIMIT 1", email)))))
+        return found;
+    return read_original(TRY(
+        db.query("SELECT email,object,size,date,zone,x'',0,x'',0,'',envelope,body,bodystructure,parts,keys,"
+                 "header FROM hidden WHERE email=? ORDER BY id LIMIT 1",
+                 email)));
+}
+
+Result<bool> is_of(Database& db, const Place& place, EmailId email) {
+    auto row = TRY(find_mailbox_row(db, place.mailbox));
+    if (!row) return false;
+    auto q = TRY(db.query("SELECT email FROM messages WHERE mailbox=? AND uid=?", row->row, place.uid));
+    return TRY(q.next()) && q.id<EmailId>(0) == email;
+}
+
+Result<Place> file_new(AccountStore& account, const Place& called, const MailboxRow& target,
+                       NewMessage message, const Seal& seal, UnixMillis now) {
+    Database& db = account.database();
+    TRY(make_room(account, called, target, now));
+    Uid next = TRY(get_mailbox_row(db, target.mailbox.id)).mailbox.uidnext;
+    message.uid = TRY(take_uid(next));
+    auto change = TRY(AccountChange::begin(db));
+    TRY(insert_message(db, change, target.row, message, seal));
+    TRY(change.save());
+    return Place{target.mailbox.id, message.uid};
+}
+
+Result<Place> file_move(AccountStore& account, const CopyWord& word, const Place& from,
+                        const MailboxRow& target, UnixMillis now) {
+    Database& db = account.database();
+    UidSet one;
+    one.add(from.uid.value);
+    auto stamp = sync::placed_by(TRY(account.placed(from)), word.moved);
+    auto pairs = TRY(account.move(from.mailbox, one, target.mailbox.id, now));
+    if (pairs.empty()) return fail(ErrorKind::internal, "a message that is to be moved has vanished");
+    TRY(set_placed(db, target.row, pairs[0].to, stamp));
+    TRY(account.merge_flags(NodeId{}, target.mailbox.id, pairs[0].to, word.flags));
+    return Place{target.mailbox.id, pairs[0].to};
+}
+
+}  // namespace
+
+Result<std::optional<Place>> find_place(AccountStore& account, NodeId peer, const Place& called) {
+    Database& db = account.database();
+    if (auto own = TRY(noted(db, peer, called))) return TRY(follow(db, *own));
+    if (!TRY(find_mailbox_row(db, called.mailbox)) ||
+        called.uid > TRY(account.planned(peer, called.mailbox)).last)
+        return std::nullopt;
+    return TRY(follow(db, called));
+}
+
+Result<UidSet> unheard_numbers(AccountStore& account, NodeId peer, MailboxId mailbox, const UidSet& uids) {
+    UidSet unheard = uids;
+    unheard.remove(1, TRY(account.planned(peer, mailbox)).last.value);
+    if (unheard.empty()) return unheard;
+    auto q = TRY(account.database().query(
+        "SELECT uid FROM outside_numbers WHERE peer=(SELECT id FROM peers WHERE peer=?) AND mailbox=?", peer,
+        mailbox));
+    while (TRY(q.next())) unheard.remove(q.natural(0), q.natural(0));
+    return unheard;
+}
+
+Result<OwnPlaces> own_places(AccountStore& account, NodeId peer, MailboxId mailbox, const UidSet& uids) {
+    Database& db = account.database();
+    std::vector<std::pair<Uid, Place>> own;
+    {
+        auto q =
+            TRY(db.query("SELECT uid,now_mailbox,now_uid FROM outside_numbers WHERE peer=(SELECT id FROM "
+                         "peers WHERE peer=?) AND mailbox=?",
+                         peer, mailbox));
+        while (TRY(q.next()))
+            if (uids.contains(q.natural(0))) own.push_back({q.uid(0), {q.id<MailboxId>(1), q.uid(2)}});
+    }
+    OwnPlaces places{uids, {}};
+    for (const auto& [uid, filed] : own) {
+        auto place = TRY(follow(db, filed));
+        if (place == Place{mailbox, uid}) continue;
+        places.here.remove(uid.value, uid.value);
+        if (place.uid.value) places.elsewhere[place.mailbox].add(place.uid.value);
+    }
+    return places;
+}
+
+Result<bool> is_adopted(AccountStore& account, NodeId peer, const Place& place) {
+    return TRY(noted(account.database(), peer, place)) == place;
+}
+
+Result<ObjectId> find_copied_body(AccountStore& account, NodeId peer, const CopyWord& word) {
+    auto from = TRY(find_place(account, peer, word.from)).value_or(Place{});
+    auto original = TRY(find_original(account.database(), from, word.email));
+    return original ? original->message.object : ObjectId{};
+}
+
+Result<Filed> file_copy(AccountStore& account, NodeId peer, const CopyWord& word, UnixMillis now) {
+    Database& db = account.database();
+    return atomically(db, [&]() -> Result<Filed> {
+        Filed filed;
+        bool used = false;
+        auto give_back = [&]() -> Result<Filed> {
+            if (!used) TRY(journal_release(db, word.body.object, word.body.hold));
+            return filed;
+        };
+        {
+            auto change = TRY(AccountChange::begin(db));
+            change.see_stamp(std::max(word.moved.time, sync::latest_time(word.flags.registers)));
+            TRY(change.save());
+        }
+        if (TRY(noted(db, peer, word.to))) {
+            filed.repeat = true;
+            return give_back();
+        }
+        auto from = TRY(find_place(account, peer, word.from));
+        if (!from || !TRY(find_mailbox_row(db, word.to.mailbox))) {
+            filed.waits = true;
+            return give_back();
+        }
+        filed.now = {word.to.mailbox, Uid{}};
+        if (!word.moved.is_zero()) {
+            if (!TRY(is_of(db, *from, word.email))) {
+                TRY(give_up(account, word.to, now));  // it was expunged, which is final
+            } else if (!sync::move_holds(from->mailbox == word.from.mailbox, TRY(account.placed(*from)),
+                                         word.moved)) {
+                TRY(give_up(account, word.to, now));
+                filed.now = TRY(follow(db, *from));  // which may have had that number
+                TRY(account.merge_flags(NodeId{}, filed.now.mailbox, filed.now.uid, word.flags));
+            } else {
+                auto target = TRY(find_target(account, word.to.mailbox, now));
+                TRY(make_room(account, word.to, *target, now));
+                from = TRY(follow(db, *from));
+                filed.now = TRY(file_move(account, word, *from, *target, now));
+            }
+        } else if (auto original = TRY(find_original(db, *from, word.email)); !original) {
+            TRY(give_up(account, word.to, now));
+        } else if (original->message.object != word.body.object) {
+            filed.waits = true;
+            return give_back();
+        } else {
+            auto target = TRY(find_target(account, word.to.mailbox, now));
+            auto& copy = original->message;
+            copy.mailbox = target->mailbox.id;
+            copy.hold = word.body.hold;
+            copy.flags = word.flags.flags;
+            copy.registers = word.flags.registers;
+            copy.saved_at = now;
+            filed.now = TRY(file_new(account, word.to, *target, copy, original->seal, now));
+            used = true;
+        }
+        TRY(note(account, peer, word.to, filed.now));
+        return give_back();
+    });
+}
+
+Result<Filed> file_append(AccountStore& account, NodeId peer, const AppendWord& word, UnixMillis now) {
+    Database& db = account.database();
+    return atomically(db, [&]() -> Result<Filed> {
+        Filed filed;
+        filed.repeat = TRY(noted(db, peer, word.to)).has_value();
+        filed.waits = !filed.repeat && !TRY(find_mailbox_row(db, word.to.mailbox));
+        if (filed.repeat || filed.waits) {
+            if (word.message) TRY(journal_release(db, word.message->object, word.message->hold));
+            return filed;
+        }
+        filed.now = {word.to.mailbox, Uid{}};
+        if (!word.message) {
+            TRY(give_up(account, word.to, now));
+        } else {
+            if (!word.as_shown) TRY(give_up(account, word.to, now));
+            auto target = TRY(find_target(account, word.to.mailbox, now));
+            auto message = *word.message;
+            message.mailbox = target->mailbox.id;
+            filed.now = TRY(file_new(account, word.to, *target, message, word.seal, now));
+        }
+        TRY(note(account, peer, word.to, filed.now));
+        return filed;
+    });
+}
+
+}  // namespace fwmail::store

@@ -1,0 +1,59 @@
+// At core: messages by the numbers that a remote knows them by, and what it has filed itself.
+// The rules are sync/numbers.hpp's; here they are applied to the rows.
+#pragma once
+
+#include <map>
+
+#include "store/account_store.hpp"
+
+namespace fwmail::store {
+
+// Where the message is that this peer calls so: what it has filed itself is known by its number, and what was
+// moved or renumbered here is followed. Its UID is zero when it is gone. Nothing: the peer was not told of
+// such a number, so that the request that made it is still on the way; or the mailbox is not known yet.
+Result<std::optional<Place>> find_place(AccountStore& account, NodeId peer, const Place& called);
+// Of these numbers, those for which find_place() has nothing. The mailbox is known.
+Result<UidSet> unheard_numbers(AccountStore& account, NodeId peer, MailboxId mailbox, const UidSet& uids);
+// The messages of these numbers, for an expunge: those that have other numbers than the peer gave them are
+// `elsewhere`. What was moved here is not followed, unless the peer has filed it: a message that moves away
+// from where it is expunged lives on.
+struct OwnPlaces {
+    UidSet here;
+    std::map<MailboxId, UidSet> elsewhere;
+};
+Result<OwnPlaces> own_places(AccountStore& account, NodeId peer, MailboxId mailbox, const UidSet& uids);
+// Whether this number is the peer's own: it has the message that core will tell it of.
+Result<bool> is_adopted(AccountStore& account, NodeId peer, const Place& place);
+
+// What a client at the peer has copied or moved.
+struct CopyWord {
+    Place from, to;
+    EmailId email;
+    sync::Stamp moved;  // zero: copied
+    sync::FlagState flags;
+    // Of a copy: the body's reference in system.db was taken for it. Given back when it is not used.
+    Reference body;
+};
+// The body that a copy of this will need; zero: none, or it is not known yet.
+Result<ObjectId> find_copied_body(AccountStore& account, NodeId peer, const CopyWord& word);
+
+// What a client at the peer has appended.
+struct AppendWord {
+    Place to;
+    // Its body's reference was taken. Nothing: it has gone again, only the number was used.
+    std::optional<NewMessage> message;
+    Seal seal;             // of the object that the peer shows
+    bool as_shown = true;  // else the object cannot be made here, and the number cannot be kept
+};
+
+struct Filed {
+    bool waits = false;  // something else must be heard before; so it is with the mailbox, if it is not known
+    bool repeat = false;  // it was heard before
+    Place now;            // where the message is; UID zero: nowhere
+};
+// Copies or moves here as well, and notes what became of the number.
+Result<Filed> file_copy(AccountStore& account, NodeId peer, const CopyWord& word, UnixMillis now);
+
+Result<Filed> file_append(AccountStore& account, NodeId peer, const AppendWord& word, UnixMillis now);
+
+}  // namespace fwmail::store

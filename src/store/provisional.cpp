@@ -1,0 +1,131 @@
+#include "store/provisional.hpp"
+
+#include <set>
+
+#include "store/account_rows.hpp"
+
+namespace fwmail::store {
+
+Result<void> note_provisional(AccountStore& account, const Place& place, EmailId email, Reference body,
+                              UnixMillis now) {
+    return account.database().run("INSERT INTO provisional VALUES(?,?,?,?,?,?,zeroblob(16),0,0,x'',0,x'')",
+                                  place.mailbox, place.uid, email, body.object, body.hold, now);
+}
+
+Result<std::optional<Reference>> find_home_body(AccountStore& account, const Place& place) {
+    auto q = TRY(account.database().query(
+        "SELECT object,hold FROM provisional WHERE mailbox=? AND uid=? AND now_mailbox=zeroblob(16)",
+        place.mailbox, place.uid));
+    if (!TRY(q.next())) return std::nullopt;
+    return Reference{q.id<ObjectId>(0), q.id<HoldId>(1)};
+}
+
+Result<void> drop_unwanted_bodies(AccountStore& account, MailboxId mailbox, const UidSet& uids) {
+    Database& db = account.database();
+    return atomically(db, [&]() -> Result<void> {
+        std::set<EmailId> emails;
+        {
+            auto q = TRY(db.query(
+                "SELECT uid,email FROM provisional WHERE mailbox=? AND now_mailbox=zeroblob(16)", mailbox));
+            while (TRY(q.next()))
+                if (uids.contains(q.natural(0))) emails.insert(q.id<EmailId>(1));
+        }
+        for (auto email : emails) {
+            constexpr std::string_view unwanted =
+                "email=?1 AND object<>zeroblob(16) AND NOT EXISTS (SELECT 1 FROM messages WHERE email=?1)";
+            TRY(db.run(
+                "INSERT OR IGNORE INTO released(object,hold) SELECT object,hold FROM provisional WHERE " +
+                    std::string(unwanted),
+                email));
+            TRY(db.run(
+                "UPDATE provisional SET object=zeroblob(16),hold=zeroblob(16) WHERE " + std::string(unwanted),
+                email));
+        }
+        return {};
+    });
+}
+
+Result<void> note_expunged(AccountStore& account, MailboxId mailbox, const UidSet& uids) {
+    Database& db = account.database();
+    return atomically(db, [&]() -> Result<void> {
+        for (const auto& i : uids.list())
+            TRY(
+                db.run("UPDATE provisional SET expunged=1 WHERE mailbox=? AND uid BETWEEN ? AND ? AND "
+                       "now_mailbox=zeroblob(16)",
+                       mailbox, i.first, i.last));
+        return {};
+    });
+}
+
+Result<void> hold_request(AccountStore& account, const Place& place, const Place& from,
+                          std::string_view request) {
+    return account.database().run(
+        "UPDATE provisional SET from_mailbox=?,from_uid=?,request=? WHERE mailbox=? AND uid=?", from.mailbox,
+        from.uid, Blob{request}, place.mailbox, place.uid);
+}
+
+Result<UidSet> unconfirmed(AccountStore& account, MailboxId mailbox, const UidSet& among) {
+    UidSet uids;
+    auto q = TRY(account.database().query(
+        "SELECT uid FROM provisional WHERE mailbox=? AND now_mailbox=zeroblob(16)", mailbox));
+    while (TRY(q.next()))
+        if (among.contains(q.natural(0))) uids.add(q.natural(0));
+    return uids;
+}
+
+Result<std::optional<Confirmed>> confirm(AccountStore& account, const Place& place, const Place& now_at,
+                                         UnixMillis now) {
+    Database& db = account.database();
+    return atomically(db, [&]() -> Result<std::optional<Confirmed>> {
+        Confirmed confirmed;
+        Reference body;
+        {
+            auto q =
+                TRY(db.query("SELECT object,hold,expunged FROM provisional WHERE mailbox=? AND uid=? AND "
+                             "now_mailbox=zeroblob(16)",
+                             place.mailbox, place.uid));
+            if (!TRY(q.next())) return std::nullopt;
+            body = {q.id<ObjectId>(0), q.id<HoldId>(1)};
+            confirmed.expunged = q.boolean(2) && now_at.uid.value;
+        }
+        {
+            auto q =
+                TRY(db.query("SELECT mailbox,uid,request FROM provisional WHERE from_mailbox=? AND "
+                             "from_uid=? AND from_uid>0 ORDER BY mailbox,uid",
+                             place.mailbox, place.uid));
+            while (TRY(q.next())) confirmed.requests.push_back({{q.id<MailboxId>(0), q.uid(1)}, q.text(2)});
+        }
+        TRY(
+            db.run("UPDATE provisional SET from_mailbox=x'',from_uid=0,request=x'' WHERE from_mailbox=? AND "
+                   "from_uid=? AND from_uid>0",
+                   place.mailbox, place.uid));
+        TRY(journal_release(db, body.object, body.hold));
+        TRY(db.run("DELETE FROM provisional WHERE mailbox=? AND uid=?", place.mailbox, place.uid));
+        if (now_at == place) return confirmed;
+        UidSet one;
+        one.add(place.uid.value);
+        if (auto mailbox = TRY(account.find_mailbox(place.mailbox)); mailbox && !mailbox->deleted)
+            TRY(account.expunge_any(place.mailbox, one));
+        if (now_at.uid.value)
+            TRY(
+                db.run("INSERT INTO provisional "
+                       "VALUES(?,?,zeroblob(16),zeroblob(16),zeroblob(16),?,?,?,0,x'',0,x'')",
+                       place.mailbox, place.uid, now, now_at.mailbox, now_at.uid));
+        return confirmed;
+    });
+}
+
+Result<std::vector<UidPair>> successors(AccountStore& account, MailboxId mailbox) {
+    auto q = TRY(account.database().query(
+        "SELECT uid,now_uid FROM provisional WHERE mailbox=?1 AND now_mailbox=?1 ORDER BY uid", mailbox));
+    std::vector<UidPair> pairs;
+    while (TRY(q.next())) pairs.push_back({q.uid(0), q.uid(1)});
+    return pairs;
+}
+
+Result<void> forget_successors(AccountStore& account, UnixMillis before) {
+    return account.database().run("DELETE FROM provisional WHERE now_mailbox<>zeroblob(16) AND since<?",
+                                  before);
+}
+
+}  // namespace fwmail::store

@@ -1,0 +1,45 @@
+// At a remote: numbers that it has given to messages itself, until core says what became of them.
+//
+// Invariants: what core says of a number that it has not confirmed is of another message, which is never
+// shown here, or comes again: nothing but its confirmation is applied to it. Nor is anything
+// said of such a number, since core would take it for its own message's: no flags, no expunge, no copy. A
+// number that was given up is known for a day, so that whoever was told of it finds the message.
+#pragma once
+
+#include "store/account_store.hpp"
+
+namespace fwmail::store {
+
+// `body`: what is to go home for it; zero: nothing. Its reference was taken in system.db before.
+Result<void> note_provisional(AccountStore& account, const Place& place, EmailId email, Reference body,
+                              UnixMillis now);
+// What is to go home for this number: zero where nothing is, or nobody wants it any more. Nothing: core has
+// confirmed the number.
+Result<std::optional<Reference>> find_home_body(AccountStore& account, const Place& place);
+// A client has expunged these: what was to go home for them, and for nothing else, need not.
+Result<void> drop_unwanted_bodies(AccountStore& account, MailboxId mailbox, const UidSet& uids);
+// A client has expunged these, which core has not confirmed: it hears of it then.
+Result<void> note_expunged(AccountStore& account, MailboxId mailbox, const UidSet& uids);
+// `place` was copied from `from`, which is not confirmed: its request waits for that.
+Result<void> hold_request(AccountStore& account, const Place& place, const Place& from,
+                          std::string_view request);
+// Those of these numbers that core has not confirmed.
+Result<UidSet> unconfirmed(AccountStore& account, MailboxId mailbox, const UidSet& among);
+struct Confirmed {
+    bool expunged = false;  // core is to hear of that now
+    struct Request {
+        Place place;
+        std::string octets;
+    };
+    std::vector<Request> requests;  // that waited for this
+};
+// What core has made of a number. Where it is another one the message goes from here: it comes anew. Nothing:
+// it is confirmed already, or was never given.
+Result<std::optional<Confirmed>> confirm(AccountStore& account, const Place& place, const Place& now_at,
+                                         UnixMillis now);
+// Of the numbers that were given up in this mailbox, those whose message is in it under another.
+Result<std::vector<UidPair>> successors(AccountStore& account, MailboxId mailbox);
+// Those that were given up before this time.
+Result<void> forget_successors(AccountStore& account, UnixMillis before);
+
+}  // namespace fwmail::store

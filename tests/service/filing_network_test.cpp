@@ -1,0 +1,457 @@
+// A core and two remotes, each with a real account, and between them a way that loses, repeats and reorders.
+// Clients of all three append, copy, move, expunge and flag the same messages at once. When it is quiet in
+// the end all show the same, nothing is lost, nothing is there twice, and no number was ever used for two
+// messages.
+#include <deque>
+#include <random>
+#include <set>
+
+#include "crypto/hash.hpp"
+#include "service/appended.hpp"
+#include "service/core_entries.hpp"
+#include "service/home.hpp"
+#include "service/link_entries.hpp"
+#include "service/outbox_kinds.hpp"
+#include "service/remote_entries.hpp"
+#include "store/database.hpp"
+#include "store/support.hpp"
+#include "sync/link.hpp"
+
+namespace fwmail::service::test {
+namespace {
+
+using store::AccountStore;
+using store::Place;
+using store::test::id_of;
+using store::test::must;
+
+constexpr std::size_t nodes = 3;  // the first is core
+const AccountId account = id_of<AccountId>(1);
+
+NodeId node_id(std::size_t n) { return id_of<NodeId>(100 + n); }
+
+std::filesystem::path fresh_folder() {
+    std::filesystem::path base = std::filesystem::exists("/dev/shm") ? "/dev/shm" : "/tmp";
+    std::string name = (base / "fwmail-filing-XXXXXX").string();
+    REQUIRE(mkdtemp(name.data()));
+    REQUIRE(store::prepare_data_dir(name));
+    return name;
+}
+
+class Network {
+  public:
+    explicit Network(unsigned seed) : random_(seed) {
+        for (std::size_t n = 0; n < nodes; ++n) {
+            auto& place = places_[n];
+            place.folder = fresh_folder();
+            place.store = must(AccountStore::open(place.folder, account, UnixMillis{now_}));
+            place.drift = static_cast<std::int64_t>(below(400'000)) - 200'000;
+        }
+        for (const char* name : {"INBOX", "A", "B"}) create(0, name);
+        for (int i = 0; i < 4; ++i) append(0);
+        settle(4);
+    }
+    ~Network() {
+        for (auto& place : places_) {
+            place.store.reset();
+            std::error_code code;
+            std::filesystem::remove_all(place.folder, code);
+        }
+    }
+
+    void run(std::size_t steps) {
+        for (std::size_t i = 0; i < steps; ++i) {
+            now_ += static_cast<std::int64_t>(below(1000));
+            std::size_t n = below(nodes);
+            switch (below(6)) {
+                case 0:
+                case 1:
+                    act(n);
+                    break;
+                case 2:
+                    send_all(n);
+                    break;
+                default:
+                    deliver();
+            }
+            look(n);
+        }
+        settle(14);
+    }
+
+    void check() {
+        for (std::size_t n = 0; n < nodes; ++n)
+            for (std::size_t peer = 0; peer < nodes; ++peer)
+                REQUIRE(must(on(n).load_outbox(node_id(peer), all_numbers(), 10)).empty());
+        std::map<EmailId, std::size_t> there;
+        std::map<EmailId, FlagSet> flags;
+        for (const auto& mailbox : must(on(0).load_mailboxes())) {
+            auto mine = messages(0, mailbox.id);
+            for (const auto& m : mine) {
+                ++there[m.email_id];
+                flags[m.email_id] = m.flags;
+            }
+            for (std::size_t n = 1; n < nodes; ++n) {
+                auto theirs = messages(n, mailbox.id);
+                INFO("mailbox " << mailbox.name << " at " << n << ": " << listed(theirs) << "; core has "
+                                << listed(mine));
+                REQUIRE(theirs.size() == mine.size());
+                for (std::size_t i = 0; i < mine.size(); ++i) {
+                    REQUIRE(theirs[i].uid == mine[i].uid);
+                    REQUIRE(theirs[i].email_id == mine[i].email_id);
+                    REQUIRE(theirs[i].flags == mine[i].flags);
+                }
+            }
+        }
+        for (const auto& [email, made] : made_) {
+            if (removed_.contains(email)) continue;
+            REQUIRE(there[email] == made);
+            // Every keyword is of one command: those that were given to a message that is there once are.
+            if (made == 1 && !unsure_.contains(email))
+                for (const auto& word : keywords_[email]) REQUIRE(flags[email].has_keyword(word));
+        }
+        for (std::size_t n = 0; n < nodes; ++n) {
+            REQUIRE(must(on(n).load_mailboxes()).size() == must(on(0).load_mailboxes()).size());
+            auto problems = must(on(n).check([](ObjectId) { return true; }));
+            CAPTURE(problems);
+            REQUIRE(problems.empty());
+        }
+    }
+
+  private:
+    static std::string listed(const std::vector<store::Message>& messages) {
+        std::string out;
+        for (const auto& m : messages)
+            out += std::to_string(m.uid.value) + "=" + m.email_id.hex().substr(28) + " (" + m.flags.text() +
+                   ") ";
+        return out;
+    }
+    struct Mail {
+        std::size_t from, to;
+        std::vector<sync::Numbered> entries;
+        NumberSet voids, acks;
+    };
+    struct Node {
+        std::filesystem::path folder;
+        std::unique_ptr<AccountStore> store;
+        std::int64_t drift = 0;
+        std::map<MailboxId, std::map<Uid, EmailId>> seen;
+    };
+
+    std::size_t below(std::size_t n) { return random_() % n; }
+    AccountStore& on(std::size_t n) { return *places_[n].store; }
+    UnixMillis time_at(std::size_t n) const { return UnixMillis{now_ + places_[n].drift}; }
+    store::Author author(std::size_t n) const { return {node_id(n), time_at(n)}; }
+    static NumberSet all_numbers() {
+        NumberSet all;
+        all.add(1, 1ull << 60);
+        return all;
+    }
+    static UidSet one(Uid uid) {
+        UidSet set;
+        set.add(uid.value);
+        return set;
+    }
+    std::vector<store::Message> messages(std::size_t n, MailboxId mailbox) {
+        UidSet all;
+        all.add(1, UINT32_MAX);
+        return must(on(n).load_messages(mailbox, all,
+                                        store::column_identity | store::column_flags | store::column_seal |
+                                            store::column_registers | store::column_date,
+                                        1000));
+    }
+    // What a client does is one transaction.
+    template <class Job>
+    void command(std::size_t n, Job job) {
+        must(store::atomically(on(n).database(), [&]() -> Result<> { return job(on(n)); }));
+    }
+    static std::vector<NodeId> home(std::size_t n) {
+        return n ? std::vector{node_id(0)} : std::vector<NodeId>{};
+    }
+
+    void create(std::size_t n, const std::string& name) {
+        command(n, [&](AccountStore& store) -> Result<> {
+            TRY(store.create_mailbox(name, "", time_at(n)));
+            return {};
+        });
+    }
+    void append(std::size_t n) {
+        store::NewMessage m;
+        auto mailboxes = must(on(n).load_mailboxes());
+        m.mailbox = mailboxes[below(mailboxes.size())].id;
+        m.hold = id_of<store::HoldId>(++last_id_);
+        m.email_id = id_of<EmailId>(last_id_);
+        m.object = id_of<ObjectId>(last_id_);
+        m.date = time_at(n);
+        made_[m.email_id] = 1;
+        if (n == 0) {
+            must(on(n).append(m));
+            return;
+        }
+        command(n, [&](AccountStore& store) -> Result<> {
+            Uid uid = TRY(store.append(m));
+            TRY(store.record_seal({m.mailbox, uid, seal_of(m.email_id)}));
+            AppendedHere appended{{}, {m.object, id_of<store::HoldId>(++last_id_)}};
+            appended.request.kind = sync::AppendRequestEntry::sealed;
+            appended.request.mailbox = m.mailbox;
+            appended.request.email = m.email_id;
+            appended.request.size = 3;
+            return plan_appends_home(store, home(n), {appended}, {uid}, 1, time_at(n));
+        });
+    }
+    // What is filed there by those who have not heard of it lives on.
+    void remove_mailbox(MailboxId id) {
+        auto mailbox = must(on(0).find_mailbox(id));
+        if (mailbox->name == "INBOX") return;
+        for (const auto& m : messages(0, id)) removed_.insert(m.email_id);
+        // Of what was filed there outside and is not confirmed, flags that were set since go with it.
+        for (std::size_t n = 1; n < nodes; ++n)
+            if (auto known = must(on(n).find_mailbox(id)); known && !known->deleted)
+                for (const auto& m : messages(n, id)) unsure_.insert(m.email_id);
+        must(on(0).delete_mailbox(id));
+        if (below(2)) create(0, mailbox->name);
+    }
+    void act(std::size_t n) {
+        auto mailboxes = must(on(n).load_mailboxes());
+        std::erase_if(mailboxes, [](const auto& m) { return m.name == m.id.hex(); });
+        if (mailboxes.empty()) return;
+        MailboxId from = mailboxes[below(mailboxes.size())].id, to = mailboxes[below(mailboxes.size())].id;
+        auto rows = messages(n, from);
+        if (n == 0 && below(12) == 0) return remove_mailbox(from);
+        if (below(n ? 6 : 4) == 0) return append(n);
+        if (rows.empty()) return;
+        auto& message = rows[below(rows.size())];
+        UnixMillis now = time_at(n);
+        switch (below(7)) {
+            case 0:
+            case 1:
+                return command(n, [&](AccountStore& store) -> Result<> {
+                    auto items = TRY(store.plan_copy(from, one(message.uid), now));
+                    auto pairs = TRY(store.copy(from, items, to, now));
+                    made_[message.email_id] += pairs.size();
+                    if (n) TRY(plan_copies_home(store, home(n), from, to, pairs, false, now));
+                    return {};
+                });
+            case 2:
+            case 3:
+                return command(n, [&](AccountStore& store) -> Result<> {
+                    auto pairs = TRY(store.move(from, one(message.uid), to, now, author(n)));
+                    if (n) TRY(plan_copies_home(store, home(n), from, to, pairs, true, now));
+                    return {};
+                });
+            case 4:
+                if (below(2)) return;
+                removed_.insert(message.email_id);
+                return command(n, [&](AccountStore& store) -> Result<> {
+                    auto gone = TRY(store.expunge_any(from, one(message.uid)));
+                    if (n) TRY(plan_expunge_home(store, home(n), from, gone.uids, now));
+                    return {};
+                });
+            default: {
+                FlagSet word = FlagSet::from_text("k" + std::to_string(++last_word_));
+                keywords_[message.email_id].push_back("k" + std::to_string(last_word_));
+                return command(n, [&](AccountStore& store) -> Result<> {
+                    auto stored = TRY(
+                        store.store_flags(from, one(message.uid), store::StoreMode::add, word, author(n)));
+                    if (n) TRY(plan_flags_home(store, home(n), from, stored.rows, now));
+                    return {};
+                });
+            }
+        }
+    }
+
+    // As the poller does, but for what is sealed.
+    void poll(std::size_t peer_number) {
+        NodeId peer = node_id(peer_number);
+        command(0, [&](AccountStore& store) -> Result<> {
+            store::OutboxPlan plan;
+            ModSeq cursor = TRY(store.cursor(peer));
+            plan.cursor = TRY(store.highest_modseq());
+            store::OutboxRow row;
+            row.due = UnixMillis{0};
+            row.replaces = true;
+            row.kind = outbox_mailbox;
+            for (const auto& m : TRY(store.mailboxes_changed_since(cursor, peer))) {
+                row.mailbox = m.id;
+                plan.rows.push_back(row);
+            }
+            std::map<MailboxId, Uid> last;
+            for (const auto& mailbox : TRY(store.load_mailboxes())) {
+                auto planned = TRY(store.planned(peer, mailbox.id));
+                last[mailbox.id] = planned.last;
+                for (auto& m : messages(0, mailbox.id)) {
+                    if (m.uid <= planned.last) continue;
+                    plan.seals.push_back({mailbox.id, m.uid, seal_of(m.email_id)});
+                    store::OutboxRow message;
+                    message.kind = outbox_message;
+                    message.mailbox = mailbox.id;
+                    message.uid = m.uid;
+                    message.prev_uid = planned.chained;
+                    message.email_id = m.email_id;
+                    message.length = 1;
+                    plan.rows.push_back(message);
+                    planned = {m.uid, m.uid};
+                }
+                plan.planned.push_back({mailbox.id, planned});
+            }
+            row.kind = outbox_flags;
+            for (const auto& change : TRY(store.messages_changed_since(cursor, 1000, peer))) {
+                if (change.uid > last[change.mailbox]) continue;
+                row.mailbox = change.mailbox;
+                row.uid = change.uid;
+                plan.rows.push_back(row);
+            }
+            row.kind = outbox_expunge;
+            row.replaces = false;
+            for (const auto& change : TRY(store.expunged_since(cursor, 1000, peer))) {
+                if (change.uid > last[change.mailbox] &&
+                    !TRY(store::is_adopted(store, peer, {change.mailbox, change.uid})))
+                    continue;
+                row.mailbox = change.mailbox;
+                row.payload = sync::encode_entry(sync::ExpungeEntry{change.mailbox, one(change.uid), Uid{}});
+                plan.rows.push_back(row);
+            }
+            TRY(store.append_outbox(peer, plan));
+            return {};
+        });
+    }
+    void send_all(std::size_t n) {
+        for (std::size_t peer = 0; peer < nodes; ++peer) {
+            if (peer == n || (n != 0 && peer != 0)) continue;
+            if (n == 0) poll(peer);
+            auto rows = must(on(n).load_outbox(node_id(peer), all_numbers(), 10'000));
+            auto read = must(read_entries(on(n), rows, n == 0));
+            REQUIRE(read.invalid.empty());
+            Mail mail{n, peer, {}, read.voids, must(on(n).load_applied(node_id(peer)))};
+            for (const auto& row : read.home_chunks) {
+                auto entry = must(sync::decode_entry(row.payload));
+                const auto& request = std::get<sync::AppendRequestEntry>(entry);
+                read.entries[row.number] = sync::ChunkEntry{request.email, {}, row.offset, request.size, "x"};
+            }
+            for (auto& [number, entry] : read.entries) mail.entries.push_back({number, std::move(entry)});
+            air_.push_back(std::move(mail));
+        }
+    }
+    void deliver() {
+        if (air_.empty()) return;
+        std::size_t which = below(air_.size());
+        Mail mail = air_[which];
+        std::size_t fate = below(10);
+        if (fate > 1) air_.erase(air_.begin() + static_cast<std::ptrdiff_t>(which));  // else it comes again
+        // A part of it may come alone: as mails that overtake each other.
+        if (fate == 2) std::erase_if(mail.entries, [&](const auto&) { return below(2) == 0; });
+        if (fate < 7) receive(mail);  // else it is lost
+    }
+    void receive(const Mail& mail) {
+        NodeId from = node_id(mail.from);
+        command(mail.to, [&](AccountStore& store) -> Result<> {
+            TRY(store.acknowledge(from, mail.acks));
+            if (mail.to == 0) {
+                sync::AccountSection section;
+                section.entries = mail.entries;
+                TRY(keep_chunks(store, from, section));
+            }
+            sync::Incoming incoming{TRY(store.load_applied(from))};
+            NumberSet fresh = incoming.reachable(mail.voids);
+            AtCore core{store, from, time_at(0), author(0), {0, 1'000'000}, {}};
+            AtRemote remote{store, from, time_at(mail.to)};
+            if (mail.to == 0)
+                for (const auto& [number, entry] : mail.entries)
+                    if (const auto* copy = std::get_if<sync::CopyRequestEntry>(&entry);
+                        copy && copy->moved.is_zero()) {
+                        auto object = TRY(store::find_copied_body(store, from, copy_word(*copy)));
+                        if (!object.is_zero())
+                            core.bodies[number] = {object, id_of<store::HoldId>(++last_id_)};
+                    }
+            if (mail.to == 0) TRY(prepare_appends(core, mail, incoming));
+            for (const auto& [number, entry] : mail.entries) {
+                if (incoming.classify(number) != sync::Arrival::fresh) continue;
+                bool applied = mail.to == 0 ? TRY(apply_remote_entry(core, number, entry))
+                                            : TRY(apply_core_entry(remote, entry));
+                if (applied) fresh.add(number.value);
+            }
+            for (const auto& [number, body] : core.bodies) TRY(store.release(body));
+            for (const auto& [number, appended] : core.appended)
+                TRY(store.release({appended.message.object, appended.message.hold}));
+            TRY(store.mark_applied(from, fresh));
+            if (mail.to != 0) TRY(show(store, mail.to));
+            return {};
+        });
+        look(mail.to);
+    }
+    Result<> prepare_appends(AtCore& core, const Mail& mail, const sync::Incoming& incoming) {
+        for (const auto& [number, entry] : mail.entries) {
+            const auto* request = std::get_if<sync::AppendRequestEntry>(&entry);
+            if (!request || request->kind == sync::AppendRequestEntry::gone ||
+                incoming.classify(number) != sync::Arrival::fresh ||
+                !TRY(read_pieces(core.account, *request)))
+                continue;
+            AppendedMail appended{{}, seal_of(request->email), true};
+            appended.message.hold = id_of<store::HoldId>(++last_id_);
+            appended.message.object = id_of<ObjectId>(last_id_);
+            appended.message.email_id = request->email;
+            core.appended.emplace(number, std::move(appended));
+        }
+        return {};
+    }
+    static store::Seal seal_of(EmailId email) {
+        auto hash = crypto::sha256(email.octets());
+        return {"seed", 1, std::string(crypto::view_of(hash)), store::SealState::sealed, ""};
+    }
+    // Every body is there.
+    Result<> show(AccountStore& store, std::size_t n) {
+        for (const auto& p : TRY(store.load_pending(store::BodyState::missing, 1000)))
+            TRY(store.set_pending_body(
+                p.mailbox, p.uid,
+                {store::BodyState::ready, id_of<ObjectId>(1), id_of<store::HoldId>(++last_id_), 1, {}}));
+        for (const auto& mailbox : TRY(store.load_mailboxes()))
+            TRY(store.advance_visible(mailbox.id, time_at(n)));
+        return {};
+    }
+    // No number below one that was shown, and none for two messages.
+    void look(std::size_t n) {
+        for (const auto& mailbox : must(on(n).load_mailboxes())) {
+            auto& seen = places_[n].seen[mailbox.id];
+            Uid last = seen.empty() ? Uid{} : seen.rbegin()->first;
+            for (const auto& m : messages(n, mailbox.id)) {
+                INFO("node " << n << " mailbox " << mailbox.name << " uid " << m.uid.value);
+                if (auto known = seen.find(m.uid); known != seen.end())
+                    REQUIRE(known->second == m.email_id);
+                else
+                    REQUIRE(m.uid > last);
+                seen[m.uid] = m.email_id;
+            }
+        }
+    }
+    void settle(int rounds) {
+        for (int round = 0; round < rounds; ++round) {
+            now_ += 600'000;
+            for (std::size_t n = 0; n < nodes; ++n) send_all(n);
+            for (; !air_.empty(); air_.pop_front()) receive(air_.front());
+        }
+    }
+
+    std::mt19937_64 random_;
+    std::int64_t now_ = 1'700'000'000'000;
+    Node places_[nodes];
+    std::deque<Mail> air_;
+    std::uint64_t last_id_ = 0, last_word_ = 0;
+    std::map<EmailId, std::size_t> made_;  // how many there must be, unless one was expunged
+    std::set<EmailId> removed_, unsure_;
+    std::map<EmailId, std::vector<std::string>> keywords_;
+};
+
+}  // namespace
+
+TEST_CASE("agreement: what is appended, copied and moved everywhere at once is filed once, and alike") {
+    const char* rounds = std::getenv("FWMAIL_ROUNDS");
+    unsigned most = rounds ? static_cast<unsigned>(std::atoi(rounds)) : 60;
+    for (unsigned seed = 1; seed <= most; ++seed) {
+        INFO("seed " << seed);
+        Network network(seed);
+        network.run(20 + seed % 150);
+        network.check();
+    }
+}
+
+}  // namespace fwmail::service::test
