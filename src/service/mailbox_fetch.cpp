@@ -34,6 +34,12 @@ bool reads_bodies(const imap::FetchItems& items) {
     return !items.sections.empty() || !items.binary_sizes.empty() || items.preview;
 }
 
+bool flags_suffice(const imap::Fetch& request) {
+    imap::FetchItems others = request.items;
+    others.flags = false;
+    return others == imap::FetchItems{} && !request.set_seen;
+}
+
 // Whether headers that are kept beside the messages answer it all.
 bool headers_suffice(const imap::FetchItems& items) {
     return items.binary_sizes.empty() && !items.preview && !items.sections.empty() &&
@@ -109,7 +115,14 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Fetch request) {
     if (selected_->read_only) request.set_seen = false;
     UidSet vanished;
     if (request.changed_since) vanished = CO_TRY(co_await narrow_to_changes(request));
-    fetch_.emplace(FetchRun{std::make_shared<const imap::Fetch>(std::move(request)), Uid{}, {}});
+    SnapshotPtr flags;
+    if (flags_suffice(request)) {
+        flags = node_.snapshots.current(*account_, node_.executor.version(*account_), selected_->mailbox);
+        if (!flags && request.uids.count() >= SnapshotCache::least)
+            flags = CO_TRY(co_await snapshot_of(selected_->mailbox));
+    }
+    fetch_.emplace(
+        FetchRun{std::make_shared<const imap::Fetch>(std::move(request)), Uid{}, {}, std::move(flags)});
     auto reply = CO_TRY(co_await next_batch());
     if (auto* batch = std::get_if<imap::FetchBatch>(&reply)) batch->vanished = std::move(vanished);
     co_return reply;
@@ -192,7 +205,35 @@ net::Task<Result<MailboxService::Prepared>> MailboxService::prepare(Source sourc
     co_return prepared;
 }
 
+imap::FetchBatch MailboxService::rows_of(const store::Snapshot& snapshot, const UidSet& uids, Uid& after) {
+    imap::FetchBatch batch;
+    batch.rows.reserve(std::min(snapshot.uids.size(), rows_plain));
+    const auto& list = uids.list();
+    auto it = std::ranges::upper_bound(list, after.value, {}, &UidSet::Interval::last);
+    auto at = std::ranges::upper_bound(snapshot.uids, after);
+    for (; it != list.end(); ++it) {
+        at = std::lower_bound(at, snapshot.uids.end(), Uid{it->first});
+        for (; at != snapshot.uids.end() && at->value <= it->last; ++at) {
+            if (batch.rows.size() == rows_plain) {
+                batch.last = false;
+                return batch;
+            }
+            auto place = static_cast<std::size_t>(at - snapshot.uids.begin());
+            imap::FetchRow& row = batch.rows.emplace_back();
+            row.uid = after = *at;
+            row.flags = snapshot.flags(place);
+            row.modseq = snapshot.states[place].modseq;
+        }
+    }
+    return batch;
+}
+
 net::Task<Result<MailboxService::R>> MailboxService::next_batch() {
+    if (fetch_->flags) {
+        auto batch = rows_of(*fetch_->flags, fetch_->request->uids, fetch_->after);
+        if (batch.last) fetch_.reset();
+        co_return batch;
+    }
     const imap::FetchItems& items = fetch_->request->items;
     Source source{node_, *account_, selected_->mailbox, fetch_->request};
     Prepared prepared;

@@ -20,6 +20,8 @@ namespace {
 
 bool is_inbox(std::string_view name) { return equal_ignoring_case(name, "INBOX"); }
 
+constexpr std::size_t most_statuses = 50;  // that a session keeps
+
 Error no_such_mailbox() {
     return coded(ErrorKind::refused, "NONEXISTENT", "There is no mailbox of that name");
 }
@@ -126,20 +128,34 @@ net::Task<Result<store::Mailbox>> MailboxService::find_target(std::string name) 
     co_return mailbox;
 }
 
+net::Task<Result<SnapshotPtr>> MailboxService::snapshot_of(std::variant<std::string, MailboxId> mailbox) {
+    std::uint64_t version = node_.executor.version(*account_);
+    auto look = [&](const auto& it) { return node_.snapshots.current(*account_, version, it); };
+    if (auto kept = std::visit(look, mailbox)) co_return kept;
+    auto load = [mailbox, version, id = *account_,
+                 &snapshots = node_.snapshots](store::AccountStore& account) -> Result<SnapshotPtr> {
+        MailboxId wanted;
+        if (const auto* name = std::get_if<std::string>(&mailbox)) {
+            auto found = TRY(account.find_mailbox(*name));
+            if (!found) return std::unexpected(no_such_mailbox());
+            wanted = found->id;
+        } else {
+            wanted = std::get<MailboxId>(mailbox);
+        }
+        auto known = snapshots.find(wanted);
+        auto made = std::make_shared<const store::Snapshot>(TRY(account.select_snapshot(wanted, known.get())));
+        snapshots.keep({id, version, made});
+        return made;
+    };
+    co_return co_await node_.read(*account_, std::move(load));
+}
+
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Select request) {
     selected_.reset();
     fetch_.reset();
     own_changes_.clear();
-    auto load = [name = request.mailbox,
-                 &kept = node_.snapshots](store::AccountStore& account) -> Result<store::Snapshot> {
-        auto mailbox = TRY(account.find_mailbox(name));
-        if (!mailbox) return std::unexpected(no_such_mailbox());
-        auto known = kept.find(mailbox->id);
-        auto snapshot = TRY(account.select_snapshot(mailbox->id, known.get()));
-        if (!known || known->mailbox.highest_modseq != snapshot.mailbox.highest_modseq) kept.keep(snapshot);
-        return snapshot;
-    };
-    auto snapshot = CO_TRY(co_await node_.read(*account_, load));
+    auto kept = CO_TRY(co_await snapshot_of(request.mailbox));
+    const store::Snapshot& snapshot = *kept;
     MailboxId id = snapshot.mailbox.id;
     bool read_only = request.read_only || snapshot.mailbox.read_only || !takes_changes(node_);
     Uid first_recent = snapshot.mailbox.recent_from;
@@ -148,13 +164,13 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Select request) {
         first_recent = CO_TRY(co_await node_.write(*account_, claim));
     }
     imap::Selected answer;
-    answer.uids = std::move(snapshot.uids);
+    answer.uids = snapshot.uids;
     answer.uidvalidity = node_.is_core() ? snapshot.mailbox.uidvalidity : snapshot.mailbox.sealed_uidvalidity;
     answer.uidnext = snapshot.mailbox.uidnext;
     answer.highest_modseq = snapshot.mailbox.highest_modseq;
     answer.first_recent = first_recent;
     answer.first_unseen = snapshot.first_unseen;
-    answer.keywords = std::move(snapshot.keywords);
+    answer.keywords = snapshot.keywords;
     answer.mailbox_id = mailbox_id_text(node_, id);
     if (!node_.is_core()) answer.successors = CO_TRY(co_await successors_in(id));
     answer.read_only = read_only;
@@ -308,6 +324,9 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::GetRights request)
 }
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Status request) {
+    std::uint64_t version = node_.executor.version(*account_);
+    if (std::exchange(statuses_version_, version) != version) statuses_.clear();
+    if (auto known = statuses_.find(request.mailbox); known != statuses_.end()) co_return known->second;
     auto job = [name = request.mailbox](store::AccountStore& account) -> Result<store::MailboxStatus> {
         auto mailbox = TRY(account.find_mailbox(name));
         if (!mailbox) return std::unexpected(no_such_mailbox());
@@ -325,6 +344,8 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Status request) {
     numbers.deleted = static_cast<std::uint32_t>(status.deleted);
     numbers.deleted_size = status.deleted_octets;
     numbers.mailbox_id = mailbox_id_text(node_, status.mailbox.id);
+    if (statuses_.size() < most_statuses && statuses_version_ == version)
+        statuses_.emplace(std::move(request.mailbox), numbers);
     co_return numbers;
 }
 

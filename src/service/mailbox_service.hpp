@@ -87,6 +87,8 @@ class MailboxService {
     net::Task<Result<store::Mailbox>> find(std::string name);
     net::Task<Result<std::vector<imap::Successor>>> successors_in(MailboxId mailbox);
     net::Task<Result<store::Mailbox>> find_target(std::string name);
+    // As it is now.
+    net::Task<Result<SnapshotPtr>> snapshot_of(std::variant<std::string, MailboxId> mailbox);
     net::Task<Result<UidSet>> narrow_to_changes(imap::Fetch& request);
     net::Task<Result<>> mark_seen(imap::FetchBatch& batch);
     Result<> changeable() const;
@@ -112,7 +114,10 @@ class MailboxService {
         std::shared_ptr<const imap::Fetch> request;
         Uid after;
         ReadAhead<Result<Prepared>> ahead;
+        SnapshotPtr flags;  // answers it all
     };
+    // The next rows behind `after`, which moves on.
+    static imap::FetchBatch rows_of(const store::Snapshot& snapshot, const UidSet& uids, Uid& after);
     struct Source;  // what a FETCH reads, apart from the session
     static Result<Prepared> load_rows(store::AccountStore& account, const Source& source, Uid after,
                                       bool by_headers);
@@ -148,6 +153,8 @@ class MailboxService {
     std::optional<Selection> selected_;
     std::optional<FetchRun> fetch_;
     std::optional<AppendRun> append_;
+    std::map<std::string, imap::StatusNumbers> statuses_;  // of mailboxes, by name
+    std::uint64_t statuses_version_ = 0;                   // of the account, when they were so
     std::map<Uid, ModSeq> own_changes_;  // made through this session: Poll need not repeat them
 };
 

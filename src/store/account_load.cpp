@@ -1,6 +1,6 @@
 // Reading mailboxes: snapshot, status, changes, messages.
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include "store/account_rows.hpp"
 
@@ -68,21 +68,91 @@ Result<void> read_message(const Query& q, std::uint32_t columns, Message& m) {
     return {};
 }
 
-// Which messages there are, and what is used in them.
+// Fills in a snapshot's messages, which come in the order of their UIDs.
+class SnapshotWriter {
+  public:
+    explicit SnapshotWriter(Snapshot& snapshot) : s_(snapshot) {
+        for (std::uint32_t i = 0; i < s_.keyword_sets.size(); ++i)
+            numbers_.emplace(FlagSet{0, s_.keyword_sets[i]}.text(), i);
+    }
+    // Of the columns uid, flags, keywords, modseq.
+    Snapshot::State state(const Query& q) {
+        auto text = q.view(2);
+        auto number = numbers_.find(text);
+        if (number == numbers_.end()) {
+            s_.keyword_sets.push_back(FlagSet::from_text(text).keywords);
+            number =
+                numbers_.emplace(text, static_cast<std::uint32_t>(s_.keyword_sets.size() - 1)).first;
+        }
+        return {q.modseq(3), number->second, static_cast<std::uint8_t>(q.natural32(1))};
+    }
+    void add(Uid uid, const Snapshot::State& state) {
+        s_.uids.push_back(uid);
+        s_.states.push_back(state);
+    }
+    void finish() {
+        std::vector<bool> used(s_.keyword_sets.size());
+        for (const auto& state : s_.states) used[state.keywords] = true;
+        FlagSet all;
+        for (std::size_t i = 0; i < used.size(); ++i)
+            if (used[i]) all.add({0, s_.keyword_sets[i]});
+        s_.keywords = std::move(all.keywords);
+        auto seen = [](const Snapshot::State& state) { return (state.system & FlagSet::seen) != 0; };
+        auto unseen = std::ranges::find_if_not(s_.states, seen);
+        if (unseen != s_.states.end())
+            s_.first_unseen = s_.uids[static_cast<std::size_t>(unseen - s_.states.begin())];
+    }
+
+  private:
+    Snapshot& s_;
+    std::map<std::string, std::uint32_t, std::less<>> numbers_;  // of keyword sets, by their text
+};
+
 Result<> read_snapshot(Database& db, const MailboxRow& row, Snapshot& s) {
     s.uids.reserve(row.messages);
-    std::set<std::string, std::less<>> texts;  // few distinct ones, however many messages
-    auto q = TRY(db.query("SELECT uid,flags,keywords FROM messages WHERE mailbox=? ORDER BY uid", row.row));
-    while (TRY(q.next())) {
-        s.uids.push_back(q.uid(0));
-        if (s.first_unseen == Uid{} && !(q.natural32(1) & FlagSet::seen)) s.first_unseen = q.uid(0);
-        auto keywords = q.view(2);
-        if (!keywords.empty() && !texts.contains(keywords)) texts.emplace(keywords);
-    }
-    FlagSet all;
-    for (const auto& t : texts) all.add(FlagSet::from_text(t));
-    s.keywords = std::move(all.keywords);
+    s.states.reserve(row.messages);
+    SnapshotWriter writer(s);
+    auto q =
+        TRY(db.query("SELECT uid,flags,keywords,modseq FROM messages WHERE mailbox=? ORDER BY uid", row.row));
+    while (TRY(q.next())) writer.add(q.uid(0), writer.state(q));
+    writer.finish();
     return {};
+}
+
+// Makes `s` of an earlier one and what has changed since. False: that is so much that all is better read.
+Result<bool> update_snapshot(Database& db, const MailboxRow& row, const Snapshot& known, Snapshot& s) {
+    constexpr std::size_t most_sets = 1000;  // some of them may be in use no more
+    if (known.keyword_sets.size() > most_sets) return false;
+    ModSeq since = known.mailbox.highest_modseq;
+    std::uint64_t most = row.messages / 8 + 16;
+    s.keyword_sets = known.keyword_sets;
+    SnapshotWriter writer(s);
+    std::map<Uid, Snapshot::State> changed;
+    auto q = TRY(
+        db.query("SELECT uid,flags,keywords,modseq FROM messages WHERE mailbox=? AND modseq>? LIMIT ?", row.row,
+                 since, most));
+    while (TRY(q.next())) changed.emplace(q.uid(0), writer.state(q));
+    if (changed.size() == most) return false;
+    UidSet gone;
+    auto e =
+        TRY(db.query("SELECT uid FROM expunged WHERE mailbox=? AND modseq>? ORDER BY uid", row.row, since));
+    while (TRY(e.next())) gone.add(e.natural32(0));
+    s.uids.reserve(row.messages);
+    s.states.reserve(row.messages);
+    auto next = changed.begin();
+    for (std::size_t i = 0; i < known.uids.size(); ++i) {
+        Uid uid = known.uids[i];
+        for (; next != changed.end() && next->first < uid; ++next) writer.add(next->first, next->second);
+        if (next != changed.end() && next->first == uid) {
+            writer.add(uid, next->second);
+            ++next;
+        } else if (!gone.contains(uid.value)) {
+            writer.add(uid, known.states[i]);
+        }
+    }
+    for (; next != changed.end(); ++next) writer.add(next->first, next->second);
+    writer.finish();
+    return true;
 }
 
 }  // namespace
@@ -90,21 +160,18 @@ Result<> read_snapshot(Database& db, const MailboxRow& row, Snapshot& s) {
 Result<Snapshot> AccountStore::select_snapshot(MailboxId mailbox, const Snapshot* known) {
     auto row = TRY(get_mailbox_row(*db_, mailbox));
     Snapshot s;
+    // Every change of a message, and its coming and going, raises the mailbox's
+    // modseq.
+    bool of_it = known && known->mailbox.id == mailbox && known->mailbox.uidvalidity == row.mailbox.uidvalidity;
+    if (of_it && known->mailbox.highest_modseq == row.mailbox.highest_modseq) {
+        s = *known;
+    } else if (!of_it || !TRY(update_snapshot(*db_, row, *known, s))) {
+        s = {};
+        TRY(read_snapshot(*db_, row, s));
+    }
     s.mailbox = row.mailbox;
     s.unseen = row.unseen;
     s.deleted = row.deleted;
-    // Every change of a message, and its coming and going, raises the mailbox's
-    // modseq.
-    bool stands = known && known->mailbox.id == mailbox &&
-                  known->mailbox.uidvalidity == row.mailbox.uidvalidity &&
-                  known->mailbox.highest_modseq == row.mailbox.highest_modseq;
-    if (stands) {
-        s.uids = known->uids;
-        s.first_unseen = known->first_unseen;
-        s.keywords = known->keywords;
-    } else {
-        TRY(read_snapshot(*db_, row, s));
-    }
     s.recent =
         static_cast<std::uint64_t>(s.uids.end() - std::ranges::lower_bound(s.uids, s.mailbox.recent_from));
     return s;

@@ -91,6 +91,7 @@ struct Executor::Impl {
     std::list<std::unique_ptr<Channel>> accounts;  // the latest used in front
     std::map<File, std::list<std::unique_ptr<Channel>>::iterator> by_id;
     Counters counters;
+    std::map<AccountId, std::uint64_t> versions;
     bool stopping = false;
     std::vector<std::thread> threads;
 
@@ -184,6 +185,10 @@ std::vector<Outcome> Executor::Impl::run_batch(Channel& channel, std::vector<Wri
 void Executor::Impl::run_writes(Channel& channel) {
     auto batch = take_batch(channel);
     auto outcomes = run_batch(channel, batch);
+    if (channel.account && !channel.search) {
+        std::lock_guard guard(mutex);
+        ++versions[*channel.account];
+    }
     std::uint64_t failed = 0;
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
         batch[i].work->finish(outcomes[i]);
@@ -329,6 +334,12 @@ void Executor::post(File file, bool read, std::unique_ptr<Work> work, std::size_
         impl_->writes.push_back({&channel, nullptr});
     }
     impl_->wake.notify_one();
+}
+
+std::uint64_t Executor::version(AccountId account) const {
+    std::lock_guard guard(impl_->mutex);
+    auto it = impl_->versions.find(account);
+    return it == impl_->versions.end() ? 0 : it->second;
 }
 
 Executor::Counters Executor::counters() const {

@@ -79,6 +79,9 @@ class Executor {
         std::uint64_t writes = 0, commits = 0, reads = 0, failed = 0, waiting = 0, open_accounts = 0;
     };
     Counters counters() const;
+    // Rises with every commit of the account's file, before its completions are called: what was read after
+    // the same number was given is still so.
+    std::uint64_t version(AccountId account) const;
 
     // A job with its type gone. run() keeps the result; finish() hands it, or `error` instead of it, to the
     // completion.

@@ -360,12 +360,23 @@ struct ExpungeResult {
     ModSeq modseq;          // of the last expunge; zero when nothing went
 };
 
+// A mailbox at one moment: which messages it has, and their flags.
 struct Snapshot {
+    // 16 octets a message, as many are kept: keywords by their number in `keyword_sets`.
+    struct State {
+        ModSeq modseq;
+        std::uint32_t keywords = 0;
+        std::uint8_t system = 0;  // bits of FlagSet::System
+    };
     Mailbox mailbox;
-    std::vector<Uid> uids;  // ascending
-    Uid first_unseen;       // zero: none
+    std::vector<Uid> uids;                               // ascending
+    std::vector<State> states;                           // pairwise
+    std::vector<std::vector<std::string>> keyword_sets;  // as FlagSet has them; perhaps some that no message has
+    Uid first_unseen;                                    // zero: none
     std::uint64_t unseen = 0, deleted = 0, recent = 0;
     std::vector<std::string> keywords;  // in use in this mailbox, sorted
+
+    FlagSet flags(std::size_t at) const { return {states[at].system, keyword_sets[states[at].keywords]}; }
 };
 struct MailboxStatus {
     Mailbox mailbox;

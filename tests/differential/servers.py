@@ -128,6 +128,7 @@ conversations: no
 expunge_mode: immediate
 delete_mode: immediate
 allowplaintext: yes
+munge8bit: no
 failedloginpause: 0
 plaintextloginpause: 0
 maxlogins_per_host: 0

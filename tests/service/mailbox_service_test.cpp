@@ -146,6 +146,64 @@ TEST_CASE("one batch of FETCH holds a bounded number of octets") {
     CHECK(session.refused(headers_of(1, 1, 20)).code == "LIMIT");
 }
 
+TEST_CASE("what is kept of a large mailbox is what it is, whoever has changed it") {
+    Core core;
+    Mailboxes session(core), other(core);
+    session.log_in();
+    other.log_in();
+    constexpr std::uint32_t count = SnapshotCache::least + 20;
+    for (std::uint32_t i = 0; i < count; ++i) session.append("Subject: a\r\n\r\n");
+    session.select();
+    other.select();
+    auto flags_of = [&](Mailboxes& who, std::uint32_t first, std::uint32_t last) {
+        imap::Fetch fetch;
+        fetch.items.flags = true;
+        fetch.uids.add(first, last);
+        auto batch = who.get<imap::FetchBatch>(std::move(fetch));
+        CHECK(batch.last);
+        return batch.rows;
+    };
+    auto unseen = [&](Mailboxes& who) {
+        imap::Status status;
+        status.mailbox = "INBOX";
+        return who.get<imap::StatusNumbers>(status).unseen;
+    };
+    auto store = [](std::uint32_t uid, std::string text) {
+        imap::Store request;
+        request.uids.add(uid);
+        request.flags = flags(text);
+        return request;
+    };
+    CHECK(flags_of(session, 1, 0xffffffff).size() == count);
+    CHECK(unseen(session) == count);
+    auto stored = other.get<imap::Stored>(store(7, "\\Seen kw"));
+    auto rows = flags_of(session, 1, 0xffffffff);
+    REQUIRE(rows.size() == count);
+    CHECK(rows[6].uid == Uid{7});
+    CHECK(rows[6].flags == flags("\\Seen kw"));
+    CHECK(rows[6].modseq == stored.rows.at(0).modseq);
+    CHECK(unseen(session) == count - 1);
+    CHECK(flags_of(session, 7, 8).size() == 2);
+
+    other.get<imap::Stored>(store(9, "\\Deleted"));
+    other.get<imap::Expunged>(imap::Expunge{});
+    rows = flags_of(session, 8, 12);
+    REQUIRE(rows.size() == 4);
+    CHECK(rows[1].uid == Uid{10});
+    CHECK(unseen(session) == count - 2);
+    other.append("Subject: b\r\n\r\n");
+    CHECK(session.get<imap::Selected>(imap::Select{"INBOX", true}).uids.size() == count);
+    // A name is another mailbox's after RENAME and CREATE.
+    other.get<imap::Created>(imap::Create{"Big", ""});
+    session.get<imap::Done>(imap::Rename{"INBOX", "Old"});
+    CHECK(session.get<imap::Selected>(imap::Select{"INBOX", false}).uids.empty());
+    CHECK(session.get<imap::Selected>(imap::Select{"Old", false}).uids.size() == count);
+    other.get<imap::Done>(imap::Rename{"Old", "Older"});
+    session.refused(imap::Select{"Old", false});
+    CHECK(session.get<imap::Selected>(imap::Select{"Older", false}).uids.size() == count);
+    CHECK(unseen(session) == 0);
+}
+
 TEST_CASE("a full account takes no APPEND and no COPY; MOVE changes nothing") {
     Core core;
     Mailboxes session(core);

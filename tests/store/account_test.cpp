@@ -1,4 +1,6 @@
 // Mailboxes and messages of one account.
+#include <random>
+
 #include "store/database.hpp"
 #include "support.hpp"
 #include "sync/entries.hpp"
@@ -185,6 +187,43 @@ TEST_CASE("a snapshot that is known stands until a message changes, comes or goe
     known.uids = uid_list({77});
     CHECK(must(a.store->select_snapshot(a.inbox.id, &known)).uids == uid_list({77}));
     CHECK(must(a.store->select_snapshot(other.id, &known)).uids == uid_list({1}));
+}
+
+TEST_CASE("a snapshot that is brought up to date is what a fresh one is") {
+    Account a;
+    for (int i = 0; i < 40; ++i) a.add(i % 3 ? "" : "\\Seen");
+    auto other = must(a.store->create_mailbox("Other", "", UnixMillis{5}));
+    auto seed = Catch::rngSeed();
+    CAPTURE(seed);
+    std::mt19937 random(seed);
+    auto any = [&](std::uint32_t most) { return random() % most; };
+    auto known = must(a.store->select_snapshot(a.inbox.id));
+    const char* words[] = {"\\Seen", "\\Flagged", "\\Deleted", "kw1", "kw2 kw3"};
+    for (int round = 0; round < 300; ++round) {
+        // Mostly so few that they are put into the known one, sometimes so many that all is read.
+        for (std::uint32_t deeds = any(10) ? any(6) : 60; deeds-- > 0;) {
+            Uid uid = known.uids.empty() ? Uid{1} : known.uids[any(static_cast<std::uint32_t>(known.uids.size()))];
+            auto mode = any(2) ? StoreMode::add : StoreMode::remove;
+            if (std::uint32_t deed = any(12); deed < 4)
+                a.add(words[any(5)]);
+            else if (deed == 4)
+                must(a.store->expunge_any(a.inbox.id, uids({uid.value})));
+            else if (deed == 5)
+                must(a.store->move(a.inbox.id, uids({uid.value}), other.id, UnixMillis{6}));
+            else
+                must(a.store->store_flags(a.inbox.id, uids({uid.value}), mode, flags(words[any(5)]), author));
+        }
+        auto fresh = must(a.store->select_snapshot(a.inbox.id));
+        known = must(a.store->select_snapshot(a.inbox.id, &known));
+        REQUIRE(known.uids == fresh.uids);
+        REQUIRE(known.keywords == fresh.keywords);
+        REQUIRE(known.first_unseen == fresh.first_unseen);
+        REQUIRE(known.states.size() == known.uids.size());
+        for (std::size_t i = 0; i < known.uids.size(); ++i) {
+            REQUIRE(known.flags(i) == fresh.flags(i));
+            REQUIRE(known.states[i].modseq == fresh.states[i].modseq);
+        }
+    }
 }
 
 TEST_CASE("expunging takes what is deleted and journals the releases") {
