@@ -359,6 +359,15 @@ RULES = [
          both(statuses("OK", "NO", "^RENAME"), said(1, "SPECIAL-USE flag conflict")), ends=True, peers=("cyrus",)),
     Rule("TRYCREATE for what cannot be created", BOTH, "RFC 9051 7.1: a hint", aspect("code", lambda d: d.ours and d.ours[0] == "TRYCREATE"
         and d.theirs is None), peers=("cyrus",)),
+    Rule("GETQUOTAROOT of what is not there with Cyrus", BOTH, "RFC 9208 4.1.2: the mailbox need not exist; Cyrus wants it to",
+         both(statuses("OK", "NO", "^GETQUOTAROOT"), said(1, "Mailbox does not exist")), peers=("cyrus",)),
+    Rule("RENAME and subscriptions", BOTH, "RFC 9051 6.3.6 says nothing of them: fwmail leaves the old name subscribed, Cyrus the new one",
+         aspect("LSUB row", lambda d: d.theirs is None and "\\noselect" in d.ours[0] and "RENAME" in before(d).upper()), peers=("cyrus",)),
+    Rule("dates before 1970", BOTH, "RFC 9051 9: a date of any year; Cyrus cannot keep it",
+         both(statuses("OK", "BAD", '^APPEND .*-19[0-6][0-9] '), said(1, "Invalid date-time")), ends=True, peers=("cyrus",)),
+    Rule("SEARCH in a header of plain UTF-8", OURS, "RFC 6532 3.2, RFC 9051 6.4.4: it is text like any other; Cyrus finds encoded words only",
+         aspect("SEARCH", lambda d: set(d.theirs[0][0]) < set(d.ours[0][0]) and re.search(r"[\x80-\xff]", command(d))
+                and mails_of(d, "utf8-header", "eight-bit")), peers=("cyrus",)),
     Rule("+ in a tag", OURS, "RFC 9051 9: a tag has no '+'", aspect("stray", lambda d: command(d).split(" ")[0].find("+") >= 0 and not d.ours),
          peers=("cyrus",)),
     Rule("names that a file system would not like", BOTH,
@@ -487,7 +496,7 @@ RULES = [
          peers=("cyrus",)),
     Rule("INBOX and what lies below it with Cyrus", BOTH,
          "RFC 9051 5.1: with altnamespace INBOX has no children, and LSUB knows it "
-         "in capitals only", aspect("(LIST|LSUB) (row|attributes)", lambda d: d.where == b"INBOX"), peers=("cyrus",)),
+         "in capitals only", aspect("(LIST|LSUB) (row|attributes)|STATUS row", lambda d: d.where == b"INBOX" and command(d)[:1].upper() == "L"), peers=("cyrus",)),
     Rule("SEARCH for octets that are no text", BOTH,
          "RFC 9051 6.4.4: not valid in the charset that was named; Cyrus finds nothing",
          statuses("BAD", "OK", r"\xff|\xe9"), ends=False),

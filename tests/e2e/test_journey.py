@@ -12,7 +12,7 @@ from fwmail import CORE_HOST, DOMAIN, REMOTE_HOST, NodeTest, Pair, letter, ok, w
 from openpgp import Gpg, Rnp, Sq, encrypted_part
 from peers import Postfix
 from secrets_scan import find_in_folder, find_in_memory, find_in_octets, secret_scalars
-from wire import SmtpReply, SmtpSink, smtp_send, wait_until
+from wire import SANITIZER, SmtpReply, SmtpSink, smtp_send, wait_until
 
 ANN = f"ann@{DOMAIN}"
 
@@ -218,7 +218,8 @@ class Journey(NodeTest):
             scalars = secret_scalars(key.read())
         self.assertEqual(len(scalars), 4)
         self.assertEqual(find_in_folder(self.pair.remote.directory, words + scalars), [])
-        self.assertEqual(find_in_memory(self.pair.remote.process.pid, words + scalars), [])
+        if not SANITIZER:  # whose shadow has no end
+            self.assertEqual(find_in_memory(self.pair.remote.process.pid, words + scalars), [])
         for received in self.tap.messages:
             if not header_of(received, "To").rstrip(">").endswith((CORE_HOST, REMOTE_HOST)):
                 continue

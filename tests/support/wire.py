@@ -13,7 +13,8 @@ import time
 
 
 # Under sanitizers everything takes several times as long; a limit that is reached only by what is wrong may wait.
-PATIENCE = {"asan": 4, "tsan": 8}.get(os.environ.get("FWMAIL_SANITIZER"), 1)
+SANITIZER = os.environ.get("FWMAIL_SANITIZER")
+PATIENCE = {"asan": 4, "tsan": 8}.get(SANITIZER, 1)
 
 
 class Timeout(AssertionError):
