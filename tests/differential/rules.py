@@ -84,6 +84,17 @@ UNGRAMMATICAL = (
 )
 
 
+def is_created(d):
+    """The mailbox, or one below it, was made with both servers, and neither renamed nor deleted since."""
+    def names(pattern):
+        return {name for step, ours, theirs in earlier(d, pattern) if ours.status == theirs.status == "OK" for name in names_in(step.text())}
+
+    there = names("^CREATE ") - names("^(DELETE|RENAME) ")
+    if d.aspect == "LIST row":
+        return d.theirs is None and d.where in there
+    return "\\haschildren" in d.ours and any(name.startswith(d.where + b"/") for name in there)
+
+
 def structure_reasons(ours, theirs):
     """Why two structures differ, or None where that is not known."""
     if isinstance(ours, list) and isinstance(theirs, list):
@@ -368,6 +379,8 @@ RULES = [
     Rule("SEARCH in a header of plain UTF-8", OURS, "RFC 6532 3.2, RFC 9051 6.4.4: it is text like any other; Cyrus finds encoded words only",
          aspect("SEARCH", lambda d: set(d.theirs[0][0]) < set(d.ours[0][0]) and re.search(r"[\x80-\xff]", command(d))
                 and mails_of(d, "utf8-header", "eight-bit")), peers=("cyrus",)),
+    Rule("a mailbox that Dovecot does not list", OURS, "RFC 9051 6.3.9: CREATE was answered OK by both, and STATUS knows it",
+         aspect("LIST (row|attributes)", is_created), peers=("dovecot",)),
     Rule("+ in a tag", OURS, "RFC 9051 9: a tag has no '+'", aspect("stray", lambda d: command(d).split(" ")[0].find("+") >= 0 and not d.ours),
          peers=("cyrus",)),
     Rule("names that a file system would not like", BOTH,
