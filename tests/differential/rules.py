@@ -273,7 +273,7 @@ RULES = [
     Rule("SETQUOTA", OURS, "RFC 9208 4.1.3: it is there with QUOTASET only, which neither offers",
          both(statuses("BAD", "NO", "^SETQUOTA"), said(0, "unknown command"))),
     Rule("COMPRESS with an algorithm that is not there", OURS, "RFC 4978 3: BAD, unknown or invalid argument",
-         both(statuses("BAD", "NO", "^COMPRESS"), said(0, "no compression but DEFLATE"))),
+         both(statuses("BAD", "NO", "^COMPRESS"), said(0, "no compression but DEFLATE|too many arguments"))),
     Rule("a code for each reason to refuse", BOTH, "RFC 9051 7.1: an APPEND of nothing to nowhere has two",
          aspect("code", lambda d: "empty message" in text(d, 0) and d.theirs == ("TRYCREATE", ""))),
     Rule("Dovecot dies of it", OURS, "a process of the peer's that ends", statuses("OK", "BYE", "THREAD REFERENCES "),
@@ -381,6 +381,11 @@ RULES = [
                 and mails_of(d, "utf8-header", "eight-bit")), peers=("cyrus",)),
     Rule("a mailbox that Dovecot does not list", OURS, "RFC 9051 6.3.9: CREATE was answered OK by both, and STATUS knows it",
          aspect("LIST (row|attributes)", is_created), peers=("dovecot",)),
+    Rule("EXPUNGE of what the same pipeline has appended", BOTH,
+         "RFC 9051 6.4.3, 5.5: fwmail has told of it and expunges it; Dovecot has not looked at the mailbox since",
+         aspect("view.*|STATUS .*|FETCH row", lambda d: any(
+             step.kind == "pipeline" and re.search(rb"APPEND [^\r]*\\Deleted.*EXPUNGE", step.text(), re.S | re.I)
+             for step, _, _ in d.past)), ends=True, peers=("dovecot",)),
     Rule("+ in a tag", OURS, "RFC 9051 9: a tag has no '+'", aspect("stray", lambda d: command(d).split(" ")[0].find("+") >= 0 and not d.ours),
          peers=("cyrus",)),
     Rule("names that a file system would not like", BOTH,
