@@ -37,6 +37,8 @@ int main(int argc, char** argv) {
         {"state", "USER [MAILBOX] [--compare FILE] --config FILE",
          "what this server knows of a user's mail, and how it differs from the other one", run_state},
         {"status", "--config FILE [--json]", "links, queue, users, and what to do", run_status},
+        {"sync", "[USER] [--wait TIME] --config FILE",
+         "synchronise with the other servers now, and wait until they have acknowledged it", run_sync},
         {"check", "--config FILE", "whether the configuration and the store of a stopped server are in order",
          run_check},
         {"demo", "[--once] [--keep]", "the whole journey on this machine", run_demo},

@@ -31,6 +31,7 @@ int run_open(const Arguments& arguments);
 int run_expunged(const Arguments& arguments);
 int run_state(const Arguments& arguments);
 int run_status(const Arguments& arguments);
+int run_sync(const Arguments& arguments);
 int run_check(const Arguments& arguments);
 int run_demo(const Arguments& arguments);
 int run_help(const Arguments& arguments);

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <thread>
 
 #include "base/hooks.hpp"
 #include "roles/client.hpp"
@@ -332,6 +333,53 @@ Result<> status(const Arguments& arguments) {
     return {};
 }
 
+// --- sync
+
+struct Pending {
+    std::uint64_t entries = 0, mails = 0;
+    bool operator==(const Pending&) const = default;
+};
+
+Pending pending_of(const json::object& status) {
+    Pending all;
+    for (const auto& value : status.at("links").as_array()) {
+        all.entries += value.as_object().at("unacknowledged").to_number<std::uint64_t>();
+        all.mails += value.as_object().at("queued_mails").to_number<std::uint64_t>();
+    }
+    return all;
+}
+
+std::string describe(const Pending& pending) {
+    return std::to_string(pending.entries) + " entries not acknowledged, " + std::to_string(pending.mails) +
+           " mails in the queue";
+}
+
+Result<> sync(const Arguments& arguments) {
+    auto words = TRY(parse_words(arguments, {"config", "wait"}, {}));
+    if (words.positional.size() > 1)
+        return fail(ErrorKind::usage, "say one user, or none for all: fwmail sync [USER]");
+    std::chrono::seconds wait(0);
+    if (words.has("wait")) {
+        auto parsed = config::parse_duration(words.option("wait"));
+        if (!parsed) return fail(ErrorKind::usage, "--wait: " + parsed.error().text);
+        wait = *parsed;
+    }
+    json::object request{{"command", "sync"}};
+    if (!words.positional.empty()) request["name"] = words.positional[0];
+    auto until = std::chrono::steady_clock::now() + wait;
+    auto pending = pending_of(TRY(ask_node(words.option("config"), request)));
+    say(describe(pending));
+    while (wait.count() && pending != Pending{}) {
+        if (std::chrono::steady_clock::now() >= until)
+            return fail(ErrorKind::temporary, "after " + std::to_string(wait.count()) + " s there are still " +
+                                                  describe(pending) + ": fwmail status tells more");
+        std::this_thread::sleep_for(std::chrono::milliseconds(300));
+        auto now = pending_of(TRY(ask_node(words.option("config"), {{"command", "status"}})));
+        if (std::exchange(pending, now) != now) say(describe(now));
+    }
+    return {};
+}
+
 }  // namespace
 
 int run_init(const Arguments& arguments) { return finish("init", init(arguments)); }
@@ -339,6 +387,7 @@ int run_user(const Arguments& arguments) { return finish("user", user(arguments)
 int run_key(const Arguments& arguments) { return finish("key", key(arguments)); }
 int run_link(const Arguments& arguments) { return finish("link", link(arguments)); }
 int run_status(const Arguments& arguments) { return finish("status", status(arguments)); }
+int run_sync(const Arguments& arguments) { return finish("sync", sync(arguments)); }
 
 int run_version(const Arguments&) {
     print(std::string("fwmail ") + version);

@@ -341,7 +341,7 @@ class Server {
         struct Outcome {
             json::object answer;
             bool users, links, queue;
-            std::set<AccountId> accounts;
+            std::set<AccountId> accounts, hurried;
         };
         wipe(text);
         auto shared = std::make_shared<json::object>(std::move(request.as_object()));
@@ -350,7 +350,8 @@ class Server {
                 system, config_, node_.master_key, identity_, node_.clock, listening(), false, false, {}};
             auto done = TRY(execute_admin(context, *shared));
             return Outcome{std::move(done), context.users_changed, context.links_changed,
-                           context.queue_changed, context.accounts_changed};
+                           context.queue_changed, context.accounts_changed,
+                           context.accounts_hurried};
         };
         Result<Outcome> outcome = fail(ErrorKind::internal, "");
         // A status of many accounts must not hold up the writer.
@@ -374,6 +375,9 @@ class Server {
         if (!refreshed) node_.log.error("control", refreshed.error().text);
         if (outcome->queue) node_.queue_wake.notify();
         for (auto account : outcome->accounts) node_.hub.changed(account);
+        for (auto account : outcome->hurried)
+            node_.hub.hurry(account, node_.clock(), ChangeHub::Haste::command);
+        if (!outcome->hurried.empty()) node_.link_wake.notify();
         std::string line = json::serialize(outcome->answer);
         wipe_secrets(outcome->answer);
         (void)co_await reply(std::move(line));

@@ -281,7 +281,7 @@ Result<json::object> admin_key(AdminContext& context, std::string_view command, 
 
 bool only_reads(const json::object& request) {
     std::string command = text_of(request, "command");
-    return command == "status" || command == "check" || command == "user.list" ||
+    return command == "status" || command == "sync" || command == "check" || command == "user.list" ||
            command == "expunged.list" || command.starts_with("state.") || command == "link.list" ||
            command == "key.export";
 }
@@ -306,6 +306,7 @@ Result<json::object> execute_admin(AdminContext& context, const json::object& re
     if (area == "expunged") return admin_expunged(context, verb, request);
     if (area == "state") return admin_state(context, verb, request);
     if (area == "status") return admin_status(context);
+    if (area == "sync") return admin_sync(context, request);
     if (area == "check") return admin_check(context);
     return fail(ErrorKind::usage, "no such command: " + command);
 }

@@ -19,7 +19,7 @@ struct AdminContext {
     std::vector<std::string> listening;  // "imap 127.0.0.1:143"; empty when the node does not run
     // What was changed, so that a running node takes notice.
     bool users_changed = false, links_changed = false;
-    std::set<AccountId> accounts_changed;
+    std::set<AccountId> accounts_changed, accounts_hurried;
     bool queue_changed = false;
 
     std::filesystem::path data_dir() const { return config.path("data-dir"); }
@@ -47,6 +47,7 @@ Result<boost::json::object> admin_expunged(AdminContext& context, std::string_vi
 Result<boost::json::object> admin_state(AdminContext& context, std::string_view command,
                                         const boost::json::object& request);
 Result<boost::json::object> admin_status(AdminContext& context);
+Result<boost::json::object> admin_sync(AdminContext& context, const boost::json::object& request);
 Result<boost::json::object> admin_check(AdminContext& context);
 
 // The text under `name`, or nothing.

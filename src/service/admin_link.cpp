@@ -229,6 +229,21 @@ Result<json::object> admin_link(AdminContext& context, std::string_view command,
     return fail(ErrorKind::usage, "no such command");
 }
 
+// A round for one user, or all; the answer is what the links have to do.
+Result<json::object> admin_sync(AdminContext& context, const json::object& request) {
+    if (context.listening.empty())
+        return fail(ErrorKind::refused, "the server does not run: it synchronises when it does");
+    auto links = TRY(context.system.load_links());
+    if (links.empty())
+        return fail(ErrorKind::refused, "there is no link to synchronise with: fwmail link invite makes one");
+    std::string name = text_of(request, "name");
+    for (const auto& user : TRY(context.system.load_users()))
+        if (name.empty() || equal_ignoring_case(user.name, name)) context.accounts_hurried.insert(user.id);
+    if (context.accounts_hurried.empty() && !name.empty())
+        return fail(ErrorKind::refused, "there is no user " + name + " here: fwmail user list shows them");
+    return admin_status(context);
+}
+
 Result<json::object> admin_status(AdminContext& context) {
     json::object status{{"role", role_name(context.identity.role)},
                         {"running", !context.listening.empty()},

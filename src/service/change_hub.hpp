@@ -1,6 +1,7 @@
 // Tells whoever waits that an account has changed: sessions with a mailbox open, the poller.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -69,6 +70,25 @@ class ChangeHub {
         return std::exchange(outboxes_, {});
     }
 
+    // A round of synchronisation is wanted now, not when its time comes (H11-266279, claim 4): somebody has
+    // logged in, which counts once a minute, or has said so by command. For the poller and the link sender,
+    // which the caller wakes.
+    enum class Haste { login, command };
+    void hurry(AccountId account, UnixMillis now, Haste haste) {
+        std::lock_guard lock(mutex_);
+        auto& latest = hurried_at_[account];
+        if (haste == Haste::login && now.value - latest.value < 60'000 && now >= latest) return;
+        latest = now;
+        auto& wanted = hurried_.try_emplace(account, haste).first->second;
+        wanted = std::max(wanted, haste);
+        dirty_.insert(account);
+        if (poller_) poller_->notify();
+    }
+    std::map<AccountId, Haste> take_hurried() {
+        std::lock_guard lock(mutex_);
+        return std::exchange(hurried_, {});
+    }
+
     // Bodies that the account has let go of are to be given back in a while.
     void wait_for_releases(AccountId account) {
         std::lock_guard lock(mutex_);
@@ -113,6 +133,8 @@ class ChangeHub {
 
     std::mutex mutex_;
     std::map<AccountId, std::map<std::uint64_t, net::Notifier>> listeners_;
+    std::map<AccountId, Haste> hurried_;
+    std::map<AccountId, UnixMillis> hurried_at_;
     std::set<AccountId> dirty_, outboxes_, releasing_, unindexed_;
     std::optional<net::Notifier> poller_, indexer_;
     std::uint64_t last_id_ = 0;

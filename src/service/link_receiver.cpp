@@ -283,12 +283,13 @@ net::Task<Result<>> LinkReceiver::apply_at_core(NodeId peer, sync::AccountSectio
 }
 
 std::vector<LinkReceiver::AckDue> LinkReceiver::take_due_acks(UnixMillis now,
+                                                              const std::set<AccountId>& at_once,
                                                               std::optional<UnixMillis>& next) {
     std::vector<AckDue> due;
     std::lock_guard lock(mutex_);
     for (auto it = acks_.begin(); it != acks_.end();) {
         auto when = it->second.due();
-        if (when && *when > now) {
+        if (when && *when > now && !at_once.contains(it->first.second)) {
             if (!next || *when < *next) next = *when;
             ++it;
             continue;

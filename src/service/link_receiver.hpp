@@ -66,7 +66,9 @@ class LinkReceiver {
         std::vector<AccountId> accounts;
     };
     // Whom to acknowledge to now; those are then no longer due. `next`: when to ask again.
-    std::vector<AckDue> take_due_acks(UnixMillis now, std::optional<UnixMillis>& next);
+    // `at_once`: these are due whatever the time.
+    std::vector<AckDue> take_due_acks(UnixMillis now, const std::set<AccountId>& at_once,
+                                      std::optional<UnixMillis>& next);
 
   private:
     net::Task<Result<sync::Frame>> open(LinkRecord record, std::string mail);

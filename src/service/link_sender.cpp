@@ -17,6 +17,7 @@ constexpr std::uint64_t queued_mails = 8;  // of a link, before more are made
 constexpr std::size_t frames_at_once = 4;  // of a link: one is made while others are on their way
 constexpr std::size_t rows_at_first = 100, rows_at_most = 6000;
 constexpr std::int64_t retry_after = 10'000;  // when a frame could not be made
+constexpr std::int64_t sent_lately = 10'000;  // its acknowledgement may be on its way
 
 UnixMillis now_plus(UnixMillis now, std::int64_t ms) { return UnixMillis{now.value + ms}; }
 
@@ -76,13 +77,21 @@ net::Task<> LinkSender::run() {
         links = links_.all();
         for (auto account : node_.hub.take_outboxes())
             for (const auto& link : *links) busy_[link.link.peer].insert(account);
+        std::set<AccountId> at_once;
+        for (auto [account, haste] : node_.hub.take_hurried()) {
+            at_once.insert(account);
+            for (const auto& link : *links) {
+                auto hurried = co_await hurry(link, account, haste);
+                if (!hurried) node_.log.error("link", hurried.error().text);
+            }
+        }
         next_due_.reset();
         backlog_ = false;
         for (const auto& link : *links) {
             auto sent = co_await send_entries(link);
             if (!sent) node_.log.error("link", sent.error().text);
         }
-        auto acked = co_await send_acks(node_.clock());
+        auto acked = co_await send_acks(node_.clock(), std::move(at_once));
         if (!acked) node_.log.error("link", acked.error().text);
         bool woken = co_await node_.link_wake.wait(
             net::deadline_after(std::chrono::milliseconds(wait_ms(node_.clock()))));
@@ -104,6 +113,31 @@ net::Task<> LinkSender::gather() {
     for (const auto& link : *links) frame = std::min(frame, target_octets(link.link.peer));
     for (bool in_time = true; in_time && !node_.stopping && cache_.octets() < frame;)
         in_time = co_await node_.link_wake.wait(deadline);
+}
+
+// What waits for its time, to be sent again or by the queue, need not wait any longer.
+net::Task<Result<>> LinkSender::hurry(LinkRecord link, AccountId account, ChangeHub::Haste haste) {
+    NodeId peer = link.link.peer;
+    if (haste == ChangeHub::Haste::command) {
+        std::lock_guard lock(mutex_);
+        pauses_[peer] = {};
+    }
+    resting_.erase({peer, account});
+    UnixMillis now = node_.clock();
+    auto look = [peer](store::AccountStore& store) { return store.next_outbox_due(peer); };
+    if (CO_TRY(co_await node_.read(account, look))) {
+        auto job = [peer, now](store::AccountStore& store) {
+            return store.hurry_outbox(peer, now, now_plus(now, -sent_lately));
+        };
+        CO_TRY(co_await node_.write(account, job));
+        busy_[peer].insert(account);
+    }
+    auto waiting = [peer](store::SystemStore& system) { return system.queue_summary(peer); };
+    if (CO_TRY(co_await node_.read(store::system_file, waiting)).count == 0) co_return Result<>();
+    auto job = [peer, now](store::SystemStore& system) { return system.hurry_link(peer, now); };
+    CO_TRY(co_await node_.write(store::system_file, job));
+    node_.queue_wake.notify();
+    co_return Result<>();
 }
 
 void LinkSender::note_due(UnixMillis when) {
@@ -322,9 +356,9 @@ net::Task<Result<>> LinkSender::mark_sent(NodeId peer, AccountId account, Number
     co_return co_await node_.write(account, std::move(job));
 }
 
-net::Task<Result<>> LinkSender::send_acks(UnixMillis now) {
+net::Task<Result<>> LinkSender::send_acks(UnixMillis now, std::set<AccountId> at_once) {
     next_ack_.reset();
-    for (auto& due : receiver_.take_due_acks(now, next_ack_)) {
+    for (auto& due : receiver_.take_due_acks(now, at_once, next_ack_)) {
         auto link = links_.find(due.peer);
         if (!link) continue;
         std::vector<sync::AccountSection> sections;

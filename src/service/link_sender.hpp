@@ -55,6 +55,7 @@ class LinkSender {
     using Place = std::pair<NodeId, AccountId>;
 
     net::Task<> gather();
+    net::Task<Result<>> hurry(LinkRecord link, AccountId account, ChangeHub::Haste haste);
     net::Task<Result<>> send_entries(LinkRecord link);
     net::Task<Result<bool>> send_account(LinkRecord link, AccountId account);
     void log_failure(AccountId account, const Error& error);
@@ -66,7 +67,7 @@ class LinkSender {
     void note_due(UnixMillis when);
     std::size_t frames_under_way(NodeId peer) const;
     std::uint64_t target_octets(NodeId peer);
-    net::Task<Result<>> send_acks(UnixMillis now);
+    net::Task<Result<>> send_acks(UnixMillis now, std::set<AccountId> at_once);
     net::Task<> send_acks_to(LinkRecord link, std::vector<sync::AccountSection> sections);
     net::Task<Result<bool>> may_send(const LinkRecord& link);
     net::Task<Result<Made>> make(AccountId account, std::vector<store::OutboxRow> rows);

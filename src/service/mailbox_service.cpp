@@ -83,7 +83,8 @@ Result<MailboxService::R> MailboxService::on_login(Result<UserPtr> logged_in) {
     account_ = (*logged_in)->user.id;
     for (const auto& credential : (*logged_in)->credentials) verifiers_.push_back(credential.verifier);
     subscription_ = node_.hub.subscribe(*account_, changed_);
-    if (node_.is_core()) node_.link_wake.notify();
+    node_.hub.hurry(*account_, node_.clock(), ChangeHub::Haste::login);
+    node_.link_wake.notify();
     return imap::Done{};
 }
 

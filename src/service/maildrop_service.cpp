@@ -69,6 +69,8 @@ net::Task<Result<pop3::Reply>> MaildropService::on(pop3::AuthResponse request) {
 }
 
 net::Task<Result<pop3::Reply>> MaildropService::open_drop(AccountId account) {
+    node_.hub.hurry(account, node_.clock(), ChangeHub::Haste::login);
+    node_.link_wake.notify();
     struct Drop {
         store::Mailbox inbox;
         std::vector<pop3::Message> messages;

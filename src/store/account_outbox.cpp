@@ -127,6 +127,13 @@ Result<UidSet> AccountStore::uids_in_outbox(NodeId peer, int kind, MailboxId mai
     return uids;
 }
 
+Result<> AccountStore::hurry_outbox(NodeId peer, UnixMillis now, UnixMillis unless_sent_since) {
+    return db_->run(
+        "UPDATE outbox SET due=?1 WHERE peer=(SELECT id FROM peers WHERE peer=?2) AND due>?1 AND "
+        "coalesce(last_sent,0)<=?3",
+        now, peer, unless_sent_since);
+}
+
 Result<std::optional<UnixMillis>> AccountStore::next_outbox_due(NodeId peer) {
     auto q =
         TRY(db_->query("SELECT min(due) FROM outbox WHERE peer=(SELECT id FROM peers WHERE peer=?)", peer));

@@ -172,6 +172,8 @@ class AccountStore {
     // Of these UIDs, those for which a row of this kind waits that replaces earlier ones.
     Result<UidSet> uids_in_outbox(NodeId peer, int kind, MailboxId mailbox, const UidSet& among);
     Result<std::optional<UnixMillis>> next_outbox_due(NodeId peer);
+    // Everything is due now, but for what was sent after `unless_sent_since`.
+    Result<> hurry_outbox(NodeId peer, UnixMillis now, UnixMillis unless_sent_since);
     Result<void> mark_sent(NodeId peer, const NumberSet& numbers, UnixMillis when, UnixMillis next_due);
     Result<void> mark_void(NodeId peer, const NumberSet& numbers, UnixMillis due);
     // Returns how many rows went. Numbers that were never given out: see the caller's epoch rules; nothing

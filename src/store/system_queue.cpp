@@ -109,6 +109,12 @@ Result<void> SystemStore::reschedule(QueueId id, UnixMillis next_attempt) {
     return db_->run("UPDATE queue SET next_attempt=?,lease_until=0 WHERE id=?", next_attempt, id);
 }
 
+Result<void> SystemStore::hurry_link(NodeId link, UnixMillis now) {
+    return db_->run(
+        "UPDATE queue SET next_attempt=?1 WHERE link=?2 AND held=0 AND next_attempt>?1 AND lease_until<=?1",
+        now, link);
+}
+
 Result<void> SystemStore::set_held(QueueId id, bool held) {
     TRY(db_->run("UPDATE queue SET held=? WHERE id=?", held, id));
     if (db_->changes() == 0) return fail(ErrorKind::refused, "there is no such mail in the queue");

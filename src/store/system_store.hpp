@@ -134,6 +134,8 @@ class SystemStore {
     Result<std::optional<UnixMillis>> next_due_time();  // leases counted in
     Result<void> update_recipients(QueueId id, const std::vector<QueueRecipient>& recipients);
     Result<void> reschedule(QueueId id, UnixMillis next_attempt);  // ends the lease
+    // What waits for a link is due now; what is being sent, or held, stays as it is.
+    Result<void> hurry_link(NodeId link, UnixMillis now);
     Result<void> set_held(QueueId id, bool held);
     Result<void> set_warned(QueueId id);
     // Gives these recipients to a new mail `to` that is `id`'s equal otherwise, lease and body included.

@@ -109,4 +109,23 @@ TEST_CASE("a change wakes who waits for that account, until the subscription goe
     background.finish();
 }
 
+TEST_CASE("a login asks for a round of synchronisation once a minute, a command always") {
+    using Haste = ChangeHub::Haste;
+    ChangeHub hub;
+    auto ann = id_of<AccountId>(1), bob = id_of<AccountId>(2);
+    hub.hurry(ann, at(0), Haste::login);
+    hub.hurry(bob, at(1), Haste::login);
+    hub.hurry(bob, at(1), Haste::command);
+    CHECK(hub.take_hurried() == std::map<AccountId, Haste>{{ann, Haste::login}, {bob, Haste::command}});
+    CHECK(hub.take_dirty() == std::set<AccountId>{ann, bob});
+    hub.hurry(ann, UnixMillis{at(0).value + 59'999}, Haste::login);
+    CHECK(hub.take_hurried().empty());
+    hub.hurry(ann, UnixMillis{at(0).value + 60'000}, Haste::login);
+    hub.hurry(bob, at(2), Haste::command);
+    CHECK(hub.take_hurried().size() == 2);
+    // The clock was set back.
+    hub.hurry(ann, at(0), Haste::login);
+    CHECK(hub.take_hurried().size() == 1);
+}
+
 }  // namespace fwmail::service

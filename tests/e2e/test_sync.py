@@ -1,0 +1,85 @@
+"""A round of synchronisation when somebody wants it: by command, and by a login (H11-266279, claim 4)."""
+
+import unittest
+
+from fwmail import DOMAIN, CommandFailed, letter
+from lossy import LossyPair
+from wire import RawImap, smtp_send, wait_until
+
+ANN = f"ann@{DOMAIN}"
+
+
+class Sync(LossyPair):
+    def sync(self, node, *words):
+        return node.command(["sync", *words, "--config", node.config])
+
+    def deliver(self):
+        smtp_send(self.core.smtp_port, "bob@elsewhere.test", ANN, letter("news")[1])
+
+    def waiting(self):
+        return self.core.status()["links"][0]["queued_mails"]
+
+    def refuse_for_now(self):
+        """A mail that core tries again in some minutes."""
+        self.sink.wait_for(1)
+        self.settle()
+        self.pass_on()
+        self.sink.answer = lambda received: "451 4.3.2 later"
+        self.deliver()
+        wait_until(self.waiting, 30, "a mail waits for the link")
+        self.sink.answer = lambda received: None
+
+    def come_through(self):
+        self.sink.wait_for(self.passed + 1, 30)
+        self.pass_on()
+        wait_until(lambda: self.core.state("ann") == self.remote.state("ann") != {}, 30, "the remote has it")
+
+    def test_what_waits_in_the_queue(self):
+        self.refuse_for_now()
+        self.assertIn("1 mails in the queue", self.core.command(["status", "--config", self.core.config]))
+        self.sync(self.core, "ann")
+        self.come_through()
+
+    def test_a_login(self):
+        self.refuse_for_now()
+        RawImap(self.core.imap_port, "ann", self.core.password("ann")).close()
+        self.come_through()
+
+    def test_what_was_lost_is_sent_again(self):
+        self.sink.wait_for(1)
+        self.settle()
+        self.pass_on()
+        before = len(self.sink.messages)
+        self.deliver()
+        self.sink.wait_for(before + 1)
+        self.settle()
+        self.passed = before = len(self.sink.messages)  # what has come is lost
+        with self.assertRaises(CommandFailed) as caught:
+            self.sync(self.core, "--wait", "1s")
+        self.assertIn("after 1 s there are still", str(caught.exception))
+
+        def again():
+            self.sync(self.core)
+            return len(self.sink.messages) > before
+
+        wait_until(again, 40, "it is sent again once ten seconds have passed", interval=1)
+        self.come_through()
+        # The acknowledgement that the remote would send later.
+        self.sync(self.remote)
+        self.sync(self.core, "--wait", "60s")
+        self.assertEqual(self.core.status()["links"][0]["unacknowledged"], 0)
+
+    def test_errors(self):
+        for words, said in ((["nobody"], "there is no user nobody here"), (["ann", "bob"], "say one user"),
+                            (["--wait", "soon"], "--wait: ")):
+            with self.assertRaises(CommandFailed) as caught:
+                self.sync(self.core, *words)
+            self.assertIn(said, str(caught.exception))
+        self.core.stop()
+        with self.assertRaises(CommandFailed) as caught:
+            self.sync(self.core)
+        self.assertIn("does not run", str(caught.exception))
+
+
+if __name__ == "__main__":
+    unittest.main()
