@@ -374,7 +374,10 @@ class Server {
         auto refreshed = co_await node_.read(store::system_file, std::move(refresh));
         if (!refreshed) node_.log.error("control", refreshed.error().text);
         if (outcome->queue) node_.queue_wake.notify();
-        for (auto account : outcome->accounts) node_.hub.changed(account);
+        for (auto account : outcome->accounts) {
+            node_.executor.raise_version(account);
+            node_.hub.changed(account);
+        }
         for (auto account : outcome->hurried)
             node_.hub.hurry(account, node_.clock(), ChangeHub::Haste::command);
         if (!outcome->hurried.empty()) node_.link_wake.notify();

@@ -103,6 +103,10 @@ struct Executor::Impl {
     void work();
     std::deque<Task>* next_queue();
     void run_writes(Channel& channel);
+    void raise_version(AccountId account) {
+        std::lock_guard guard(mutex);
+        ++versions[account];
+    }
     std::vector<WriteItem> take_batch(Channel& channel);
     // The outcomes of the first items; fewer than the batch has when the transaction was lost under way.
     std::vector<Outcome> run_batch(Channel& channel, std::vector<WriteItem>& batch);
@@ -185,10 +189,7 @@ std::vector<Outcome> Executor::Impl::run_batch(Channel& channel, std::vector<Wri
 void Executor::Impl::run_writes(Channel& channel) {
     auto batch = take_batch(channel);
     auto outcomes = run_batch(channel, batch);
-    if (channel.account && !channel.search) {
-        std::lock_guard guard(mutex);
-        ++versions[*channel.account];
-    }
+    if (channel.account && !channel.search) raise_version(*channel.account);
     std::uint64_t failed = 0;
     for (std::size_t i = 0; i < outcomes.size(); ++i) {
         batch[i].work->finish(outcomes[i]);
@@ -335,6 +336,8 @@ void Executor::post(File file, bool read, std::unique_ptr<Work> work, std::size_
     }
     impl_->wake.notify_one();
 }
+
+void Executor::raise_version(AccountId account) { impl_->raise_version(account); }
 
 std::uint64_t Executor::version(AccountId account) const {
     std::lock_guard guard(impl_->mutex);

@@ -82,6 +82,8 @@ class Executor {
     // Rises with every commit of the account's file, before its completions are called: what was read after
     // the same number was given is still so.
     std::uint64_t version(AccountId account) const;
+    // The account's file was written by a connection that is not the executor's.
+    void raise_version(AccountId account);
 
     // A job with its type gone. run() keeps the result; finish() hands it, or `error` instead of it, to the
     // completion.

@@ -288,7 +288,10 @@ class Held(NodeTest):
             self.assertEqual(sorted(pair.remote.state("ann")), list(range(4, 12)))
             expunge("4:6")
             held(3)
-            pair.core.command(["expunged", "release", "ann", "--config", pair.core.config])
+            with pair.core.imap("ann", None) as client:  # which keeps what it was told
+                self.assertIn(b"MESSAGES 8", ok(client.status("INBOX", "(MESSAGES)"))[0])
+                pair.core.command(["expunged", "release", "ann", "--config", pair.core.config])
+                self.assertIn(b"MESSAGES 5", ok(client.status("INBOX", "(MESSAGES)"))[0])
             wait_for_agreement(pair.core, pair.remote)
             self.assertEqual(sorted(pair.core.state("ann")), list(range(7, 12)))
         pair.check()

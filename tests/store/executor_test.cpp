@@ -177,6 +177,22 @@ TEST_CASE("a read sees every write that was completed before it, and cannot writ
     CHECK(!wrote.get_future().get());
 }
 
+TEST_CASE("a version rises with each commit of the account's file, whoever made it") {
+    TempDir dir;
+    auto executor = open_executor(dir);
+    auto ann = id_of<AccountId>(1), bob = id_of<AccountId>(2);
+    auto touch = [](AccountStore&) -> Result<void> { return {}; };
+    auto before = executor->version(ann);
+    must(write_wait<void>(*executor, ann, touch));
+    auto after = executor->version(ann);
+    CHECK(after > before);
+    must(write_wait<void>(*executor, SearchFile{ann}, [](SearchStore&) -> Result<void> { return {}; }));
+    must(write_wait<void>(*executor, bob, touch));
+    CHECK(executor->version(ann) == after);
+    executor->raise_version(ann);
+    CHECK(executor->version(ann) > after);
+}
+
 TEST_CASE("many accounts share few open files") {
     TempDir dir;
     auto executor = open_executor(dir, 4);
