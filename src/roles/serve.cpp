@@ -347,7 +347,7 @@ class Server {
         auto shared = std::make_shared<json::object>(std::move(request.as_object()));
         auto job = [this, shared](store::SystemStore& system) -> Result<Outcome> {
             AdminContext context{
-                system, config_, node_.master_key, identity_, node_.clock, listening(), false, false, {}};
+                system, config_, node_.master_key, identity_, node_.clock, listening(), false, false, {}, {}};
             auto done = TRY(execute_admin(context, *shared));
             return Outcome{std::move(done), context.users_changed, context.links_changed,
                            context.queue_changed, context.accounts_changed,
