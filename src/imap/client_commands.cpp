@@ -1,6 +1,7 @@
 // The commands of the client session: their lines (RFC 9051 6) and their steps.
 #include <algorithm>
 
+#include "base/keyword.hpp"
 #include "imap/client_session.hpp"
 #include "imap/client_text.hpp"
 #include "imap/parser.hpp"
@@ -20,6 +21,13 @@ constexpr std::size_t longest_line = 7000;  // RFC 7162 4: 8192 octets are taken
 // INBOX at its beginning is one name in any case.
 bool has_prefix(std::string_view name, std::string_view prefix) {
     return equal_ignoring_case(name.substr(0, prefix.size()), prefix);
+}
+
+// Keywords come from files and from other servers. One that is no atom (RFC 9051 9) cannot be said: it would
+// end the line, or be two.
+std::string flags_text(FlagSet flags) {
+    std::erase_if(flags.keywords, [](const auto& word) { return !is_keyword(word); });
+    return flags.text();
 }
 
 std::unexpected<Error> refused(std::string text) { return fail(ErrorKind::refused, std::move(text)); }
@@ -118,7 +126,7 @@ Result<std::string> Session::append_line(const Append& append) {
         if (capability.starts_with("APPENDLIMIT=") && append.size > parse_decimal(capability.substr(12)))
             return refused("the message is larger than the server takes");
     std::string line = "APPEND " + quote(append.mailbox);
-    if (std::string flags = append.flags.text(); !flags.empty()) line += " (" + flags + ')';
+    if (std::string flags = flags_text(append.flags); !flags.empty()) line += " (" + flags + ')';
     if (append.internal_date) line += ' ' + write_internal_date(*append.internal_date);
     bool at_once = has_capability("LITERAL+") || (has_capability("LITERAL-") && append.size <= 4096);
     return line + " {" + std::to_string(append.size) + (at_once ? "+}" : "}");
@@ -194,7 +202,7 @@ Result<std::string> Session::line_of(const Command& command, unsigned step) {
                 if (store.unchanged_since)
                     line += "(UNCHANGEDSINCE " + std::to_string(store.unchanged_since->value) + ") ";
                 if (store.mode != FlagMode::set) line += store.mode == FlagMode::add ? '+' : '-';
-                return with(store.uids, line + "FLAGS (" + store.flags.text() + ')');
+                return with(store.uids, line + "FLAGS (" + flags_text(store.flags) + ')');
             },
             [&](const CopyTo& copy) -> Result<std::string> {
                 return with(copy.uids, TRY(named("UID COPY " + set_text(copy.uids), copy.mailbox)));

@@ -1,5 +1,7 @@
 #include "pop3/top.hpp"
 
+#include <utility>
+
 namespace fwmail::pop3 {
 
 std::string_view TopCutter::take(std::string_view octets) {
@@ -7,7 +9,7 @@ std::string_view TopCutter::take(std::string_view octets) {
     while (!done_ && used < octets.size()) {
         std::size_t end = octets.find('\n', used);
         std::string_view piece = octets.substr(used, end == std::string_view::npos ? end : end - used);
-        empty_ = empty_ && (piece.empty() || piece == "\r");
+        if (!piece.empty()) empty_ = !std::exchange(begun_, true) && piece == "\r";
         used += piece.size();
         if (end == std::string_view::npos) break;
         ++used;
@@ -16,6 +18,7 @@ std::string_view TopCutter::take(std::string_view octets) {
         else
             --lines_;
         empty_ = true;
+        begun_ = false;
         done_ = !in_header_ && lines_ == 0;
     }
     return octets.substr(0, used);
