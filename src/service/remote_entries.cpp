@@ -173,8 +173,6 @@ Result<bool> apply_subscription(AtCore& to, const sync::SubscriptionEntry& entry
     return !applied.ahead;
 }
 
-// False: it must come again.
-
 }  // namespace
 
 Result<bool> apply_remote_entry(AtCore& to, EntryNumber number, const sync::Entry& entry) {
