@@ -170,7 +170,7 @@ Result<> take_confirmation(store::AccountStore& account, NodeId core, const stor
         out.push_back(row);
     }
     for (auto& request : confirmed->requests) {
-        row.kind = outbox_copy;
+        row.kind = request.place == place ? outbox_said : outbox_copy;
         row.mailbox = request.place.mailbox;
         row.uid = request.place.uid;
         row.payload = std::move(request.octets);
@@ -225,6 +225,20 @@ Result<> keep_said_flags(store::AccountStore& account, NodeId core, MailboxId ma
         plan.rows.push_back(std::move(row));
     }
     TRY(account.append_outbox(core, plan));
+    return {};
+}
+
+Result<> keep_unsaid_flags(store::AccountStore& account, MailboxId mailbox) {
+    UidSet all;
+    all.add(1, UINT32_MAX);
+    UidSet waiting = TRY(store::unconfirmed(account, mailbox, all));
+    for (const auto& message : TRY(account.load_messages(
+             mailbox, waiting, store::column_flags | store::column_registers, waiting.count()))) {
+        if (message.registers.empty()) continue;
+        TRY(store::hold_flags(account, {mailbox, message.uid},
+                              sync::encode_entry(sync::FlagsEntry{mailbox, message.uid, message.flags,
+                                                                  message.registers})));
+    }
     return {};
 }
 

@@ -64,6 +64,13 @@ Result<void> hold_request(AccountStore& account, const Place& place, const Place
         from.uid, Blob{request}, place.mailbox, place.uid);
 }
 
+Result<void> hold_flags(AccountStore& account, const Place& place, std::string_view entry) {
+    return account.database().run(
+        "UPDATE provisional SET from_mailbox=mailbox,from_uid=uid,request=? WHERE mailbox=? AND uid=? AND "
+        "from_uid=0",
+        Blob{entry}, place.mailbox, place.uid);
+}
+
 Result<UidSet> unconfirmed(AccountStore& account, MailboxId mailbox, const UidSet& among) {
     UidSet uids;
     auto q = TRY(account.database().query(

@@ -23,6 +23,8 @@ Result<void> note_expunged(AccountStore& account, MailboxId mailbox, const UidSe
 // `place` was copied from `from`, which is not confirmed: its request waits for that.
 Result<void> hold_request(AccountStore& account, const Place& place, const Place& from,
                           std::string_view request);
+// What was said of its flags waits for its own confirmation; not where a request waits already.
+Result<void> hold_flags(AccountStore& account, const Place& place, std::string_view entry);
 // Those of these numbers that core has not confirmed.
 Result<UidSet> unconfirmed(AccountStore& account, MailboxId mailbox, const UidSet& among);
 struct Confirmed {

@@ -107,7 +107,7 @@ class Network {
             if (removed_.contains(email)) continue;
             REQUIRE(there[email] == made);
             // Every keyword is of one command: those that were given to a message that is there once are.
-            if (made == 1 && !unsure_.contains(email))
+            if (made == 1)
                 for (const auto& word : keywords_[email]) REQUIRE(flags[email].has_keyword(word));
         }
         for (std::size_t n = 0; n < nodes; ++n) {
@@ -204,10 +204,6 @@ class Network {
         auto mailbox = must(on(0).find_mailbox(id));
         if (mailbox->name == "INBOX") return;
         for (const auto& m : messages(0, id)) removed_.insert(m.email_id);
-        // Of what was filed there outside and is not confirmed, flags that were set since go with it.
-        for (std::size_t n = 1; n < nodes; ++n)
-            if (auto known = must(on(n).find_mailbox(id)); known && !known->deleted)
-                for (const auto& m : messages(n, id)) unsure_.insert(m.email_id);
         must(on(0).delete_mailbox(id));
         if (below(2)) create(0, mailbox->name);
     }
@@ -437,7 +433,7 @@ class Network {
     std::deque<Mail> air_;
     std::uint64_t last_id_ = 0, last_word_ = 0;
     std::map<EmailId, std::size_t> made_;  // how many there must be, unless one was expunged
-    std::set<EmailId> removed_, unsure_;
+    std::set<EmailId> removed_;
     std::map<EmailId, std::vector<std::string>> keywords_;
 };
 
@@ -446,7 +442,8 @@ class Network {
 TEST_CASE("agreement: what is appended, copied and moved everywhere at once is filed once, and alike") {
     const char* rounds = std::getenv("FWMAIL_ROUNDS");
     unsigned most = rounds ? static_cast<unsigned>(std::atoi(rounds)) : 60;
-    for (unsigned seed = 1; seed <= most; ++seed) {
+    const char* first = std::getenv("FWMAIL_SEED");
+    for (unsigned seed = first ? static_cast<unsigned>(std::atoi(first)) : 1; seed <= most; ++seed) {
         INFO("seed " << seed);
         Network network(seed);
         network.run(20 + seed % 150);
