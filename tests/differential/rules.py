@@ -224,7 +224,8 @@ def star_beyond(d):
 
 
 def mails_of(d, *names):
-    return any(f"mail:{name}" in step.traits for step in d.session.steps[:d.number] for name in names)
+    said = [part for step in d.session.steps[:d.number] for part in (step, *(step.steps or ()))]
+    return any(f"mail:{name}" in step.traits for step in said for name in names)
 
 
 def lf_only(d):
@@ -427,6 +428,9 @@ RULES = [
     Rule("what a pipeline has appended", BOTH, "RFC 9051 5.5, 6.3.12: the client does not know yet that the message is there",
          both(statuses("OK", "BAD", "^(FETCH|STORE|COPY|SEARCH|MOVE)"), lambda d: re.search(b"(?i)APPEND|COPY", d.outer[0].text())
               and d.outer[0].kind == "pipeline", said(1, "Invalid messageset"))),
+    Rule("COPY of what the same pipeline has appended", BOTH, "RFC 9051 5.5: likewise; fwmail has told of it",
+         both(aspect("code", lambda d: d.ours and d.ours[0] == "COPYUID" and d.theirs is None and d.outer[0].kind == "pipeline"
+                     and b"APPEND" in d.outer[0].text().upper()), said(1, "No messages found")), ends=True, peers=("dovecot",)),
     Rule("a sort key that comes twice", OURS, "RFC 5256 3: it tells nothing more apart; Dovecot reverses what follows",
          aspect("SORT|ESEARCH", lambda d: re.search(r"SORT .*\(.*\b(ARRIVAL|CC|DATE|FROM|SIZE|SUBJECT|TO|DISPLAYFROM|DISPLAYTO)"
                                                     r"\b.*\b\1\b.*\)", command(d), re.I)), peers=("dovecot",)),
