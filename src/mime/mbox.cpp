@@ -213,11 +213,13 @@ std::string MboxWriter::add(std::string_view octets) {
     }
     for (char c : octets) {
         if (line_start_) {
-            if (in_header_ && c == '\n' && held_.empty()) {
+            // Readers take a line of a CR alone for an empty one, too.
+            if (in_header_ && c == '\n' && (held_.empty() || held_ == "\r")) {
                 out += fields();
                 in_header_ = false;
             }
             held_ += c;
+            if (in_header_ && held_ == "\r") continue;
             // `>*From ` can only be told once it is whole.
             std::size_t marks = std::min(held_.find_first_not_of('>'), held_.size());
             std::string_view rest = std::string_view(held_).substr(marks);
@@ -236,6 +238,10 @@ std::string MboxWriter::add(std::string_view octets) {
 
 std::string MboxWriter::finish() {
     std::string out = begun_ ? std::string() : add("");
+    if (in_header_ && held_ == "\r") {
+        out += fields();
+        in_header_ = false;
+    }
     out += held_;
     if (!line_start_ || !held_.empty()) out += '\n';
     if (in_header_) out += fields() + '\n';  // a message without body
