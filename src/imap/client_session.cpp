@@ -160,7 +160,7 @@ void Session::on_tagged(const response::Status& status) {
             return become_ready();
         case State::ready:
             if (!running_) return give_up(false, out_of_turn);
-            if (append_left_ > 0 && !append_waits_)
+            if (append_left_ > 0 && (ok || !append_waits_))
                 return give_up(false, "the server answered before it had the whole message");
             if (!status.code.empty()) {
                 running_->code = status.code;

@@ -157,6 +157,7 @@ class Driver {
     void on(Idling&) { handle(session_.done()); }
     void on(Answer& answer) {
         require(answer.id == ++answers_, "answers come in order, one for each command");
+        if (!answer.ok) lines_.refuse_literal();
         trace += "answer " + std::string(answer.ok ? "ok " : "no ") + answer.code + '\n';
         response::parse_copyuid(answer.arguments);
         response::parse_appenduid(answer.arguments);

@@ -51,6 +51,8 @@ class ImapLines {
     }
     bool between_lines() const { return literal_ == 0 && !cr_ && tail_.empty() && !in_response_; }
     std::uint64_t literal() const { return literal_; }
+    // The other side does not want the one that was announced.
+    void refuse_literal() { literal_ = 0; }
 
   private:
     void end_line() {
