@@ -4,7 +4,8 @@ import unittest
 
 from fwmail import DOMAIN, CommandFailed, letter
 from lossy import LossyPair
-from wire import RawImap, smtp_send, wait_until
+from raw_imap import RawImap
+from wire import smtp_send, wait_until
 
 ANN = f"ann@{DOMAIN}"
 
