@@ -196,9 +196,10 @@ class AddressReader {
             if (c == '<' && last_at != std::string::npos) break;
             if (c == '(')
                 comment();
-            else if (c == '"')
-                local += between('"', no_quote_);
-            else if (c == '[')
+            else if (c == '"') {
+                std::string text = between('"', no_quote_);
+                if (last_at == std::string::npos) local += text;  // no domain is quoted
+            } else if (c == '[')
                 local += literal();
             else if (c == ':' && local.starts_with('@')) {  // the route, which RFC 5321 tells us to forget
                 ++at_;
