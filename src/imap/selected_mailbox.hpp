@@ -51,10 +51,10 @@ class SelectedMailbox {
     // All changes up to here have been told to the client. Never goes back.
     ModSeq highest_modseq() const { return highest_modseq_; }
     void told(ModSeq highest) { highest_modseq_ = std::max(highest_modseq_, highest); }
-    // What `$` stands for (RFC 5182).
     void learn_successors(const std::vector<Successor>& successors) {
         for (const auto& successor : successors) successors_[successor.given] = successor.now;
     }
+    // What `$` stands for (RFC 5182).
     void save(UidSet found) { saved_ = std::move(found); }
     std::vector<Uid> known_in(const UidSet& set) const {
         return uids_.common(set);

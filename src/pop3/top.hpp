@@ -17,7 +17,7 @@ class TopCutter {
   private:
     std::uint64_t lines_;  // of the body, still wanted
     bool in_header_ = true;
-    bool empty_ = true;  // the line has nothing but perhaps one CR so far
+    bool empty_ = true;   // the line has nothing but perhaps one CR so far
     bool begun_ = false;  // it has something
     bool done_ = false;
 };

@@ -371,8 +371,9 @@ Result<> sync(const Arguments& arguments) {
     say(describe(pending));
     while (wait.count() && pending != Pending{}) {
         if (std::chrono::steady_clock::now() >= until)
-            return fail(ErrorKind::temporary, "after " + std::to_string(wait.count()) + " s there are still " +
-                                                  describe(pending) + ": fwmail status tells more");
+            return fail(ErrorKind::temporary, "after " + std::to_string(wait.count()) +
+                                                  " s there are still " + describe(pending) +
+                                                  ": fwmail status tells more");
         std::this_thread::sleep_for(std::chrono::milliseconds(300));
         auto now = pending_of(TRY(ask_node(words.option("config"), {{"command", "status"}})));
         if (std::exchange(pending, now) != now) say(describe(now));

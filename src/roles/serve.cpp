@@ -349,9 +349,8 @@ class Server {
             AdminContext context{
                 system, config_, node_.master_key, identity_, node_.clock, listening(), false, false, {}, {}};
             auto done = TRY(execute_admin(context, *shared));
-            return Outcome{std::move(done), context.users_changed, context.links_changed,
-                           context.queue_changed, context.accounts_changed,
-                           context.accounts_hurried};
+            return Outcome{std::move(done),       context.users_changed,    context.links_changed,
+                           context.queue_changed, context.accounts_changed, context.accounts_hurried};
         };
         Result<Outcome> outcome = fail(ErrorKind::internal, "");
         // A status of many accounts must not hold up the writer.

@@ -20,8 +20,7 @@ Result<bool> apply_entry(AtRemote& to, const sync::MailboxEntry& entry) {
         to.ahead = true;
         return false;
     }
-    if (auto known = TRY(to.account.find_mailbox(entry.mailbox));
-        entry.deleted && known && !known->deleted) {
+    if (auto known = TRY(to.account.find_mailbox(entry.mailbox)); entry.deleted && known && !known->deleted) {
         TRY(keep_said_flags(to.account, to.peer, entry.mailbox, all_uids(), to.now));
         TRY(keep_unsaid_flags(to.account, entry.mailbox));
     }

@@ -235,9 +235,9 @@ Result<> keep_unsaid_flags(store::AccountStore& account, MailboxId mailbox) {
     for (const auto& message : TRY(account.load_messages(
              mailbox, waiting, store::column_flags | store::column_registers, waiting.count()))) {
         if (message.registers.empty()) continue;
-        TRY(store::hold_flags(account, {mailbox, message.uid},
-                              sync::encode_entry(sync::FlagsEntry{mailbox, message.uid, message.flags,
-                                                                  message.registers})));
+        TRY(store::hold_flags(
+            account, {mailbox, message.uid},
+            sync::encode_entry(sync::FlagsEntry{mailbox, message.uid, message.flags, message.registers})));
     }
     return {};
 }

@@ -144,7 +144,8 @@ net::Task<Result<SnapshotPtr>> MailboxService::snapshot_of(std::variant<std::str
             wanted = std::get<MailboxId>(mailbox);
         }
         auto known = snapshots.find(wanted);
-        auto made = std::make_shared<const store::Snapshot>(TRY(account.select_snapshot(wanted, known.get())));
+        auto made =
+            std::make_shared<const store::Snapshot>(TRY(account.select_snapshot(wanted, known.get())));
         snapshots.keep({id, version, made});
         return made;
     };
