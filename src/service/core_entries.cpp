@@ -14,6 +14,12 @@ UidSet all_uids() {
     return all;
 }
 
+Result<UidSet> without_given_up(store::AccountStore& account, MailboxId mailbox, UidSet uids) {
+    for (const auto& number : TRY(store::given_up(account, mailbox)))
+        uids.remove(number.given.value, number.given.value);
+    return uids;
+}
+
 // False: it cannot be applied yet and must come again.
 Result<bool> apply_entry(AtRemote& to, const sync::MailboxEntry& entry) {
     if (sync::is_ahead(entry.named, to.now) || sync::is_ahead(entry.used, to.now)) {
@@ -85,6 +91,8 @@ Result<bool> apply_entry(AtRemote& to, const sync::FlagsEntry& entry) {
     UidSet uid;
     uid.add(entry.uid.value);
     if (!TRY(store::unconfirmed(to.account, entry.mailbox, uid)).empty()) return false;
+    // Of core's own message of that number, which has another one by now.
+    if (!TRY(without_given_up(to.account, entry.mailbox, uid)).contains(entry.uid.value)) return true;
     auto applied = TRY(
         apply_flags(to.account, to.peer, entry.mailbox, entry.uid, {entry.flags, entry.registers}, to.now));
     to.ahead |= applied.ahead;
@@ -98,8 +106,9 @@ Result<bool> apply_entry(AtRemote& to, const sync::ExpungeEntry& entry) {
     if (!TRY(need_mailbox(to, entry.mailbox))) return true;
     UidSet waiting = TRY(store::unconfirmed(to.account, entry.mailbox, entry.uids)), uids = entry.uids;
     for (const auto& i : waiting.list()) uids.remove(i.first, i.last);
-    TRY(keep_said_flags(to.account, to.peer, entry.mailbox, uids, to.now));
     TRY(to.account.set_pending_gone(entry.mailbox, uids, to.now));
+    uids = TRY(without_given_up(to.account, entry.mailbox, std::move(uids)));
+    TRY(keep_said_flags(to.account, to.peer, entry.mailbox, uids, to.now));
     TRY(to.account.expunge_any(entry.mailbox, uids));
     if (entry.prev_uid.value) {  // it stands in for the message entry of the first of these
         store::PendingMessage gone;

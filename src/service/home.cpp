@@ -33,6 +33,36 @@ Result<> plan_home(store::AccountStore& account, const std::vector<NodeId>& home
     return {};
 }
 
+// The message is there under its other number, or will not come: it goes from the one that was given up.
+Result<> leave_given_up(store::AccountStore& account, const std::vector<NodeId>& home, MailboxId mailbox,
+                        UnixMillis now) {
+    auto all = TRY(store::given_up(account, mailbox));
+    if (all.empty()) return {};
+    auto known = TRY(account.find_mailbox(mailbox));
+    if (!known || known->deleted) return {};
+    auto find = [&](Uid uid) -> Result<std::optional<store::Message>> {
+        UidSet one;
+        one.add(uid.value);
+        auto found = TRY(account.load_messages(
+            mailbox, one, store::column_identity | store::column_flags | store::column_registers, 1));
+        if (found.empty()) return std::nullopt;
+        return std::move(found[0]);
+    };
+    for (const auto& number : all) {
+        auto old = TRY(find(number.given));
+        if (!old) continue;
+        auto come = TRY(find(number.now));
+        bool same = come && come->email_id == number.email;
+        if (!same && !number.gone) continue;
+        UidSet given;
+        given.add(number.given.value);
+        for (NodeId core : home) TRY(keep_said_flags(account, core, mailbox, given, now));
+        if (same) TRY(account.merge_flags(NodeId{}, mailbox, number.now, {old->flags, old->registers}));
+        TRY(account.expunge_any(mailbox, given));
+    }
+    return {};
+}
+
 }  // namespace
 
 bool takes_changes(const Node& node) { return node.is_core() || !home_of(node).empty(); }
@@ -138,7 +168,7 @@ Result<> plan_copies_home(store::AccountStore& account, const std::vector<NodeId
         else
             out.push_back(std::move(row));
     }
-    TRY(account.advance_visible(to, now));  // core's message of such a number holds up nothing any more
+    TRY(show_arrived(account, home, to, now));  // core's message of such a number holds up nothing any more
     return plan_home(account, home, std::move(out));
 }
 
@@ -163,6 +193,7 @@ Result<> take_confirmation(store::AccountStore& account, NodeId core, const stor
     }
     auto confirmed = TRY(store::confirm(account, place, now_at, now));
     if (!confirmed) return {};
+    TRY(leave_given_up(account, {core}, place.mailbox, now));
     if (confirmed->expunged) {
         row.kind = outbox_expunge;
         row.mailbox = place.mailbox;
@@ -205,7 +236,7 @@ Result<> plan_appends_home(store::AccountStore& account, const std::vector<NodeI
         row.offset = row.length = 0;
         out.push_back(std::move(row));
     }
-    if (!appended.empty()) TRY(account.advance_visible(appended[0].request.mailbox, now));
+    if (!appended.empty()) TRY(show_arrived(account, home, appended[0].request.mailbox, now));
     return plan_home(account, home, std::move(out));
 }
 
@@ -226,6 +257,12 @@ Result<> keep_said_flags(store::AccountStore& account, NodeId core, MailboxId ma
     }
     TRY(account.append_outbox(core, plan));
     return {};
+}
+
+Result<> show_arrived(store::AccountStore& account, const std::vector<NodeId>& home, MailboxId mailbox,
+                      UnixMillis now) {
+    TRY(account.advance_visible(mailbox, now));
+    return leave_given_up(account, home, mailbox, now);
 }
 
 Result<> keep_unsaid_flags(store::AccountStore& account, MailboxId mailbox) {

@@ -34,6 +34,10 @@ struct AppendedHere {
 Result<> plan_appends_home(store::AccountStore& account, const std::vector<NodeId>& home,
                            std::vector<AppendedHere> appended, const std::vector<Uid>& uids,
                            std::size_t chunk_octets, UnixMillis now);
+// Shows of the mailbox what can be shown now. A message that has come under another number than it was given
+// here goes from that one in the same moment.
+Result<> show_arrived(store::AccountStore& account, const std::vector<NodeId>& home, MailboxId mailbox,
+                      UnixMillis now);
 // Core says what has become of a number: now everything else may be said of it.
 Result<> take_confirmation(store::AccountStore& account, NodeId core, const store::Place& place,
                            const store::Place& now_at, UnixMillis now);

@@ -258,7 +258,7 @@ net::Task<Result<Poller::Look>> Poller::look(AccountId account, LinkRecord link)
         // What the remote has filed itself it knows, whether it was told of it or not.
         for (const auto& change : look.expunged)
             if (change.uid > look.planned[change.mailbox].last &&
-                TRY(store::is_adopted(store, peer, {change.mailbox, change.uid})))
+                TRY(store::is_promised(store, peer, {change.mailbox, change.uid})))
                 look.adopted.insert({change.mailbox, change.uid});
         std::erase_if(look.flags, [&](const auto& c) { return c.modseq > look.cursor; });
         std::erase_if(look.expunged, [&](const auto& c) { return c.modseq > look.cursor; });

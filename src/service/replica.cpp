@@ -9,6 +9,7 @@
 #include "mime/structure.hpp"
 #include "service/core_entries.hpp"
 #include "service/flag_entries.hpp"
+#include "service/home.hpp"
 #include "service/message_texts.hpp"
 #include "service/releases.hpp"
 #include "service/replica_stub.hpp"
@@ -378,7 +379,8 @@ net::Task<Result<>> Replica::attach(AccountId account, std::vector<store::Pendin
         CO_TRY(co_await node_.write(store::system_file, std::move(keep)));
         crash_point("replica.referenced");
     }
-    auto job = [pending, bodies, now = node_.clock()](store::AccountStore& store) -> Result<> {
+    auto job = [pending, bodies, home = home_of(node_),
+                now = node_.clock()](store::AccountStore& store) -> Result<> {
         for (const auto& message : pending) {
             const auto& body = bodies.at(message.object);
             TRY(store.set_pending_body(
@@ -386,7 +388,8 @@ net::Task<Result<>> Replica::attach(AccountId account, std::vector<store::Pendin
                 {store::BodyState::ready, message.object, message.hold, body.size, body.texts}));
             TRY(store.delete_chunks(message.email_id));
         }
-        for (const auto& mailbox : TRY(store.load_mailboxes())) TRY(store.advance_visible(mailbox.id, now));
+        for (const auto& mailbox : TRY(store.load_mailboxes()))
+            TRY(show_arrived(store, home, mailbox.id, now));
         return {};
     };
     co_return co_await node_.write(account, std::move(job));

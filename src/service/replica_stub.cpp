@@ -6,6 +6,7 @@
 #include "base/hooks.hpp"
 #include "mime/date.hpp"
 #include "mime/structure.hpp"
+#include "service/home.hpp"
 #include "service/message_texts.hpp"
 #include "service/outbox_kinds.hpp"
 #include "service/replica.hpp"
@@ -64,8 +65,9 @@ net::Task<Result<>> Replica::place_stubs(AccountId account, std::chrono::seconds
     std::erase_if(pending, [&](const auto& message) { return message.arrived.value > since; });
     if (pending.empty()) co_return Result<>();
     for (auto& message : pending) CO_TRY(co_await place_stub(account, *user->seal_key, std::move(message)));
-    auto show = [now = node_.clock()](store::AccountStore& store) -> Result<> {
-        for (const auto& mailbox : TRY(store.load_mailboxes())) TRY(store.advance_visible(mailbox.id, now));
+    auto show = [home = home_of(node_), now = node_.clock()](store::AccountStore& store) -> Result<> {
+        for (const auto& mailbox : TRY(store.load_mailboxes()))
+            TRY(show_arrived(store, home, mailbox.id, now));
         return {};
     };
     CO_TRY(co_await node_.write(account, show));

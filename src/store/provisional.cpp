@@ -86,14 +86,16 @@ Result<std::optional<Confirmed>> confirm(AccountStore& account, const Place& pla
     return atomically(db, [&]() -> Result<std::optional<Confirmed>> {
         Confirmed confirmed;
         Reference body;
+        EmailId email;
         {
-            auto q =
-                TRY(db.query("SELECT object,hold,expunged FROM provisional WHERE mailbox=? AND uid=? AND "
-                             "now_mailbox=zeroblob(16)",
-                             place.mailbox, place.uid));
+            auto q = TRY(
+                db.query("SELECT object,hold,expunged,email FROM provisional WHERE mailbox=? AND uid=? AND "
+                         "now_mailbox=zeroblob(16)",
+                         place.mailbox, place.uid));
             if (!TRY(q.next())) return std::nullopt;
             body = {q.id<ObjectId>(0), q.id<HoldId>(1)};
             confirmed.expunged = q.boolean(2) && now_at.uid.value;
+            email = q.id<EmailId>(3);
         }
         {
             auto q =
@@ -111,20 +113,34 @@ Result<std::optional<Confirmed>> confirm(AccountStore& account, const Place& pla
         if (now_at == place) return confirmed;
         UidSet one;
         one.add(place.uid.value);
-        if (auto mailbox = TRY(account.find_mailbox(place.mailbox)); mailbox && !mailbox->deleted)
+        bool stays = now_at.uid.value && now_at.mailbox == place.mailbox;
+        if (auto mailbox = TRY(account.find_mailbox(place.mailbox)); mailbox && !mailbox->deleted && !stays)
             TRY(account.expunge_any(place.mailbox, one));
         if (now_at.uid.value)
-            TRY(
-                db.run("INSERT INTO provisional "
-                       "VALUES(?,?,zeroblob(16),zeroblob(16),zeroblob(16),?,?,?,0,x'',0,x'')",
-                       place.mailbox, place.uid, now, now_at.mailbox, now_at.uid));
+            TRY(db.run("INSERT INTO provisional VALUES(?,?,?,zeroblob(16),zeroblob(16),?,?,?,0,x'',0,x'')",
+                       place.mailbox, place.uid, email, now, now_at.mailbox, now_at.uid));
         return confirmed;
     });
 }
 
+Result<std::vector<GivenUp>> given_up(AccountStore& account, MailboxId mailbox) {
+    auto q = TRY(account.database().query(
+        "SELECT p.uid,p.now_uid,p.email,p.now_uid<=b.visible OR EXISTS (SELECT 1 FROM pending g WHERE "
+        "g.mailbox=b.id AND g.uid=p.now_uid AND g.state=?2) FROM provisional p JOIN mailboxes b ON "
+        "b.mailbox=p.mailbox WHERE p.mailbox=?1 AND p.now_mailbox=?1 ORDER BY p.uid",
+        mailbox, BodyState::gone));
+    std::vector<GivenUp> all;
+    while (TRY(q.next())) all.push_back({q.uid(0), q.uid(1), q.id<EmailId>(2), q.boolean(3)});
+    return all;
+}
+
 Result<std::vector<UidPair>> successors(AccountStore& account, MailboxId mailbox) {
     auto q = TRY(account.database().query(
-        "SELECT uid,now_uid FROM provisional WHERE mailbox=?1 AND now_mailbox=?1 ORDER BY uid", mailbox));
+        "SELECT p.uid,p.now_uid FROM provisional p JOIN mailboxes b ON b.mailbox=p.mailbox JOIN messages m "
+        "ON "
+        "m.mailbox=b.id AND m.uid=p.now_uid AND m.email=p.email WHERE p.mailbox=?1 AND p.now_mailbox=?1 "
+        "ORDER BY p.uid",
+        mailbox));
     std::vector<UidPair> pairs;
     while (TRY(q.next())) pairs.push_back({q.uid(0), q.uid(1)});
     return pairs;

@@ -35,11 +35,19 @@ struct Confirmed {
     };
     std::vector<Request> requests;  // that waited for this
 };
-// What core has made of a number. Where it is another one the message goes from here: it comes anew. Nothing:
-// it is confirmed already, or was never given.
+// What core has made of a number. Where it is another one the message comes anew; in the same mailbox it
+// stays until then, for given_up() to name, else it goes. Nothing: it is confirmed already, or was never
+// given.
 Result<std::optional<Confirmed>> confirm(AccountStore& account, const Place& place, const Place& now_at,
                                          UnixMillis now);
-// Of the numbers that were given up in this mailbox, those whose message is in it under another.
+// What has another number in this mailbox than it was given here, whether it has come under that one or not.
+struct GivenUp {
+    Uid given, now;
+    EmailId email;
+    bool gone;  // it will not come under the other one
+};
+Result<std::vector<GivenUp>> given_up(AccountStore& account, MailboxId mailbox);
+// Of these, those whose message is in it under the other.
 Result<std::vector<UidPair>> successors(AccountStore& account, MailboxId mailbox);
 // Those that were given up before this time.
 Result<void> forget_successors(AccountStore& account, UnixMillis before);

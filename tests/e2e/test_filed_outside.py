@@ -142,7 +142,6 @@ class Copies(Filing):
         self.core.append("ann", message, "Archive")
         self.assertEqual(sorted(self.core.state("ann", "Archive")), [1])
         self.remote.start()
-        self.agree()
         outside = self.client(self.remote)
         outside.must("SELECT Archive")
         outside.must("UID STORE 1 +FLAGS (\\Flagged)")  # of the first number, whoever has it now

@@ -301,7 +301,7 @@ class Network {
             row.replaces = false;
             for (const auto& change : TRY(store.expunged_since(cursor, 1000, peer))) {
                 if (change.uid > last[change.mailbox] &&
-                    !TRY(store::is_adopted(store, peer, {change.mailbox, change.uid})))
+                    !TRY(store::is_promised(store, peer, {change.mailbox, change.uid})))
                     continue;
                 row.mailbox = change.mailbox;
                 row.payload = sync::encode_entry(sync::ExpungeEntry{change.mailbox, one(change.uid), Uid{}});
@@ -401,7 +401,7 @@ class Network {
                 p.mailbox, p.uid,
                 {store::BodyState::ready, id_of<ObjectId>(1), id_of<store::HoldId>(++last_id_), 1, {}}));
         for (const auto& mailbox : TRY(store.load_mailboxes()))
-            TRY(store.advance_visible(mailbox.id, time_at(n)));
+            TRY(show_arrived(store, home(n), mailbox.id, time_at(n)));
         return {};
     }
     // No number below one that was shown, and none for two messages.
