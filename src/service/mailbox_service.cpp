@@ -22,6 +22,13 @@ bool is_inbox(std::string_view name) { return equal_ignoring_case(name, "INBOX")
 
 constexpr std::size_t most_statuses = 50;  // that a session keeps
 
+Result<std::vector<imap::Successor>> successors_in(store::AccountStore& account, MailboxId mailbox) {
+    std::vector<imap::Successor> successors;
+    for (const auto& pair : TRY(store::successors(account, mailbox)))
+        successors.push_back({pair.from, pair.to});
+    return successors;
+}
+
 Error no_such_mailbox() {
     return coded(ErrorKind::refused, "NONEXISTENT", "There is no mailbox of that name");
 }
@@ -174,20 +181,13 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Select request) {
     answer.first_unseen = snapshot.first_unseen;
     answer.keywords = snapshot.keywords;
     answer.mailbox_id = mailbox_id_text(node_, id);
-    if (!node_.is_core()) answer.successors = CO_TRY(co_await successors_in(id));
+    auto look = [id](store::AccountStore& account) { return successors_in(account, id); };
+    if (!node_.is_core()) answer.successors = CO_TRY(co_await node_.read(*account_, look));
     answer.read_only = read_only;
     if (!takes_changes(node_) && !request.read_only)
         answer.read_only_reason = "This outside copy of the mailbox is not linked with a core server";
     selected_ = Selection{id, answer.uidvalidity, snapshot.mailbox.highest_modseq, read_only};
     co_return answer;
-}
-
-net::Task<Result<std::vector<imap::Successor>>> MailboxService::successors_in(MailboxId mailbox) {
-    auto job = [mailbox](store::AccountStore& account) { return store::successors(account, mailbox); };
-    std::vector<imap::Successor> successors;
-    for (const auto& pair : CO_TRY(co_await node_.read(*account_, job)))
-        successors.push_back({pair.from, pair.to});
-    co_return successors;
 }
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Unselect) {
@@ -494,11 +494,19 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Thread request) {
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Poll) {
     imap::Changes answer;
     if (!selected_) co_return answer;
-    auto job = [id = selected_->mailbox, told = selected_->told](store::AccountStore& account) {
-        return account.changes_since(id, told);
+    struct Look {
+        store::Changes changes;
+        std::vector<imap::Successor> successors;
     };
-    auto changes = CO_TRY(co_await node_.read(*account_, job));
-    if (!node_.is_core()) answer.successors = CO_TRY(co_await successors_in(selected_->mailbox));
+    auto job = [id = selected_->mailbox, told = selected_->told,
+                core = node_.is_core()](store::AccountStore& account) -> Result<Look> {
+        Look look{TRY(account.changes_since(id, told)), {}};
+        if (!core) look.successors = TRY(successors_in(account, id));
+        return look;
+    };
+    auto look = CO_TRY(co_await node_.read(*account_, job));
+    auto& changes = look.changes;
+    answer.successors = std::move(look.successors);
     answer.highest = changes.highest;
     answer.arrived = changes.added;
     for (auto& row : changes.rows) {

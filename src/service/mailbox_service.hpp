@@ -85,7 +85,6 @@ class MailboxService {
     net::Task<Result<>> measure(imap::FetchBatch& batch, std::vector<imap::SectionData> parts);
     net::Task<Result<>> add_previews(imap::FetchBatch& batch, std::vector<PreviewSource> sources);
     net::Task<Result<store::Mailbox>> find(std::string name);
-    net::Task<Result<std::vector<imap::Successor>>> successors_in(MailboxId mailbox);
     net::Task<Result<store::Mailbox>> find_target(std::string name);
     // As it is now.
     net::Task<Result<SnapshotPtr>> snapshot_of(std::variant<std::string, MailboxId> mailbox);

@@ -149,6 +149,14 @@ class Generator {
         if (e.deleted) e.last_uid = uid();
         return e;
     }
+    template <class E>
+    void give_date_and_flags(E& e) {
+        e.internal_date =
+            UnixMillis(static_cast<std::int64_t>(below(300'000'000'000'000)) - 60'000'000'000'000);
+        e.zone_minutes = static_cast<std::int16_t>(static_cast<int>(below(2 * 5'999 + 1)) - 5'999);
+        e.flags = flags();
+        e.registers = flag_state().registers;
+    }
     Entry message() {
         MessageEntry e;
         e.mailbox = id<MailboxId>();
@@ -158,11 +166,7 @@ class Generator {
         e.sealed_size = below(max_object_octets + 1);
         e.sealed_sha256 = sha256();
         e.packed_size = below(max_object_octets + 1);
-        e.internal_date =
-            UnixMillis(static_cast<std::int64_t>(below(300'000'000'000'000)) - 60'000'000'000'000);
-        e.zone_minutes = static_cast<std::int16_t>(static_cast<int>(below(2 * 5'999 + 1)) - 5'999);
-        e.flags = flags();
-        e.registers = flag_state().registers;
+        give_date_and_flags(e);
         return e;
     }
     Entry append_request() {
@@ -175,11 +179,7 @@ class Generator {
         e.sealed_sha256 = sha256();
         if (e.kind != AppendRequestEntry::gone) e.size = 1 + below(max_object_octets);
         if (e.kind == AppendRequestEntry::plain) e.recipe = octets(recipe_octets);
-        e.internal_date =
-            UnixMillis(static_cast<std::int64_t>(below(300'000'000'000'000)) - 60'000'000'000'000);
-        e.zone_minutes = static_cast<std::int16_t>(static_cast<int>(below(2 * 5'999 + 1)) - 5'999);
-        e.flags = flags();
-        e.registers = flag_state().registers;
+        give_date_and_flags(e);
         return e;
     }
     Entry chunk() {
