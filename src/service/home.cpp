@@ -33,33 +33,15 @@ Result<> plan_home(store::AccountStore& account, const std::vector<NodeId>& home
     return {};
 }
 
-// The message is there under its other number, or will not come: it goes from the one that was given up.
+// Core knows what has become of the numbers: it hears of flags that were set on them since.
 Result<> leave_given_up(store::AccountStore& account, const std::vector<NodeId>& home, MailboxId mailbox,
                         UnixMillis now) {
-    auto all = TRY(store::given_up(account, mailbox));
-    if (all.empty()) return {};
-    auto known = TRY(account.find_mailbox(mailbox));
-    if (!known || known->deleted) return {};
-    auto find = [&](Uid uid) -> Result<std::optional<store::Message>> {
-        UidSet one;
-        one.add(uid.value);
-        auto found = TRY(account.load_messages(
-            mailbox, one, store::column_identity | store::column_flags | store::column_registers, 1));
-        if (found.empty()) return std::nullopt;
-        return std::move(found[0]);
-    };
-    for (const auto& number : all) {
-        auto old = TRY(find(number.given));
-        if (!old) continue;
-        auto come = TRY(find(number.now));
-        bool same = come && come->email_id == number.email;
-        if (!same && !number.gone) continue;
-        UidSet given;
-        given.add(number.given.value);
-        for (NodeId core : home) TRY(keep_said_flags(account, core, mailbox, given, now));
-        if (same) TRY(account.merge_flags(NodeId{}, mailbox, number.now, {old->flags, old->registers}));
-        TRY(account.expunge_any(mailbox, given));
-    }
+    UidSet leaving;
+    for (const auto& number : TRY(store::given_up(account, mailbox)))
+        if (number.leaving) leaving.add(number.given.value);
+    if (leaving.empty()) return {};
+    for (NodeId core : home) TRY(keep_said_flags(account, core, mailbox, leaving, now));
+    TRY(account.expunge_any(mailbox, leaving));
     return {};
 }
 

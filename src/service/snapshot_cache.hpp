@@ -1,5 +1,5 @@
-// The larger mailboxes as they were last read. What has not changed since is not read again, and is known without
-// asking a store thread.
+// The larger mailboxes as they were last read. What has not changed since is not read again, and is known
+// without asking a store thread.
 #pragma once
 
 #include <algorithm>
@@ -17,7 +17,8 @@ class SnapshotCache {
   public:
     static constexpr std::size_t least = 500;  // messages; fewer are read fast
 
-    // `version` is Executor::version() of the account, asked for before the mailbox was read. From any thread.
+    // `version` is Executor::version() of the account, asked for before the mailbox was read. From any
+    // thread.
     struct Kept {
         AccountId account;
         std::uint64_t version = 0;
@@ -52,7 +53,9 @@ class SnapshotCache {
   private:
     static constexpr std::size_t most = 24 << 20;  // octets of all that are kept: some 1,200,000 messages
 
-    static bool is(const store::Snapshot& snapshot, MailboxId mailbox) { return snapshot.mailbox.id == mailbox; }
+    static bool is(const store::Snapshot& snapshot, MailboxId mailbox) {
+        return snapshot.mailbox.id == mailbox;
+    }
     static bool is(const store::Snapshot& snapshot, const std::string& name) {
         return snapshot.mailbox.name == name && !snapshot.mailbox.deleted;
     }

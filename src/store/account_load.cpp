@@ -81,8 +81,7 @@ class SnapshotWriter {
         auto number = numbers_.find(text);
         if (number == numbers_.end()) {
             s_.keyword_sets.push_back(FlagSet::from_text(text).keywords);
-            number =
-                numbers_.emplace(text, static_cast<std::uint32_t>(s_.keyword_sets.size() - 1)).first;
+            number = numbers_.emplace(text, static_cast<std::uint32_t>(s_.keyword_sets.size() - 1)).first;
         }
         return {q.modseq(3), number->second, static_cast<std::uint8_t>(q.natural32(1))};
     }
@@ -128,9 +127,9 @@ Result<bool> update_snapshot(Database& db, const MailboxRow& row, const Snapshot
     s.keyword_sets = known.keyword_sets;
     SnapshotWriter writer(s);
     std::map<Uid, Snapshot::State> changed;
-    auto q = TRY(
-        db.query("SELECT uid,flags,keywords,modseq FROM messages WHERE mailbox=? AND modseq>? LIMIT ?", row.row,
-                 since, most));
+    auto q =
+        TRY(db.query("SELECT uid,flags,keywords,modseq FROM messages WHERE mailbox=? AND modseq>? LIMIT ?",
+                     row.row, since, most));
     while (TRY(q.next())) changed.emplace(q.uid(0), writer.state(q));
     if (changed.size() == most) return false;
     UidSet gone;
@@ -162,7 +161,8 @@ Result<Snapshot> AccountStore::select_snapshot(MailboxId mailbox, const Snapshot
     Snapshot s;
     // Every change of a message, and its coming and going, raises the mailbox's
     // modseq.
-    bool of_it = known && known->mailbox.id == mailbox && known->mailbox.uidvalidity == row.mailbox.uidvalidity;
+    bool of_it =
+        known && known->mailbox.id == mailbox && known->mailbox.uidvalidity == row.mailbox.uidvalidity;
     if (of_it && known->mailbox.highest_modseq == row.mailbox.highest_modseq) {
         s = *known;
     } else if (!of_it || !TRY(update_snapshot(*db_, row, *known, s))) {

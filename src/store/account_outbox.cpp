@@ -217,7 +217,8 @@ Result<void> AccountStore::forget_peer(NodeId peer) {
               "UPDATE subscriptions SET told_by=0 WHERE told_by=(SELECT id FROM peers WHERE peer=?)"})
             TRY(db_->run(sql, peer));
         // Of what was filed here nobody will hear any more.
-        TRY(db_->run("INSERT OR IGNORE INTO released(object,hold) SELECT object,hold FROM provisional WHERE "
+        TRY(
+            db_->run("INSERT OR IGNORE INTO released(object,hold) SELECT object,hold FROM provisional WHERE "
                      "object<>zeroblob(16)"));
         TRY(db_->run("DELETE FROM provisional"));
         return db_->run("DELETE FROM peers WHERE peer=?", peer);

@@ -125,12 +125,14 @@ Result<std::optional<Confirmed>> confirm(AccountStore& account, const Place& pla
 
 Result<std::vector<GivenUp>> given_up(AccountStore& account, MailboxId mailbox) {
     auto q = TRY(account.database().query(
-        "SELECT p.uid,p.now_uid,p.email,p.now_uid<=b.visible OR EXISTS (SELECT 1 FROM pending g WHERE "
-        "g.mailbox=b.id AND g.uid=p.now_uid AND g.state=?2) FROM provisional p JOIN mailboxes b ON "
-        "b.mailbox=p.mailbox WHERE p.mailbox=?1 AND p.now_mailbox=?1 ORDER BY p.uid",
+        "SELECT p.uid,b.deleted=0 AND EXISTS (SELECT 1 FROM messages m WHERE m.mailbox=b.id AND m.uid=p.uid) "
+        "AND (p.now_uid<=b.visible OR EXISTS (SELECT 1 FROM messages m WHERE m.mailbox=b.id AND "
+        "m.uid=p.now_uid AND m.email=p.email) OR EXISTS (SELECT 1 FROM pending g WHERE g.mailbox=b.id AND "
+        "g.uid=p.now_uid AND g.state=?2)) FROM provisional p JOIN mailboxes b ON b.mailbox=p.mailbox WHERE "
+        "p.mailbox=?1 AND p.now_mailbox=?1 ORDER BY p.uid",
         mailbox, BodyState::gone));
     std::vector<GivenUp> all;
-    while (TRY(q.next())) all.push_back({q.uid(0), q.uid(1), q.id<EmailId>(2), q.boolean(3)});
+    while (TRY(q.next())) all.push_back({q.uid(0), q.boolean(1)});
     return all;
 }
 

@@ -42,9 +42,8 @@ Result<std::optional<Confirmed>> confirm(AccountStore& account, const Place& pla
                                          UnixMillis now);
 // What has another number in this mailbox than it was given here, whether it has come under that one or not.
 struct GivenUp {
-    Uid given, now;
-    EmailId email;
-    bool gone;  // it will not come under the other one
+    Uid given;
+    bool leaving;  // it is still there, and has come under the other one, or will not
 };
 Result<std::vector<GivenUp>> given_up(AccountStore& account, MailboxId mailbox);
 // Of these, those whose message is in it under the other.

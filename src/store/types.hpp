@@ -369,10 +369,11 @@ struct Snapshot {
         std::uint8_t system = 0;  // bits of FlagSet::System
     };
     Mailbox mailbox;
-    std::vector<Uid> uids;                               // ascending
-    std::vector<State> states;                           // pairwise
-    std::vector<std::vector<std::string>> keyword_sets;  // as FlagSet has them; perhaps some that no message has
-    Uid first_unseen;                                    // zero: none
+    std::vector<Uid> uids;      // ascending
+    std::vector<State> states;  // pairwise
+    std::vector<std::vector<std::string>>
+        keyword_sets;  // as FlagSet has them; perhaps some that no message has
+    Uid first_unseen;  // zero: none
     std::uint64_t unseen = 0, deleted = 0, recent = 0;
     std::vector<std::string> keywords;  // in use in this mailbox, sorted
 

@@ -225,7 +225,8 @@ void try_mbox(std::string_view text, std::uint32_t seed) {
     if (!lf.empty() && !lf.ends_with('\n')) expected += '\n';
     // Without an empty line there is no body, and one is added.
     std::string lines = '\n' + expected;
-    if (lines.find("\n\n") == std::string::npos && lines.find("\n\r\n") == std::string::npos) expected += '\n';
+    if (lines.find("\n\n") == std::string::npos && lines.find("\n\r\n") == std::string::npos)
+        expected += '\n';
     require(box.messages[0] == expected, "a message is the same written and read");
 }
 

@@ -202,7 +202,8 @@ TEST_CASE("a snapshot that is brought up to date is what a fresh one is") {
     for (int round = 0; round < 300; ++round) {
         // Mostly so few that they are put into the known one, sometimes so many that all is read.
         for (std::uint32_t deeds = any(10) ? any(6) : 60; deeds-- > 0;) {
-            Uid uid = known.uids.empty() ? Uid{1} : known.uids[any(static_cast<std::uint32_t>(known.uids.size()))];
+            Uid uid =
+                known.uids.empty() ? Uid{1} : known.uids[any(static_cast<std::uint32_t>(known.uids.size()))];
             auto mode = any(2) ? StoreMode::add : StoreMode::remove;
             if (std::uint32_t deed = any(12); deed < 4)
                 a.add(words[any(5)]);
@@ -432,8 +433,8 @@ TEST_CASE("check sees what is wrong") {
     CHECK(broken_by("INSERT INTO message_headers VALUES(77,x'')") == 1);
     CHECK(broken_by("DELETE FROM message_headers WHERE id=1") == 0);
     CHECK(broken_by("UPDATE messages SET modseq=(SELECT max(modseq) FROM messages)") == 1);
-    CHECK(broken_by("INSERT INTO expunged SELECT mailbox,uid,modseq,modseq,0,0,0 FROM messages WHERE uid=1") ==
-          2);
+    CHECK(broken_by(
+              "INSERT INTO expunged SELECT mailbox,uid,modseq,modseq,0,0,0 FROM messages WHERE uid=1") == 2);
     CHECK(must(a.store->check([](ObjectId) { return false; })).size() == 2);
 }
 
