@@ -345,11 +345,15 @@ class Pair:
             self.core.start()
             self.remote.start()
             for user in self.core.users:  # who has an account outside is told by mail as well
-                wait_until(lambda: self.remote.can_log_in(user), 30, f"{user} can log in at the remote")
+                wait_until(lambda: self.knows(user), 30, f"{user} can log in at the remote")
         except BaseException:
             self.kill9()
             raise
         return self
+
+    def knows(self, user):
+        self.postfix.take_up_skipped()
+        return self.remote.can_log_in(user)
 
     def kill9(self):
         for part in (self.core, self.remote, self.postfix):
