@@ -8,7 +8,7 @@ import unittest
 from fwmail import DOMAIN, HOOKS, TOP, NodeTest, Pair, is_long, letter, ok
 from raw_imap import RawImap
 from test_kill import Sender
-from wire import is_open
+from wire import PATIENCE, is_open
 
 ANN = f"ann@{DOMAIN}"
 
@@ -74,7 +74,7 @@ class Points(NodeTest):
         return died
 
     def wait_until_up_or_dead(self, node):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 20 * PATIENCE
         while node.is_running() and time.monotonic() < deadline:
             if is_open(node.imap_port) and is_open(node.smtp_port):
                 return
@@ -116,14 +116,14 @@ class Points(NodeTest):
             pass
 
     def wait_for_death(self, pair, node, sender):
-        deadline = time.monotonic() + 15
+        deadline = time.monotonic() + 15 * PATIENCE
         while time.monotonic() < deadline:
             if not node.is_running():
                 return True
             if not sender.is_alive():
                 try:
                     if pair.core.state("ann") == pair.remote.state("ann"):
-                        time.sleep(0.5)
+                        time.sleep(0.5 * PATIENCE)  # what comes after INBOX, as what was filed elsewhere
                         return not node.is_running()
                 except Exception:
                     pass  # it is going down just now
