@@ -14,6 +14,7 @@
 #include "base/intervals.hpp"
 #include "base/result.hpp"
 #include "base/secret.hpp"
+#include "imap/numbered_uids.hpp"
 #include "imap/search.hpp"
 #include "imap/section.hpp"
 #include "imap/sort.hpp"
@@ -56,7 +57,7 @@ struct Successor {
 };
 
 struct Selected {
-    std::vector<Uid> uids;  // every message, ascending
+    NumberedUids uids;  // every message
     UidValidity uidvalidity;
     Uid uidnext;
     ModSeq highest_modseq;              // of what `uids` shows: all changes up to here are in it

@@ -17,7 +17,11 @@ class NumberedUids {
   public:
     NumberedUids() = default;
     explicit NumberedUids(const std::vector<Uid>& ascending) {
-        for (Uid uid : ascending) append(uid);
+        for (std::size_t from = 0, to = 0; from < ascending.size(); from = to) {
+            std::uint32_t first = ascending[from].value;
+            while (to < ascending.size() && ascending[to].value - first == to - from) ++to;
+            append_run(first, ascending[to - 1].value);
+        }
         runs_.shrink_to_fit();
     }
 

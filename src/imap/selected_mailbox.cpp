@@ -13,7 +13,7 @@ constexpr std::size_t most_keywords = 500;
 SelectedMailbox::SelectedMailbox(std::string name, bool read_only, Selected selected)
     : name_(std::move(name)),
       read_only_(read_only),
-      uids_(selected.uids),
+      uids_(std::move(selected.uids)),
       highest_modseq_(selected.highest_modseq) {
     if (selected.first_recent.value && !uids_.empty() && selected.first_recent <= uids_.last())
         recent_.add(selected.first_recent.value, uids_.last().value);

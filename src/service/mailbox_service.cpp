@@ -22,6 +22,16 @@ bool is_inbox(std::string_view name) { return equal_ignoring_case(name, "INBOX")
 
 constexpr std::size_t most_statuses = 50;  // that a session keeps
 
+// Whether a snapshot of the mailbox is as it would be now. Every change of a message, and of the mailbox
+// itself, raises its modseq, but for these.
+bool still_stands(const store::Snapshot& snapshot, const store::Mailbox& now) {
+    const store::Mailbox& then = snapshot.mailbox;
+    return then.highest_modseq == now.highest_modseq && then.uidvalidity == now.uidvalidity &&
+           then.sealed_uidvalidity == now.sealed_uidvalidity && then.uidnext == now.uidnext &&
+           then.recent_from == now.recent_from && then.read_only == now.read_only && then.name == now.name &&
+           then.deleted == now.deleted;
+}
+
 Result<std::vector<imap::Successor>> successors_in(store::AccountStore& account, MailboxId mailbox) {
     std::vector<imap::Successor> successors;
     for (const auto& pair : TRY(store::successors(account, mailbox)))
@@ -142,19 +152,15 @@ net::Task<Result<SnapshotPtr>> MailboxService::snapshot_of(std::variant<std::str
     if (auto kept = std::visit(look, mailbox)) co_return kept;
     auto load = [mailbox, version, id = *account_,
                  &snapshots = node_.snapshots](store::AccountStore& account) -> Result<SnapshotPtr> {
-        MailboxId wanted;
-        if (const auto* name = std::get_if<std::string>(&mailbox)) {
-            auto found = TRY(account.find_mailbox(*name));
-            if (!found) return std::unexpected(no_such_mailbox());
-            wanted = found->id;
-        } else {
-            wanted = std::get<MailboxId>(mailbox);
-        }
-        auto known = snapshots.find(wanted);
-        auto made =
-            std::make_shared<const store::Snapshot>(TRY(account.select_snapshot(wanted, known.get())));
-        snapshots.keep({id, version, made});
-        return made;
+        auto find = [&](const auto& it) { return account.find_mailbox(it); };
+        auto found = TRY(std::visit(find, mailbox));
+        if (!found) return std::unexpected(no_such_mailbox());
+        auto snapshot = snapshots.find(found->id);
+        if (!snapshot || !still_stands(*snapshot, *found))
+            snapshot = std::make_shared<const store::Snapshot>(
+                TRY(account.select_snapshot(found->id, snapshot.get())));
+        snapshots.keep({id, version, snapshot});
+        return snapshot;
     };
     co_return co_await node_.read(*account_, std::move(load));
 }
@@ -173,7 +179,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Select request) {
         first_recent = CO_TRY(co_await node_.write(*account_, claim));
     }
     imap::Selected answer;
-    answer.uids = snapshot.uids;
+    answer.uids = imap::NumberedUids(snapshot.uids);
     answer.uidvalidity = node_.is_core() ? snapshot.mailbox.uidvalidity : snapshot.mailbox.sealed_uidvalidity;
     answer.uidnext = snapshot.mailbox.uidnext;
     answer.highest_modseq = snapshot.mailbox.highest_modseq;

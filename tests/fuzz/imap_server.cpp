@@ -83,7 +83,7 @@ class Backend {
         for (std::uint32_t i = 1; i <= count; ++i) uids_.emplace_back(10 * i);
         next_ = 10 * count + 11;
         Selected selected;
-        selected.uids = uids_;
+        selected.uids = NumberedUids(uids_);
         selected.uidvalidity = UidValidity{7};
         selected.uidnext = Uid{next_};
         selected.highest_modseq = ModSeq{modseq_};

@@ -47,6 +47,9 @@ TEST_CASE("numbered UIDs: whatever is added and removed, as a plain list") {
             }
         }
         CHECK(NumberedUids(list).common(UidSet{}).empty());
+        UidSet every;
+        every.add(1, UINT32_MAX);
+        CHECK(NumberedUids(list).common(every) == list);
     }
 }
 

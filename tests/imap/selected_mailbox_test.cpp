@@ -8,7 +8,7 @@ using namespace fwmail::imap;
 TEST_CASE(
     "selected mailbox: a number that was given up stands for its successor, where it is named by itself") {
     Selected selected;
-    selected.uids = {Uid{1}, Uid{4}, Uid{9}};
+    selected.uids = NumberedUids({Uid{1}, Uid{4}, Uid{9}});
     selected.successors = {{Uid{3}, Uid{9}}, {Uid{5}, Uid{20}}};
     SelectedMailbox mailbox("Drafts", false, selected);
     auto found = [&](std::vector<std::pair<std::uint32_t, std::uint32_t>> ranges) {

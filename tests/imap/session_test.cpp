@@ -23,7 +23,7 @@ ServerSession selected(std::uint32_t messages) {
     ServerSession session = logged_in();
     session.on_bytes("- SELECT INBOX\r\n");
     Selected reply;
-    for (std::uint32_t uid = 1; uid <= messages; ++uid) reply.uids.emplace_back(uid);
+    for (std::uint32_t uid = 1; uid <= messages; ++uid) reply.uids.append(Uid{uid});
     session.on_reply(reply);
     return session;
 }
@@ -130,7 +130,7 @@ TEST_CASE("batches of UIDs, from the highest down") {
     ServerSession session = logged_in();
     session.on_bytes("- SELECT INBOX\r\n");
     Selected reply;  // every third number, 1200 messages
-    for (std::uint32_t i = 1; i <= 1200; ++i) reply.uids.emplace_back(3 * i);
+    for (std::uint32_t i = 1; i <= 1200; ++i) reply.uids.append(Uid{3 * i});
     session.on_reply(reply);
     CHECK(sent(session.on_bytes("A UIDBATCHES 500\r\n")) ==
           "* UIDBATCHES (TAG \"A\") 3600:2103,2100:603,600:3\r\nA OK UIDBATCHES completed\r\n");

@@ -192,15 +192,15 @@ TEST_CASE("what is kept of a large mailbox is what it is, whoever has changed it
     CHECK(rows[1].uid == Uid{10});
     CHECK(unseen(session) == count - 2);
     other.append("Subject: b\r\n\r\n");
-    CHECK(session.get<imap::Selected>(imap::Select{"INBOX", true}).uids.size() == count);
+    CHECK(session.get<imap::Selected>(imap::Select{"INBOX", true}).uids.count() == count);
     // A name is another mailbox's after RENAME and CREATE.
     other.get<imap::Created>(imap::Create{"Big", ""});
     session.get<imap::Done>(imap::Rename{"INBOX", "Old"});
     CHECK(session.get<imap::Selected>(imap::Select{"INBOX", false}).uids.empty());
-    CHECK(session.get<imap::Selected>(imap::Select{"Old", false}).uids.size() == count);
+    CHECK(session.get<imap::Selected>(imap::Select{"Old", false}).uids.count() == count);
     other.get<imap::Done>(imap::Rename{"Old", "Older"});
     session.refused(imap::Select{"Old", false});
-    CHECK(session.get<imap::Selected>(imap::Select{"Older", false}).uids.size() == count);
+    CHECK(session.get<imap::Selected>(imap::Select{"Older", false}).uids.count() == count);
     CHECK(unseen(session) == 0);
 }
 

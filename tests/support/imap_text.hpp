@@ -358,7 +358,7 @@ inline FetchRow read_row(const std::string& text) {
 inline Selected read_selected(const std::string& text) {
     Fields f = read_fields(text);
     Selected s;
-    s.uids = read_uids(f["uids"]);
+    s.uids = NumberedUids(read_uids(f["uids"]));
     s.uidvalidity = UidValidity(number(f, "validity"));
     s.uidnext = Uid(number(f, "next"));
     s.first_recent = Uid(number(f, "recent"));
