@@ -283,14 +283,13 @@ Result<std::vector<UidPair>> AccountStore::copy(MailboxId from, const std::vecto
                 "AND "
                 "uid=?8",
                 target.row, uid, modseq, id, item.hold, now, source.row, item.uid));
-            TRY(db_->run(
-                "INSERT INTO message_texts SELECT ?,envelope,body,bodystructure,parts FROM message_texts "
-                "WHERE id=?",
-                id, rows[0].id));
-            TRY(db_->run("INSERT INTO message_keys SELECT ?,keys FROM message_keys WHERE id=?", id,
-                         rows[0].id));
-            TRY(db_->run("INSERT INTO message_headers SELECT ?,header FROM message_headers WHERE id=?", id,
-                         rows[0].id));
+            // OR FAIL: a single row leaves nothing half done, so SQLite keeps no journal of the statement.
+            for (const char* copy_texts :
+                 {"INSERT OR FAIL INTO message_texts "
+                  "SELECT ?,envelope,body,bodystructure,parts FROM message_texts WHERE id=?",
+                  "INSERT OR FAIL INTO message_keys SELECT ?,keys FROM message_keys WHERE id=?",
+                  "INSERT OR FAIL INTO message_headers SELECT ?,header FROM message_headers WHERE id=?"})
+                TRY(db_->run(copy_texts, id, rows[0].id));
             change.count(target.row, rows[0].system, rows[0].size, +1);
             change.use_uid(target.row, uid);
             pairs.push_back({item.uid, uid});
