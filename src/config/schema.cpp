@@ -13,6 +13,8 @@ constexpr unsigned both = role_core | role_remote;
 // section, key, type, fallback, help, roles, required, list, choices
 constexpr Option table[] = {
     {"", "data-dir", path, "", "Folder in which everything of this server lies", both, true},
+    {"", "witness", path, "",
+     "A small file outside of data-dir and its backups, by which a restored backup is found out"},
     {"", "host-name", text, "localhost", "This server's name, as clients and other mail servers know it"},
     {"", "domain", text, "", "A mail domain whose addresses are local; may be repeated", both, false, true},
     {"", "log-level", choice, "info", "The least that is logged", both, false, false,

@@ -23,6 +23,7 @@
 #include "service/search_indexer.hpp"
 #include "service/smtp_driver.hpp"
 #include "service/transfer.hpp"
+#include "service/witness.hpp"
 #include "store/lock.hpp"
 #include "store/outside_expunges.hpp"
 #include "store/provisional.hpp"
@@ -81,6 +82,8 @@ class Server {
         node_.runtime.catch_signals();
         TRY(node_.directory.reload(system));
         TRY(links_.reload(system));
+        if (!config_.path("witness").empty())
+            TRY(question_witness(system, config_, links_, node_.role, node_.log, node_.clock()));
         TRY(load_tls());
         for (auto& socket : net::take_activated_sockets()) activated_.push_back(socket);
         TRY(listen("imap", "imap.listen", nullptr));
@@ -109,6 +112,7 @@ class Server {
         node_.runtime.spawn_on(main, "links", sender_.run());
         node_.runtime.spawn_on(main, "releases", release_bodies());
         node_.runtime.spawn_on(main, "upkeep", upkeep());
+        if (!config_.path("witness").empty()) node_.runtime.spawn_on(main, "witness", keep_witness());
         if (node_.is_core()) {
             node_.runtime.spawn_on(main, "poller", poller_.run());
             node_.runtime.spawn_on(main, "search", indexer_.run());
@@ -267,6 +271,16 @@ class Server {
         }
     }
 
+    net::Task<> keep_witness() {
+        net::Notifier wake(co_await boost::asio::this_coro::executor);
+        auto stop = node_.hub.subscribe(AccountId{}, wake);
+        while (!node_.stopping) {
+            if (co_await wake.wait(net::deadline_after(witness_interval))) continue;
+            auto raised = co_await raise_witness(node_, config_.path("witness"));
+            if (!raised) node_.log.error("witness", raised.error().text);
+        }
+    }
+
     // Small work at long intervals.
     net::Task<> upkeep() {
         net::Notifier wake(co_await boost::asio::this_coro::executor);
@@ -409,6 +423,8 @@ Result<> run_server(NodeRole role, const config::Config& config, Log& log, Secre
     store::ExecutorOptions options;
     options.data_dir = config.path("data-dir");
     options.threads = static_cast<unsigned>(config.count("limits.store-threads"));
+    options.life.start = options.clock();
+    fill_random({reinterpret_cast<std::uint8_t*>(&options.life.random), sizeof options.life.random});
     std::unique_ptr<Server> server;  // outlives the runtime, which destroys the sessions that were cut
     net::Runtime runtime(log, static_cast<unsigned>(config.count("threads")));
     auto executor = TRY(store::Executor::open(std::move(options)));

@@ -14,9 +14,10 @@ namespace fwmail::service {
 namespace json = boost::json;
 namespace {
 
-sync::Epoch new_epoch() {
+// Above those of earlier links with the same node, whose mail may be under way still.
+sync::Epoch new_epoch(UnixMillis now) {
     sync::Epoch epoch;
-    epoch.counter = 1;
+    epoch.counter = static_cast<std::uint64_t>(std::max<std::int64_t>(now.value, 1));
     fill_random({reinterpret_cast<std::uint8_t*>(&epoch.random), sizeof epoch.random});
     return epoch;
 }
@@ -50,7 +51,7 @@ Result<LinkToken> own_token(const AdminContext& context) {
     token.key = TRY(crypto::write_compact_key(context.identity.key.public_key));
     token.address = "fwmail-" + hex_encode(random_octets(5)) + "@" + context.config.text("host-name");
     token.next_hop = own_next_hop(context);
-    token.epoch = new_epoch();
+    token.epoch = new_epoch(context.clock());
     return token;
 }
 

@@ -4,6 +4,7 @@
 #include "service/foreign_sealed.hpp"
 #include "service/message_texts.hpp"
 #include "service/poller.hpp"
+#include "store/epochs.hpp"
 #include "sync/link.hpp"
 
 namespace fwmail::service {
@@ -14,7 +15,7 @@ Result<OpenedAppend> open_appended(const sync::AppendRequestEntry& request, std:
     auto refused = [](const Error& error) { return fail(ErrorKind::refused, error.text); };
     OpenedAppend mail;
     SealedInfo info;
-    if (request.kind == sync::AppendRequestEntry::sealed) {
+    if (request.is_object()) {
         SealedUnpacker unpacker(allowed, [&](std::string_view octets) -> Result<> {
             mail.octets += octets;
             return {};
@@ -48,13 +49,43 @@ Result<OpenedAppend> open_appended(const sync::AppendRequestEntry& request, std:
     return mail;
 }
 
+Result<> restore_returned(OpenedAppend& mail, const store::Message& message,
+                          std::span<const crypto::SecretKey> keys, std::string_view recipe,
+                          const crypto::PublicKey& user_key) {
+    auto packets = sealed_packets(mail.octets);
+    if (!packets) return {};
+    auto opened = crypto::open(*packets, keys, {}, {largest_appended});
+    if (!opened) return {};
+    std::string original;
+    Restorer restorer([&](std::string_view octets) -> Result<> {
+        original += octets;
+        return {};
+    });
+    if (auto fed = restorer.feed(opened->plain); !fed) return {};
+    if (auto whole = restorer.finish(); !whole) return {};
+    auto sealed = seal_message(message, recipe, user_key, source_of(original),
+                               [](std::string_view) { return Result<>(); });
+    mail.as_shown = sealed && crypto::view_of(sealed->sha256) == mail.seal.sha256;
+    if (mail.as_shown)
+        mail.seal.seed = recipe;
+    else
+        mail.seal = {};
+    mail.texts = message_texts(original);
+    mail.octets = std::move(original);
+    return {};
+}
+
 Result<> keep_chunks(store::AccountStore& account, NodeId peer, const sync::AccountSection& section) {
+    if (!TRY(store::is_in_epoch(account, peer, section.epoch))) return {};
     sync::Incoming incoming{TRY(account.load_applied(peer))};
     NumberSet fresh;
     for (const auto& [number, entry] : section.entries) {
         const auto* chunk = std::get_if<sync::ChunkEntry>(&entry);
         if (!chunk || incoming.classify(number) != sync::Arrival::fresh) continue;
         if (TRY(account.piece_octets()) + chunk->data.size() > most_pieces) continue;
+        // Of an earlier request for the same message, in another form.
+        if (auto total = TRY(account.chunk_coverage(chunk->email)).total; total && total != chunk->total)
+            TRY(account.delete_chunks(chunk->email));
         TRY(account.insert_chunk(chunk->email, chunk->offset, chunk->total, chunk->data));
         fresh.add(number.value);
     }

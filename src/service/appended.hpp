@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 
 #include "service/node.hpp"
 #include "service/remote_entries.hpp"
@@ -21,6 +22,12 @@ struct OpenedAppend {
 Result<OpenedAppend> open_appended(const sync::AppendRequestEntry& request, std::string_view packed,
                                    const std::vector<crypto::KeyId>& allowed,
                                    const crypto::PublicKey* user_key, const crypto::SecretKey& node_key);
+
+// Mail that core had sealed itself, and lost: becomes what was delivered, where one of these keys opens it.
+// Else it stays as it is. `recipe`: with which core seals this message.
+Result<> restore_returned(OpenedAppend& mail, const store::Message& message,
+                          std::span<const crypto::SecretKey> keys, std::string_view recipe,
+                          const crypto::PublicKey& user_key);
 
 // Chunks of a remote are kept, those of the section that are new, and marked as applied. So much of one
 // account: what is more comes again.

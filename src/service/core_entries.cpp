@@ -4,6 +4,7 @@
 #include "service/flag_entries.hpp"
 #include "service/home.hpp"
 #include "store/provisional.hpp"
+#include "store/stated.hpp"
 
 namespace fwmail::service {
 namespace {
@@ -105,11 +106,14 @@ Result<bool> apply_entry(AtRemote& to, const sync::FlagsEntry& entry) {
 Result<bool> apply_entry(AtRemote& to, const sync::ExpungeEntry& entry) {
     if (!TRY(need_mailbox(to, entry.mailbox))) return true;
     UidSet waiting = TRY(store::unconfirmed(to.account, entry.mailbox, entry.uids)), uids = entry.uids;
+    // All below the first message that was to come: not by parts.
+    if (!waiting.empty() && entry.uids.list()[0].first == 1) return false;
     for (const auto& i : waiting.list()) uids.remove(i.first, i.last);
     TRY(to.account.set_pending_gone(entry.mailbox, uids, to.now));
     uids = TRY(without_given_up(to.account, entry.mailbox, std::move(uids)));
     TRY(keep_said_flags(to.account, to.peer, entry.mailbox, uids, to.now));
     TRY(to.account.expunge_any(entry.mailbox, uids));
+    TRY(store::note_elsewhere(to.account, entry.mailbox, uids.intersection(entry.moved)));
     if (entry.prev_uid.value) {  // it stands in for the message entry of the first of these
         store::PendingMessage gone;
         gone.mailbox = entry.mailbox;
@@ -128,17 +132,26 @@ Result<bool> apply_entry(AtRemote& to, const sync::ConfirmEntry& entry) {
     return true;
 }
 
+Result<bool> apply_entry(AtRemote& to, const sync::ReturnEntry& entry) {
+    TRY(plan_returns_home(to.account, to.peer, entry, to.bodies, to.chunk_octets, to.now));
+    return true;
+}
+
 Result<bool> apply_entry(AtRemote&, const sync::AccountEntry&) { return true; }  // system.db's
 Result<bool> refuse_entry() { return fail(ErrorKind::internal, "an entry that apply() refuses"); }
 Result<bool> apply_entry(AtRemote&, const sync::StubbedEntry&) { return refuse_entry(); }
 Result<bool> apply_entry(AtRemote&, const sync::CopyRequestEntry&) { return refuse_entry(); }
 Result<bool> apply_entry(AtRemote&, const sync::AppendRequestEntry&) { return refuse_entry(); }
+Result<bool> apply_entry(AtRemote&, const sync::StateEntry&) { return refuse_entry(); }
+Result<bool> apply_entry(AtRemote&, const sync::StatedEntry&) { return refuse_entry(); }
 Result<bool> apply_entry(AtRemote&, const sync::UnknownEntry&) { return true; }
 
 }  // namespace
 
 bool only_a_remote_sends(const sync::Entry& entry) {
     return std::holds_alternative<sync::StubbedEntry>(entry) ||
+           std::holds_alternative<sync::StateEntry>(entry) ||
+           std::holds_alternative<sync::StatedEntry>(entry) ||
            std::holds_alternative<sync::CopyRequestEntry>(entry) ||
            std::holds_alternative<sync::AppendRequestEntry>(entry);
 }

@@ -1,6 +1,8 @@
 // What the entries of core do at a remote, one by one.
 #pragma once
 
+#include <map>
+
 #include "store/account_store.hpp"
 #include "sync/entries.hpp"
 
@@ -12,6 +14,10 @@ struct AtRemote {
     NodeId peer;
     UnixMillis now;
     bool ahead = false;  // stamps were too far ahead
+    // For messages that core wants back: references to their objects, taken in system.db. What is left here
+    // is to be given back.
+    std::map<store::Place, store::Reference> bodies = {};
+    std::size_t chunk_octets = 1;
 };
 
 bool only_a_remote_sends(const sync::Entry& entry);

@@ -12,11 +12,12 @@ namespace {
 constexpr std::size_t header_limit = 64 << 10;
 constexpr std::size_t part_header_limit = 2000;
 
-// What is said outside is what the mail's envelope says anyway, and which program made it.
-constexpr std::string_view outer_fields[] = {"from",        "sender",     "reply-to",     "to",
-                                             "cc",          "bcc",        "date",         "message-id",
-                                             "in-reply-to", "references", "subject",      "mime-version",
-                                             "user-agent",  "x-mailer",   "content-type", "content-language"};
+// What is said outside is what the mail's envelope says anyway, and which program made it. What core has
+// sealed has its id besides: it comes home so, or a client files it anew.
+constexpr std::string_view outer_fields[] = {
+    "from",         "sender",           "reply-to",   "to",      "cc",           "bcc",        "date",
+    "message-id",   "in-reply-to",      "references", "subject", "mime-version", "user-agent", "x-mailer",
+    "content-type", "content-language", "fwmail-id"};
 // Subjects by which programs say that the true one is sealed (RFC 9788, and Thunderbird, Enigmail, K-9).
 constexpr std::string_view no_subjects[] = {"...", "[...]", "Encrypted Message"};
 // QUIRK(Thunderbird): the one preamble that is not a place to hide something.

@@ -1,10 +1,13 @@
 #include "service/home.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "service/imap_refusal.hpp"
 #include "service/outbox_kinds.hpp"
+#include "service/sealed_mail.hpp"
 #include "store/provisional.hpp"
+#include "store/stated.hpp"
 #include "sync/entries.hpp"
 #include "sync/frame_builder.hpp"
 
@@ -19,6 +22,10 @@ std::vector<NodeId> home_of(const Node& node) {
 }
 
 namespace {
+
+constexpr std::uint32_t returned_columns = store::column_identity | store::column_flags |
+                                           store::column_registers | store::column_seal | store::column_size |
+                                           store::column_date;
 
 Result<> plan_home(store::AccountStore& account, const std::vector<NodeId>& home,
                    std::vector<store::OutboxRow> rows) {
@@ -192,6 +199,19 @@ Result<> take_confirmation(store::AccountStore& account, NodeId core, const stor
     return plan_home(account, {core}, std::move(out));
 }
 
+// The request comes last: with it all is there.
+void add_chunks(std::vector<store::OutboxRow>& rows, const store::OutboxRow& request_row,
+                const sync::AppendRequestEntry& request, ObjectId body, std::size_t chunk_octets) {
+    store::OutboxRow row = request_row;
+    row.kind = outbox_home_chunk;
+    row.object = body;
+    for (const auto& stretch : sync::split_object(request.size, chunk_octets)) {
+        row.offset = stretch.offset;
+        row.length = stretch.size;
+        rows.push_back(row);
+    }
+}
+
 Result<> plan_appends_home(store::AccountStore& account, const std::vector<NodeId>& home,
                            std::vector<AppendedHere> appended, const std::vector<Uid>& uids,
                            std::size_t chunk_octets, UnixMillis now) {
@@ -201,25 +221,77 @@ Result<> plan_appends_home(store::AccountStore& account, const std::vector<NodeI
         request.uid = uids[i];
         TRY(store::note_provisional(account, {request.mailbox, request.uid}, request.email, body, now));
         store::OutboxRow row;
-        row.kind = outbox_home_chunk;
+        row.kind = outbox_append;
         row.mailbox = request.mailbox;
         row.uid = request.uid;
         row.object = body.object;
         row.email_id = request.email;
         row.due = now;
         row.payload = sync::encode_entry(request);
-        // The request comes last: with it all is there.
-        for (const auto& stretch : sync::split_object(request.size, chunk_octets)) {
-            row.offset = stretch.offset;
-            row.length = stretch.size;
-            out.push_back(row);
-        }
-        row.kind = outbox_append;
-        row.offset = row.length = 0;
+        add_chunks(out, row, request, body.object, chunk_octets);
         out.push_back(std::move(row));
     }
     if (!appended.empty()) TRY(show_arrived(account, home, appended[0].request.mailbox, now));
     return plan_home(account, home, std::move(out));
+}
+
+Result<> plan_returns_home(store::AccountStore& account, NodeId core, const sync::ReturnEntry& wanted,
+                           std::map<store::Place, store::Reference>& bodies, std::size_t chunk_octets,
+                           UnixMillis now) {
+    auto known = TRY(account.find_mailbox(wanted.mailbox));
+    if (!known || known->deleted) return {};
+    UidSet uids = wanted.bodies;
+    uids.add(wanted.copies);
+    // Those that wait to be confirmed among them: core has lost the original.
+    UidSet gone = uids;
+    std::vector<store::OutboxRow> copies;
+    for (auto& message : TRY(account.load_messages(wanted.mailbox, uids, returned_columns, SIZE_MAX >> 1))) {
+        gone.remove(message.uid.value, message.uid.value);
+        if (message.seal.state != store::SealState::sealed) continue;
+        store::Place place{wanted.mailbox, message.uid};
+        if (wanted.copies.contains(message.uid.value)) {
+            TRY(store::forget_number(account, place));
+            TRY(store::note_provisional(account, place, message.email_id, {}, now));
+            store::OutboxRow row;
+            row.kind = outbox_copy;
+            row.mailbox = place.mailbox;
+            row.uid = place.uid;
+            row.due = now;
+            row.payload = sync::encode_entry(sync::CopyRequestEntry{place.mailbox,
+                                                                    place.uid,
+                                                                    message.email_id,
+                                                                    place.mailbox,
+                                                                    place.uid,
+                                                                    {},
+                                                                    message.flags,
+                                                                    message.registers});
+            copies.push_back(std::move(row));
+            continue;
+        }
+        auto body = bodies.extract(place);
+        if (!body) continue;
+        TRY(store::forget_number(account, place));
+        AppendedHere appended{{}, body.mapped()};
+        auto& request = appended.request;
+        request.kind = sync::AppendRequestEntry::returned;
+        request.mailbox = place.mailbox;
+        request.email = message.email_id;
+        request.sealed_size = message.size;
+        if (message.seal.sha256.size() == request.sealed_sha256.size())
+            std::ranges::copy(message.seal.sha256, request.sealed_sha256.begin());
+        request.size = size_as_it_is(message.size);
+        request.internal_date = message.date;
+        request.zone_minutes = static_cast<std::int16_t>(message.zone_minutes);
+        request.flags = message.flags;
+        request.registers = message.registers;
+        TRY(plan_appends_home(account, {core}, {appended}, {message.uid}, chunk_octets, now));
+    }
+    TRY(plan_home(account, {core}, std::move(copies)));
+    // What waits to be confirmed, and has gone on from here, is asked for where it is now.
+    for (const auto& i : TRY(store::unconfirmed(account, wanted.mailbox, gone)).list())
+        for (auto uid = i.first; uid <= i.last; ++uid)
+            TRY(take_confirmation(account, core, {wanted.mailbox, Uid{uid}}, {wanted.mailbox, Uid{}}, now));
+    return {};
 }
 
 Result<> keep_said_flags(store::AccountStore& account, NodeId core, MailboxId mailbox, const UidSet& uids,
@@ -254,6 +326,16 @@ Result<> keep_unsaid_flags(store::AccountStore& account, MailboxId mailbox) {
     for (const auto& message : TRY(account.load_messages(
              mailbox, waiting, store::column_flags | store::column_registers, waiting.count()))) {
         if (message.registers.empty()) continue;
+        store::Place place{mailbox, message.uid};
+        if (auto held = TRY(store::held_request(account, place)); !held.empty()) {
+            auto entry = TRY(sync::decode_entry(held));
+            auto* copy = std::get_if<sync::CopyRequestEntry>(&entry);
+            if (!copy) return fail(ErrorKind::internal, "what waits is not a request");
+            copy->flags = message.flags;
+            copy->registers = message.registers;
+            TRY(store::change_held_request(account, place, sync::encode_entry(entry)));
+            continue;
+        }
         TRY(store::hold_flags(
             account, {mailbox, message.uid},
             sync::encode_entry(sync::FlagsEntry{mailbox, message.uid, message.flags, message.registers})));

@@ -2,6 +2,7 @@
 // cannot be shown and not sent.
 #pragma once
 
+#include <map>
 #include <vector>
 
 #include "service/node.hpp"
@@ -34,6 +35,14 @@ struct AppendedHere {
 Result<> plan_appends_home(store::AccountStore& account, const std::vector<NodeId>& home,
                            std::vector<AppendedHere> appended, const std::vector<Uid>& uids,
                            std::size_t chunk_octets, UnixMillis now);
+// The chunks of what goes home for a request, whose own row comes behind them.
+void add_chunks(std::vector<store::OutboxRow>& rows, const store::OutboxRow& request_row,
+                const sync::AppendRequestEntry& request, ObjectId body, std::size_t chunk_octets);
+// Core does not have these any more: they are appended, or copied from themselves, once more. Of those whose
+// body is not among `bodies` nothing is done. What is used of these is taken out.
+Result<> plan_returns_home(store::AccountStore& account, NodeId core, const sync::ReturnEntry& wanted,
+                           std::map<store::Place, store::Reference>& bodies, std::size_t chunk_octets,
+                           UnixMillis now);
 // Shows of the mailbox what can be shown now. A message that has come under another number than it was given
 // here goes from that one in the same moment.
 Result<> show_arrived(store::AccountStore& account, const std::vector<NodeId>& home, MailboxId mailbox,

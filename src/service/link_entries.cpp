@@ -7,6 +7,7 @@
 #include "service/link_sender.hpp"
 #include "service/outbox_kinds.hpp"
 #include "store/provisional.hpp"
+#include "store/stated.hpp"
 
 namespace fwmail::service {
 namespace {
@@ -61,6 +62,12 @@ Result<std::optional<sync::AppendRequestEntry>> append_request(store::AccountSto
     return request;
 }
 
+Result<sync::StateEntry> state_entry(store::AccountStore& store, const store::OutboxRow& row) {
+    auto entry = TRY(store::load_state(store, row.mailbox, row.prev_uid, row.uid));
+    entry.visible = Uid{static_cast<std::uint32_t>(row.offset)};
+    return entry;
+}
+
 // Of sealed mail its object goes, packed; of plain mail what was sealed to core when it came.
 Result<std::vector<std::pair<EntryNumber, sync::ChunkEntry>>> cut_home_chunks(
     store::SystemStore& system, const std::vector<store::OutboxRow>& rows) {
@@ -71,7 +78,7 @@ Result<std::vector<std::pair<EntryNumber, sync::ChunkEntry>>> cut_home_chunks(
         if (!request) return fail(ErrorKind::internal, "an outbox row does not hold what it says");
         sync::ChunkEntry chunk{request->email, request->sealed_sha256, row.offset, request->size, {}};
         std::uint64_t from = row.offset, length = row.length;
-        if (request->kind == sync::AppendRequestEntry::sealed) {
+        if (request->is_object()) {
             std::string head = head_as_it_is(request->email);
             if (from < head.size()) {
                 chunk.data = head.substr(static_cast<std::size_t>(from), static_cast<std::size_t>(length));
@@ -113,9 +120,20 @@ Result<EntriesRead> read_entries(store::AccountStore& store, const std::vector<s
             read.entries[row.number] = sync::SubscriptionEntry{row.payload, s->on, s->stamp};
             continue;
         }
+        if (row.kind == outbox_state) {
+            read.entries[row.number] = TRY(state_entry(store, row));
+            continue;
+        }
+        if (row.kind == outbox_stated) {
+            read.entries[row.number] = sync::StatedEntry{};
+            continue;
+        }
         if (row.kind == outbox_expunge || row.kind == outbox_stubbed || row.kind == outbox_said ||
-            row.kind == outbox_confirm) {
-            read.entries[row.number] = TRY(sync::decode_entry(row.payload));
+            row.kind == outbox_confirm || row.kind == outbox_return) {
+            auto entry = TRY(sync::decode_entry(row.payload));
+            if (auto* gone = std::get_if<sync::ExpungeEntry>(&entry); gone && core)
+                gone->moved = TRY(store::moved_among(store, gone->mailbox, gone->uids));
+            read.entries[row.number] = std::move(entry);
             continue;
         }
         if (row.kind == outbox_append || row.kind == outbox_home_chunk) {

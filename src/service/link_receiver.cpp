@@ -5,10 +5,14 @@
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
 #include "base/random.hpp"
+#include "crypto/box.hpp"
 #include "crypto/openpgp_message.hpp"
 #include "service/appended.hpp"
+#include "service/epochs.hpp"
 #include "service/flag_entries.hpp"
+#include "service/poller.hpp"
 #include "service/remote_entries.hpp"
+#include "store/epochs.hpp"
 #include "store/outside_numbers.hpp"
 #include "sync/node_mail.hpp"
 
@@ -79,27 +83,21 @@ net::Task<Result<>> LinkReceiver::apply(LinkRecord record, sync::Frame frame) {
         // A remote speaks of the accounts that it was given, or is out of its mind.
         if (node_.is_core() && !CO_TRY(co_await is_known(section.account)))
             co_return fail(ErrorKind::refused, "it speaks of an account that is not here");
-        auto check = sync::check_epochs(record.own_epoch, record.peer_epoch, section);
-        if (check.first) {
-            auto remember = [this, record, epoch = section.epoch](store::SystemStore& system) -> Result<> {
-                auto link = TRY(system.find_link(record.link.peer));
-                if (!link) return fail(ErrorKind::refused, "the link is gone");
-                link->peer_epoch = epoch_octets(epoch);
-                TRY(system.save_link(*link));
-                return table_.reload(system);
-            };
-            CO_TRY(co_await node_.write(store::system_file, std::move(remember)));
-            record.peer_epoch = section.epoch;
+        auto take = [turn = epoch_turn(record, node_.is_core(), node_.config, node_.clock()),
+                     section](store::AccountStore& account) { return take_epochs(account, turn, section); };
+        auto verdict = CO_TRY(co_await node_.write(section.account, std::move(take)));
+        if (!verdict.reason.empty()) note_epoch(record, section.account, verdict);
+        if (verdict.begun) {
+            crash_point("link.epoch-begun");
+            node_.hub.changed(section.account);
+            node_.hub.outbox_changed(section.account);
+            std::lock_guard lock(mutex_);  // the peer is to hear of it whatever there is to send
+            auto& timer = acks_[{record.link.peer, section.account}];
+            if (!timer.waiting++) timer.first = node_.clock();
+            timer.last = node_.clock();
         }
-        if (!check.reason.empty() && !check.entries) co_return fail(ErrorKind::refused, check.reason);
-        if (!check.reason.empty()) node_.log.warning("link", record.link.name + ": " + check.reason);
-        if (check.acks && !section.acks.empty()) {
-            auto settle = [peer = record.link.peer, acks = section.acks](store::AccountStore& account) {
-                return account.acknowledge(peer, acks);
-            };
-            CO_TRY(co_await node_.write(section.account, std::move(settle)));
-            node_.link_wake.notify();
-        }
+        if (verdict.acks && !section.acks.empty()) node_.link_wake.notify();
+        if (!verdict.entries) continue;
         if (!section.ack_only() || !section.voids.empty()) {
             if (node_.is_core())
                 CO_TRY(co_await apply_at_core(record.link.peer, section));
@@ -128,6 +126,14 @@ net::Task<Result<>> LinkReceiver::apply(LinkRecord record, sync::Frame frame) {
     CO_TRY(co_await node_.write(store::system_file, std::move(note)));
     node_.link_wake.notify();
     co_return Result<>();
+}
+
+void LinkReceiver::note_epoch(const LinkRecord& record, AccountId account,
+                              const sync::SectionVerdict& verdict) {
+    auto user = node_.directory.find(account);
+    node_.log.warning("link", record.link.name + ", " + (user ? user->user.name : account.hex()) + ": " +
+                                  verdict.reason +
+                                  (verdict.begun ? "; all is told anew and compared" : "; left alone"));
 }
 
 net::Task<Result<bool>> LinkReceiver::is_known(AccountId account) {
@@ -197,7 +203,8 @@ net::Task<Result<>> LinkReceiver::prepare_append(AccountId account, EntryNumber 
     auto known = [email = request.email](store::AccountStore& store) {
         return store.find_by_email_id(email);
     };
-    bool taken = !CO_TRY(co_await node_.read(account, known)).empty();
+    bool returned = request.kind == sync::AppendRequestEntry::returned;
+    bool taken = !returned && !CO_TRY(co_await node_.read(account, known)).empty();
     auto user = node_.directory.find(account);
     auto open = [this, account, user, request, packed = std::move(*packed)](store::SystemStore&) {
         return open_appended(request, packed, allowed_keys(node_, account),
@@ -211,6 +218,8 @@ net::Task<Result<>> LinkReceiver::prepare_append(AccountId account, EntryNumber 
         co_return Result<>();
     }
     UnixMillis now = node_.clock();
+    if (returned && user && user->seal_key)
+        CO_TRY(co_await reopen(account, *user->seal_key, request, *opened));
     AppendedMail mail{{}, std::move(opened->seal), opened->as_shown};
     auto& message = mail.message;
     message.hold = make_id<store::HoldIdTag>(now);
@@ -238,6 +247,32 @@ net::Task<Result<>> LinkReceiver::prepare_append(AccountId account, EntryNumber 
     co_return Result<>();
 }
 
+// Where the user's secret key is here, what core had sealed becomes again what it was.
+net::Task<Result<>> LinkReceiver::reopen(AccountId account, crypto::PublicKey user_key,
+                                         sync::AppendRequestEntry request, OpenedAppend& mail) {
+    auto secret = CO_TRY(co_await seal_secret(node_, account));
+    auto style =
+        node_.config.text("replicate.outer") == "minimal" ? OuterHeader::minimal : OuterHeader::ordinary;
+    auto job = [this, account, user_key, request, style, secret,
+                mail = std::move(mail)](store::SystemStore& system) mutable -> Result<OpenedAppend> {
+        std::vector<crypto::SecretKey> keys;
+        for (const auto& key : TRY(system.load_keys(account))) {
+            if (key.secret.empty()) continue;
+            auto octets = TRY(crypto::box_open(node_.master_key, key.secret,
+                                               "user-key:" + account.hex() + ":" + key.fingerprint));
+            keys.push_back(TRY(crypto::parse_secret_key(octets.view(), std::nullopt)));
+        }
+        store::Message message;
+        message.email_id = request.email;
+        message.date = request.internal_date;
+        auto seed = crypto::hmac_sha256(secret, request.email.octets());
+        TRY(restore_returned(mail, message, keys, seal_recipe(seed, style), user_key));
+        return std::move(mail);
+    };
+    mail = CO_TRY(co_await node_.read(store::system_file, std::move(job)));
+    co_return Result<>();
+}
+
 net::Task<Result<>> LinkReceiver::apply_at_core(NodeId peer, sync::AccountSection section) {
     for (const auto& numbered : section.entries)
         if (!may_come_from_remote(numbered.entry))
@@ -251,20 +286,30 @@ net::Task<Result<>> LinkReceiver::apply_at_core(NodeId peer, sync::AccountSectio
     };
     store::OutsideLimits limits{node_.config.count("limits.account-mailboxes"),
                                 node_.config.count("replicate.max-expunges-per-day")};
+    UnixMillis since{};
+    if (auto days = node_.config.duration("replicate.horizon"); days.count())
+        since = UnixMillis{node_.clock().value - std::chrono::milliseconds(days).count()};
     auto job = [peer, section = std::move(section), author = store::Author{node_.id, node_.clock()}, limits,
-                prepared = std::move(prepared)](store::AccountStore& account) -> Result<Outcome> {
-        sync::Incoming incoming{TRY(account.load_applied(peer))};
-        NumberSet fresh = incoming.reachable(section.voids);
+                since, prepared = std::move(prepared)](store::AccountStore& account) -> Result<Outcome> {
         AtCore to{account,         peer, author.now, author, limits, prepared.bodies, prepared.appended,
                   prepared.refused};
-        for (const auto& [number, entry] : section.entries)
-            if (incoming.classify(number) == sync::Arrival::fresh &&
-                TRY(apply_remote_entry(to, number, entry)))
-                fresh.add(number.value);
+        to.told = sync::Incoming{TRY(account.load_applied(peer))};
+        to.since = since;
+        NumberSet fresh = to.told.reachable(section.voids);
+        to.told.applied.add(fresh);
+        if (TRY(store::is_in_epoch(account, peer, section.epoch)))
+            for (const auto& [number, entry] : section.entries)
+                if (to.told.classify(number) == sync::Arrival::fresh &&
+                    TRY(apply_remote_entry(to, number, entry))) {
+                    fresh.add(number.value);
+                    to.told.on_applied(number);
+                } else
+                    fresh = {};
         for (const auto& [number, body] : to.bodies) TRY(account.release(body));
         for (const auto& [number, mail] : to.appended)
             TRY(account.release({mail.message.object, mail.message.hold}));
         TRY(account.mark_applied(peer, fresh));
+        TRY(settle_state(to));
         return Outcome{to.changed, to.ahead, to.held, to.too_many};
     };
     auto outcome = CO_TRY(co_await node_.write(id, std::move(job)));

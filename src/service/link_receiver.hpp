@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "service/appended.hpp"
 #include "service/link_table.hpp"
 #include "service/node.hpp"
 #include "service/remote_entries.hpp"
@@ -82,7 +83,10 @@ class LinkReceiver {
     net::Task<Result<Prepared>> prepare(NodeId peer, sync::AccountSection section);
     net::Task<Result<>> prepare_append(AccountId account, EntryNumber number,
                                        sync::AppendRequestEntry request, Prepared& prepared);
+    net::Task<Result<>> reopen(AccountId account, crypto::PublicKey user_key,
+                               sync::AppendRequestEntry request, OpenedAppend& mail);
     net::Task<Result<>> apply_at_core(NodeId peer, sync::AccountSection section);
+    void note_epoch(const LinkRecord& record, AccountId account, const sync::SectionVerdict& verdict);
     net::Task<> note_refusal(LinkRecord record, std::string reason);
 
     Node& node_;

@@ -5,8 +5,11 @@
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
 #include "crypto/openpgp_message.hpp"
+#include "service/epochs.hpp"
 #include "service/outbox_kinds.hpp"
 #include "service/queue_runner.hpp"
+#include "store/epochs.hpp"
+#include "store/stated.hpp"
 #include "sync/frame_builder.hpp"
 #include "sync/node_mail.hpp"
 
@@ -34,6 +37,7 @@ sync::DueEntry due_entry(const store::OutboxRow& row) {
         case outbox_expunge:
         case outbox_said:
         case outbox_confirm:
+        case outbox_return:
             return {row.payload.size() + 10};
         case outbox_home_chunk:
             return {row.length + 100};
@@ -44,7 +48,10 @@ sync::DueEntry due_entry(const store::OutboxRow& row) {
         case outbox_message:
         case outbox_stubbed:
         case outbox_subscription:
+        case outbox_stated:
             return {200};
+        case outbox_state:
+            return {store::stated_at_once * 80};
     }
     return {200};
 }
@@ -188,16 +195,12 @@ std::uint64_t LinkSender::target_octets(NodeId peer) {
 }
 
 net::Task<Result<sync::AccountSection>> LinkSender::new_section(LinkRecord link, AccountId account) {
-    sync::AccountSection section;
+    std::size_t room =
+        sync::sets_room_for(static_cast<std::size_t>(node_.config.octets("replicate.max-mail-size"))) / 2;
+    auto load = [turn = epoch_turn(link, node_.is_core(), node_.config, node_.clock()),
+                 room](store::AccountStore& store) { return begin_section(store, turn, room); };
+    auto section = CO_TRY(co_await node_.read(account, load));
     section.account = account;
-    section.epoch = link.own_epoch;
-    section.echo = link.peer_epoch;
-    auto load = [peer = link.link.peer](store::AccountStore& store) { return store.load_applied(peer); };
-    sync::Incoming incoming{CO_TRY(co_await node_.read(account, load))};
-    if (!link.peer_epoch.is_none())
-        section.acks = incoming.acks(
-            sync::sets_room_for(static_cast<std::size_t>(node_.config.octets("replicate.max-mail-size"))) /
-            2);
     co_return section;
 }
 
@@ -264,17 +267,19 @@ net::Task<Result<bool>> LinkSender::send_next(LinkRecord link, AccountId account
     struct Due {
         Rows rows;
         sync::FrameChoice choice;
+        sync::Epoch epoch;  // in which they are numbered
     };
-    auto load = [peer = link.link.peer, now = node_.clock(), skip, under_way,
+    auto load = [peer = link.link.peer, own = link.own_epoch, now = node_.clock(), skip, under_way,
                  target = target_octets(link.link.peer)](store::AccountStore& store) -> Result<Due> {
         // Few rows are a frame where they are bodies; many where they are flags.
         for (std::size_t limit = rows_at_first;; limit *= 8) {
-            Due due{TRY(store.load_outbox_due(peer, now, limit + skip.count())), {}};
+            Due due{TRY(store.load_outbox_due(peer, now, limit + skip.count())), {}, {}};
             bool all = due.rows.size() < limit + skip.count() || limit >= rows_at_most;
             std::erase_if(due.rows, [&](const auto& row) { return skip.contains(row.number.value); });
             std::vector<sync::DueEntry> entries;
             for (const auto& row : due.rows) entries.push_back(due_entry(row));
             due.choice = sync::choose_frame(entries, target, under_way);
+            due.epoch = TRY(store::load_epochs(store, peer, own, {})).own;
             if (due.choice.full || due.choice.count < due.rows.size() || all) return due;
         }
     };
@@ -289,14 +294,15 @@ net::Task<Result<bool>> LinkSender::send_next(LinkRecord link, AccountId account
     for (const auto& row : rows) frames.numbers.add(row.number.value);
     ++frames.frames;
     frames.alone |= choice.alone;
-    node_.runtime.spawn_on(node_.runtime.main_executor(), "frame", send_rows(link, account, std::move(rows)));
+    node_.runtime.spawn_on(node_.runtime.main_executor(), "frame",
+                           send_rows(link, account, std::move(rows), due.epoch));
     co_return choice.full && !choice.alone;
 }
 
-net::Task<> LinkSender::send_rows(LinkRecord link, AccountId account, Rows rows) {
+net::Task<> LinkSender::send_rows(LinkRecord link, AccountId account, Rows rows, sync::Epoch epoch) {
     NumberSet numbers;
     for (const auto& row : rows) numbers.add(row.number.value);
-    auto sent = co_await send_made(link, account, std::move(rows));
+    auto sent = co_await send_made(link, account, std::move(rows), epoch);
     if (!sent && !node_.stopping) {
         log_failure(account, sent.error());
         resting_[{link.link.peer, account}] = now_plus(node_.clock(), retry_after);
@@ -308,9 +314,10 @@ net::Task<> LinkSender::send_rows(LinkRecord link, AccountId account, Rows rows)
 }
 
 // One frame as a rule; entries that turn out larger than they were held for may need several.
-net::Task<Result<>> LinkSender::send_made(LinkRecord link, AccountId account, Rows rows) {
+net::Task<Result<>> LinkSender::send_made(LinkRecord link, AccountId account, Rows rows, sync::Epoch epoch) {
     auto made = CO_TRY(co_await make(account, std::move(rows)));
     auto section = CO_TRY(co_await new_section(link, account));
+    if (section.epoch != epoch) co_return Result<>();  // all is counted anew
     sync::PackSection sizes;
     sizes.overhead = sync::section_overhead(section);
     for (const auto& [number, entry] : made.entries)
@@ -336,19 +343,21 @@ net::Task<Result<>> LinkSender::send_made(LinkRecord link, AccountId account, Ro
         sections.push_back(std::exchange(section, std::move(next)));
         CO_TRY(co_await send_frame(link, std::move(sections)));
         crash_point("link.queued");
-        CO_TRY(co_await mark_sent(link.link.peer, account, std::move(numbers)));
+        CO_TRY(co_await mark_sent(link, account, std::move(numbers), epoch));
     }
     co_return Result<>();
 }
 
-net::Task<Result<>> LinkSender::mark_sent(NodeId peer, AccountId account, NumberSet numbers) {
+net::Task<Result<>> LinkSender::mark_sent(LinkRecord link, AccountId account, NumberSet numbers,
+                                          sync::Epoch epoch) {
     std::uint16_t jitter = 0;
     fill_random({reinterpret_cast<std::uint8_t*>(&jitter), sizeof jitter});
     sync::LinkSettings settings;
     settings.first_resend =
         std::chrono::milliseconds(node_.config.duration("replicate.resend-after")).count();
-    auto job = [peer, numbers = std::move(numbers), now = node_.clock(), settings,
-                jitter](store::AccountStore& store) -> Result<> {
+    auto job = [peer = link.link.peer, own = link.own_epoch, numbers = std::move(numbers), epoch,
+                now = node_.clock(), settings, jitter](store::AccountStore& store) -> Result<> {
+        if (TRY(store::load_epochs(store, peer, own, {})).own != epoch) return {};
         auto rows = TRY(store.load_outbox(peer, numbers, 1));
         std::uint32_t sends = rows.empty() ? 1 : rows[0].attempts + 1;
         return store.mark_sent(peer, numbers, now, sync::resend_due(now, sends, jitter & 1023, settings));

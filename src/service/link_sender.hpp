@@ -60,9 +60,9 @@ class LinkSender {
     net::Task<Result<bool>> send_account(LinkRecord link, AccountId account);
     void log_failure(AccountId account, const Error& error);
     net::Task<Result<bool>> send_next(LinkRecord link, AccountId account);
-    net::Task<> send_rows(LinkRecord link, AccountId account, Rows rows);
-    net::Task<Result<>> send_made(LinkRecord link, AccountId account, Rows rows);
-    net::Task<Result<>> mark_sent(NodeId peer, AccountId account, NumberSet numbers);
+    net::Task<> send_rows(LinkRecord link, AccountId account, Rows rows, sync::Epoch epoch);
+    net::Task<Result<>> send_made(LinkRecord link, AccountId account, Rows rows, sync::Epoch epoch);
+    net::Task<Result<>> mark_sent(LinkRecord link, AccountId account, NumberSet numbers, sync::Epoch epoch);
     net::Task<Result<>> note_next_due(NodeId peer, AccountId account);
     void note_due(UnixMillis when);
     std::size_t frames_under_way(NodeId peer) const;

@@ -18,6 +18,9 @@ enum OutboxKind : int {
     outbox_copy,  // these two: and with it the flags as they are then
     outbox_append,
     outbox_home_chunk,  // of what goes home for an append-request, which is the payload
+    outbox_state,       // of a mailbox, the UIDs from prev_uid to uid; visible in offset, floor in length
+    outbox_stated,
+    outbox_return,  // the payload is the entry
 };
 
 }  // namespace fwmail::service

@@ -6,6 +6,7 @@
 #include "base/hooks.hpp"
 #include "crypto/box.hpp"
 #include "service/outbox_kinds.hpp"
+#include "store/epochs.hpp"
 #include "store/outside_numbers.hpp"
 #include "sync/entries.hpp"
 #include "sync/frame_builder.hpp"
@@ -134,6 +135,21 @@ struct Poller::SealedMessage {
     std::uint64_t packed_size = 0;
 };
 
+net::Task<Result<std::string>> seal_secret(Node& node, AccountId account) {
+    auto load = [](store::AccountStore& store) { return store.value("seal-secret"); };
+    auto box = CO_TRY(co_await node.read(account, load));
+    std::string place = "seal-secret:" + account.hex();
+    if (box) {
+        auto secret = CO_TRY(crypto::box_open(node.master_key, *box, place));
+        co_return std::string(secret.view());
+    }
+    std::string secret = random_octets(32);
+    auto sealed = CO_TRY(crypto::box_seal(node.master_key, secret, place));
+    auto save = [sealed](store::AccountStore& store) { return store.set_value("seal-secret", sealed); };
+    CO_TRY(co_await node.write(account, std::move(save)));
+    co_return secret;
+}
+
 net::Task<> Poller::run() {
     net::Notifier wake(co_await boost::asio::this_coro::executor);
     node_.hub.attach_poller(wake);
@@ -208,6 +224,7 @@ net::Task<Result<Poller::Look>> Poller::look(AccountId account, LinkRecord link)
         horizon = node_.clock().value - std::chrono::milliseconds(days).count();
     auto job = [peer = link.link.peer, horizon](store::AccountStore& store) -> Result<Look> {
         Look look;
+        if (TRY(store::awaited_state(store, peer))) return look;
         ModSeq cursor = TRY(store.cursor(peer));
         look.cursor = TRY(store.highest_modseq());
         look.moved = look.cursor > cursor;
@@ -222,8 +239,9 @@ net::Task<Result<Poller::Look>> Poller::look(AccountId account, LinkRecord link)
         for (const auto& mailbox : TRY(store.load_mailboxes())) {
             auto planned = TRY(store.planned(peer, mailbox.id));
             look.planned[mailbox.id] = planned;
-            if (mailbox.highest_modseq <= cursor || !room) {
-                look.more |= mailbox.highest_modseq > cursor;
+            bool fresh_ones = mailbox.uidnext.value > planned.last.value + 1;
+            if (!fresh_ones || !room) {
+                look.more |= fresh_ones;
                 continue;
             }
             UidSet fresh;
@@ -267,25 +285,8 @@ net::Task<Result<Poller::Look>> Poller::look(AccountId account, LinkRecord link)
     co_return co_await node_.read(account, std::move(job));
 }
 
-// The secret from which every message's seal seed derives: the same message is sealed to the same octets
-// wherever it lies.
-net::Task<Result<std::string>> Poller::seal_secret(AccountId account) {
-    auto load = [](store::AccountStore& store) { return store.value("seal-secret"); };
-    auto box = CO_TRY(co_await node_.read(account, load));
-    std::string place = "seal-secret:" + account.hex();
-    if (box) {
-        auto secret = CO_TRY(crypto::box_open(node_.master_key, *box, place));
-        co_return std::string(secret.view());
-    }
-    std::string secret = random_octets(32);
-    auto sealed = CO_TRY(crypto::box_seal(node_.master_key, secret, place));
-    auto save = [sealed](store::AccountStore& store) { return store.set_value("seal-secret", sealed); };
-    CO_TRY(co_await node_.write(account, std::move(save)));
-    co_return secret;
-}
-
 net::Task<Result<std::vector<Poller::SealedMessage>>> Poller::seal_all(AccountId account, Look look) {
-    std::string secret = CO_TRY(co_await seal_secret(account));
+    std::string secret = CO_TRY(co_await seal_secret(node_, account));
     auto user = node_.directory.find(account);
     std::vector<store::Message> messages;
     for (auto& [mailbox, list] : look.added) messages.insert(messages.end(), list.begin(), list.end());

@@ -58,7 +58,6 @@ class Poller {
     net::Task<Result<Look>> look(AccountId account, LinkRecord link);
     struct SealedMessage;
     net::Task<Result<std::vector<SealedMessage>>> seal_all(AccountId account, Look look);
-    net::Task<Result<std::string>> seal_secret(AccountId account);
     void add_message(store::OutboxPlan& plan, MailboxId mailbox, SealedMessage sealed, Uid& prev,
                      UnixMillis now, bool with_body);
     void report_progress(AccountId account, const LinkRecord& link, std::size_t count, bool last);
@@ -80,5 +79,8 @@ Result<SealedInfo> seal_message(const store::Message& message, std::string_view 
                                 const Sink& packed);
 // Such a recipe.
 std::string seal_recipe(const Octets32& seed, OuterHeader outer);
+// The secret from which every message's seed derives: the same message is sealed to the same octets wherever
+// it lies.
+net::Task<Result<std::string>> seal_secret(Node& node, AccountId account);
 
 }  // namespace fwmail::service

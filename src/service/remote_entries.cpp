@@ -3,7 +3,9 @@
 #include "imap/parser.hpp"
 #include "service/flag_entries.hpp"
 #include "service/outbox_kinds.hpp"
+#include "store/epochs.hpp"
 #include "store/outside_expunges.hpp"
+#include "store/stated.hpp"
 
 namespace fwmail::service {
 
@@ -16,6 +18,8 @@ bool may_come_from_remote(const sync::Entry& entry) {
            std::holds_alternative<sync::CopyRequestEntry>(entry) ||
            std::holds_alternative<sync::AppendRequestEntry>(entry) ||
            std::holds_alternative<sync::ChunkEntry>(entry) ||
+           std::holds_alternative<sync::StateEntry>(entry) ||
+           std::holds_alternative<sync::StatedEntry>(entry) ||
            std::holds_alternative<sync::UnknownEntry>(entry);
 }
 
@@ -71,6 +75,19 @@ Result<> plan_confirmation(AtCore& to, const store::Place& called, const store::
     return {};
 }
 
+Result<> plan_return(AtCore& to, MailboxId mailbox, UidSet bodies, UidSet copies) {
+    store::OutboxPlan plan;
+    plan.cursor = TRY(to.account.cursor(to.peer));
+    store::OutboxRow row;
+    row.kind = outbox_return;
+    row.mailbox = mailbox;
+    row.payload = sync::encode_entry(sync::ReturnEntry{mailbox, std::move(bodies), std::move(copies)});
+    row.due = to.now;
+    plan.rows.push_back(std::move(row));
+    TRY(to.account.append_outbox(to.peer, plan));
+    return {};
+}
+
 Result<bool> apply_copy(AtCore& to, const sync::CopyRequestEntry& entry, store::Reference body) {
     sync::FlagState flags{entry.flags, entry.registers};
     if (sync::is_ahead(entry.moved, to.now) || sync::drop_ahead(flags, to.now)) {
@@ -80,8 +97,14 @@ Result<bool> apply_copy(AtCore& to, const sync::CopyRequestEntry& entry, store::
     }
     auto filed = TRY(store::file_copy(to.account, to.peer, copy_word(entry, body), to.now));
     if (filed.waits) return false;
-    if (filed.repeat) return true;
-    to.changed = true;
+    if (filed.unknown) {
+        UidSet uid;
+        uid.add(entry.uid.value);
+        bool whole = TRY(store::find_copied_body(to.account, to.peer, copy_word(entry))).is_zero();
+        TRY(plan_return(to, entry.mailbox, whole ? uid : UidSet(), whole ? UidSet() : uid));
+        return true;
+    }
+    to.changed |= !filed.repeat;
     TRY(plan_confirmation(to, {entry.mailbox, entry.uid}, filed.now));
     return true;
 }
@@ -100,26 +123,24 @@ Result<bool> apply_append(AtCore& to, EntryNumber number, const sync::AppendRequ
         word.message->registers = entry.registers;
         word.seal = std::move(mail.mapped().seal);
         word.as_shown = mail.mapped().as_shown;
+        word.returned = entry.kind == sync::AppendRequestEntry::returned;
     } else if (entry.kind != sync::AppendRequestEntry::gone && !to.refused.contains(number)) {
         return false;  // some of it is on the way
     }
+    // It is not as it was: it stays where it is.
+    if (!word.message && entry.kind == sync::AppendRequestEntry::returned) return true;
     auto filed = TRY(store::file_append(to.account, to.peer, word, to.now));
     if (filed.waits) return false;
     TRY(to.account.delete_chunks(entry.email));
-    if (filed.repeat) return true;
-    to.changed = true;
+    to.changed |= !filed.repeat;
     TRY(plan_confirmation(to, word.to, filed.now));
     return true;
 }
 
 // A stolen remote must not empty the house: what goes can be put back for a while, and what is more than a
 // day's measure waits for the operator.
-Result<bool> apply_expunge(AtCore& to, const sync::ExpungeEntry& entry) {
+Result<bool> hide_or_hold(AtCore& to, MailboxId mailbox, const store::OwnPlaces& places) {
     constexpr std::int64_t day = 86'400'000;
-    if (!TRY(to.account.find_mailbox(entry.mailbox))) return false;
-    // What the remote has not been told of it has filed itself, and core has not heard of that yet.
-    if (!TRY(store::unheard_numbers(to.account, to.peer, entry.mailbox, entry.uids)).empty()) return false;
-    auto places = TRY(store::own_places(to.account, to.peer, entry.mailbox, entry.uids));
     struct Going {
         MailboxId mailbox;
         UidSet uids;
@@ -128,15 +149,15 @@ Result<bool> apply_expunge(AtCore& to, const sync::ExpungeEntry& entry) {
     };
     std::vector<Going> all;
     std::uint64_t count = 0;
-    auto add = [&](MailboxId mailbox, const UidSet& uids, bool tell) -> Result<> {
-        auto known = TRY(to.account.find_mailbox(mailbox));
+    auto add = [&](MailboxId in, const UidSet& uids, bool tell) -> Result<> {
+        auto known = TRY(to.account.find_mailbox(in));
         if (!known || known->deleted) return {};
-        all.push_back({mailbox, uids, TRY(store::count_messages(to.account, mailbox, uids)), tell});
+        all.push_back({in, uids, TRY(store::count_messages(to.account, in, uids)), tell});
         count += all.back().count;
         return {};
     };
-    TRY(add(entry.mailbox, places.here, false));
-    for (const auto& [mailbox, uids] : places.elsewhere) TRY(add(mailbox, uids, true));
+    TRY(add(mailbox, places.here, false));
+    for (const auto& [elsewhere, uids] : places.elsewhere) TRY(add(elsewhere, uids, true));
     if (count == 0) return true;
     bool hold =
         TRY(store::count_hidden(to.account, UnixMillis{to.now.value - day})) + count > to.limits.expunges;
@@ -149,6 +170,53 @@ Result<bool> apply_expunge(AtCore& to, const sync::ExpungeEntry& entry) {
             TRY(store::hide_messages(to.account, to.peer, going.mailbox, going.uids, to.now, going.tell));
     }
     (hold ? to.held : to.changed) = true;
+    return true;
+}
+
+Result<bool> apply_expunge(AtCore& to, const sync::ExpungeEntry& entry) {
+    if (!TRY(to.account.find_mailbox(entry.mailbox))) return false;
+    // What the remote has not been told of it has filed itself, and core has not heard of that yet.
+    if (!TRY(store::unheard_numbers(to.account, to.peer, entry.mailbox, entry.uids)).empty()) return false;
+    return hide_or_hold(to, entry.mailbox,
+                        TRY(store::own_places(to.account, to.peer, entry.mailbox, entry.uids)));
+}
+
+// Compared with what is here, and what comes of it goes back in the same transaction.
+Result<bool> apply_state(AtCore& to, EntryNumber number, const sync::StateEntry& entry) {
+    if (!TRY(to.account.find_mailbox(entry.mailbox))) {
+        // All that was told before it has been applied: the mailbox was not taken here.
+        return to.told.applied.contiguous_from_one() + 1 == number.value;
+    }
+    auto found = TRY(store::compare_state(to.account, to.peer, entry, to.since, to.now));
+    to.changed |= found.changed;
+    to.ahead |= found.ahead;
+    if (!found.hide.empty()) TRY(hide_or_hold(to, entry.mailbox, {found.hide, {}}));
+    store::OutboxPlan plan;
+    plan.cursor = TRY(to.account.cursor(to.peer));
+    store::OutboxRow row;
+    row.due = to.now;
+    row.mailbox = entry.mailbox;
+    if (!found.leave.empty()) {
+        row.kind = outbox_expunge;
+        row.payload = sync::encode_entry(sync::ExpungeEntry{entry.mailbox, found.leave, Uid{}});
+        plan.rows.push_back(row);
+    }
+    if (!found.bodies.empty() || !found.copies.empty())
+        TRY(plan_return(to, entry.mailbox, found.bodies, found.copies));
+    row.payload.clear();
+    row.kind = outbox_flags;
+    row.replaces = true;
+    for (auto uid : found.flags) {
+        row.uid = uid;
+        plan.rows.push_back(row);
+    }
+    if (!plan.rows.empty()) TRY(to.account.append_outbox(to.peer, plan));
+    return !found.ahead;
+}
+
+Result<bool> apply_stated(AtCore& to, EntryNumber number) {
+    if (TRY(store::awaited_state(to.account, to.peer)) == store::state_not_told)
+        TRY(store::await_state(to.account, to.peer, number.value));
     return true;
 }
 
@@ -175,7 +243,17 @@ Result<bool> apply_subscription(AtCore& to, const sync::SubscriptionEntry& entry
 
 }  // namespace
 
+Result<> settle_state(AtCore& to) {
+    auto awaited = TRY(store::awaited_state(to.account, to.peer));
+    if (awaited == 0 || awaited == store::state_not_told || to.told.applied.contiguous_from_one() < awaited)
+        return {};
+    to.changed = true;  // there is much to plan
+    return store::await_state(to.account, to.peer, 0);
+}
+
 Result<bool> apply_remote_entry(AtCore& to, EntryNumber number, const sync::Entry& entry) {
+    if (const auto* state = std::get_if<sync::StateEntry>(&entry)) return apply_state(to, number, *state);
+    if (std::holds_alternative<sync::StatedEntry>(entry)) return apply_stated(to, number);
     if (const auto* stubbed = std::get_if<sync::StubbedEntry>(&entry)) return apply_stubbed(to, *stubbed);
     if (const auto* flags = std::get_if<sync::FlagsEntry>(&entry)) return apply_flags_entry(to, *flags);
     if (const auto* expunge = std::get_if<sync::ExpungeEntry>(&entry)) return apply_expunge(to, *expunge);

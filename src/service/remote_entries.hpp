@@ -7,6 +7,7 @@
 #include "store/outside_mailboxes.hpp"
 #include "store/outside_numbers.hpp"
 #include "sync/entries.hpp"
+#include "sync/link.hpp"
 
 namespace fwmail::service {
 
@@ -27,6 +28,8 @@ struct AtCore {
     std::map<EntryNumber, store::Reference> bodies;     // that entries need; taken in system.db
     std::map<EntryNumber, AppendedMail> appended = {};  // likewise
     std::set<EntryNumber> refused = {};                 // requests whose mail is not what they say
+    sync::Incoming told = {};                           // what of the peer's entries has been applied
+    UnixMillis since = {};                              // what is older was perhaps never replicated
     bool changed = false, ahead = false, held = false, too_many = false;
 };
 
@@ -34,6 +37,9 @@ bool may_come_from_remote(const sync::Entry& entry);
 
 // False: it cannot be applied yet, and must come again. Applying it twice does nothing.
 Result<bool> apply_remote_entry(AtCore& to, EntryNumber number, const sync::Entry& entry);
+
+// Once the peer has told all that it has, what it lacks is planned.
+Result<> settle_state(AtCore& to);
 
 // What a copy request says, for the store.
 store::CopyWord copy_word(const sync::CopyRequestEntry& entry, store::Reference body = {});

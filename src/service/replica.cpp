@@ -13,6 +13,8 @@
 #include "service/message_texts.hpp"
 #include "service/releases.hpp"
 #include "service/replica_stub.hpp"
+#include "store/epochs.hpp"
+#include "sync/frame_builder.hpp"
 
 namespace fwmail::service {
 namespace {
@@ -88,26 +90,61 @@ net::Task<Result<Replica::Applied>> Replica::apply_entries(NodeId peer, sync::Ac
         if (const auto* chunk = std::get_if<sync::ChunkEntry>(&numbered.entry); chunk && !is_whole(*chunk))
             octets += chunk->data.size();
     AccountId id = section.account;
-    auto job = [peer, section = std::move(section),
+    auto bodies = CO_TRY(co_await hold_returned(id, section));
+    auto chunk =
+        sync::chunk_size_for(static_cast<std::size_t>(node_.config.octets("replicate.max-mail-size")));
+    auto job = [peer, section = std::move(section), bodies = std::move(bodies), chunk,
                 now = node_.clock()](store::AccountStore& account) -> Result<Applied> {
         sync::Incoming incoming{TRY(account.load_applied(peer))};
         NumberSet fresh = incoming.reachable(section.voids);
-        AtRemote to{account, peer, now};
+        AtRemote to{account, peer, now, false, bodies, chunk};
+        if (!TRY(store::is_in_epoch(account, peer, section.epoch))) {
+            for (const auto& [place, body] : to.bodies) TRY(account.release(body));
+            return Applied{true, false};
+        }
         bool all = true;
-        std::set<EmailId> bodies;
+        std::set<EmailId> arrived;
         for (const auto& [number, entry] : section.entries) {
             auto arrival = incoming.classify(number);
             all &= arrival != sync::Arrival::too_far;
             if (arrival != sync::Arrival::fresh) continue;
             if (!TRY(apply_core_entry(to, entry))) continue;
             fresh.add(number.value);
-            if (const auto* chunk = std::get_if<sync::ChunkEntry>(&entry)) bodies.insert(chunk->email);
+            if (const auto* chunk = std::get_if<sync::ChunkEntry>(&entry)) arrived.insert(chunk->email);
         }
-        for (auto email : bodies) TRY(tell_of_late_body(account, peer, email, now));
+        for (auto email : arrived) TRY(tell_of_late_body(account, peer, email, now));
+        for (const auto& [place, body] : to.bodies) TRY(account.release(body));
         if (!fresh.empty()) TRY(account.mark_applied(peer, fresh));
         return Applied{all, to.ahead};
     };
     co_return co_await node_.write(id, std::move(job), octets);
+}
+
+// What core wants back must not go meanwhile: its references are taken first.
+net::Task<Result<std::map<store::Place, store::Reference>>> Replica::hold_returned(
+    AccountId account, const sync::AccountSection& section) {
+    std::map<store::Place, store::Reference> bodies;
+    for (const auto& [number, entry] : section.entries) {
+        const auto* wanted = std::get_if<sync::ReturnEntry>(&entry);
+        if (!wanted || wanted->bodies.empty()) continue;
+        auto look = [wanted = *wanted](store::AccountStore& store) -> Result<std::vector<store::Message>> {
+            auto mailbox = TRY(store.find_mailbox(wanted.mailbox));
+            if (!mailbox || mailbox->deleted) return std::vector<store::Message>();
+            return store.load_messages(wanted.mailbox, wanted.bodies, store::column_identity, SIZE_MAX >> 1);
+        };
+        for (const auto& message : CO_TRY(co_await node_.read(account, std::move(look))))
+            bodies[{wanted->mailbox, message.uid}] = {message.object,
+                                                      make_id<store::HoldIdTag>(node_.clock())};
+    }
+    if (bodies.empty()) co_return bodies;
+    std::vector<store::Reference> references;
+    for (const auto& [place, body] : bodies) references.push_back(body);
+    auto hold = [account, references = std::move(references)](store::SystemStore& system) {
+        return system.add_references(account, references);
+    };
+    CO_TRY(co_await node_.write(store::system_file, std::move(hold)));
+    crash_point("replica.returns-held");
+    co_return bodies;
 }
 
 net::Task<Result<bool>> Replica::is_removed(AccountId account) {

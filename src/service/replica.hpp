@@ -45,6 +45,8 @@ class Replica {
     };
     using Objects = std::vector<Object>;
     net::Task<Result<>> apply_account(AccountId account, sync::AccountEntry entry);
+    net::Task<Result<std::map<store::Place, store::Reference>>> hold_returned(
+        AccountId account, const sync::AccountSection& section);
     net::Task<Result<bool>> is_removed(AccountId account);
     net::Task<Result<>> settle_locked(AccountId account);
     struct Applied {

@@ -19,18 +19,19 @@ struct MessageRow {
     HoldId hold;
     std::uint64_t size = 0;
     std::string stamps;
+    EmailId email;
 };
 
 Result<std::vector<MessageRow>> load_rows(Database& db, std::int64_t mailbox, const UidSet& uids) {
     std::vector<MessageRow> rows;
     for (const auto& i : uids.list()) {
         auto q = TRY(db.query(
-            "SELECT uid,modseq,created_modseq,id,flags,keywords,object,hold,size,stamps FROM messages "
+            "SELECT uid,modseq,created_modseq,id,flags,keywords,object,hold,size,stamps,email FROM messages "
             "WHERE mailbox=? AND uid BETWEEN ? AND ? ORDER BY uid",
             mailbox, i.first, i.last));
         while (TRY(q.next()))
             rows.push_back({q.uid(0), q.modseq(1), q.modseq(2), q.integer(3), q.natural32(4), q.text(5),
-                            q.id<ObjectId>(6), q.id<HoldId>(7), q.natural(8), q.text(9)});
+                            q.id<ObjectId>(6), q.id<HoldId>(7), q.natural(8), q.text(9), q.id<EmailId>(10)});
     }
     return rows;
 }
@@ -71,8 +72,8 @@ Result<void> insert_expunged(Database& db, AccountChange& change, std::int64_t m
                              ModSeq& modseq) {
     modseq = change.next_modseq(mailbox);
     change.count(mailbox, row.system, row.size, -1);
-    return db.run("INSERT OR REPLACE INTO expunged VALUES(?,?,?,?,0,0,0)", mailbox, row.uid, modseq,
-                  row.created);
+    return db.run("INSERT OR REPLACE INTO expunged VALUES(?,?,?,?,0,0,0,?)", mailbox, row.uid, modseq,
+                  row.created, row.email);
 }
 
 constexpr std::uint64_t most_words = 2000;  // of an account

@@ -66,6 +66,10 @@ Result<std::vector<EntryNumber>> AccountStore::append_outbox(NodeId peer, const 
     return atomically(*db_, [&]() -> Result<std::vector<EntryNumber>> {
         std::int64_t id = TRY(peer_row(*db_, peer));
         EntryNumber next = TRY(next_number(peer));
+        TRY(db_->run(
+            "UPDATE peers SET given_start=?1,given_random=?2,given_first=next_number WHERE id=?3 AND "
+            "(given_start<>?1 OR given_random<>?2)",
+            life_.start, life_.random, id));
         std::vector<EntryNumber> numbers;
         for (const auto& row : plan.rows) {
             if (row.number != EntryNumber{} && row.number < next)

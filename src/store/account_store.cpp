@@ -6,7 +6,8 @@
 
 namespace fwmail::store {
 
-AccountStore::AccountStore(std::unique_ptr<Database> db) : db_(std::move(db)) {}
+AccountStore::AccountStore(std::unique_ptr<Database> db, const sync::Life& life)
+    : db_(std::move(db)), life_(life) {}
 AccountStore::~AccountStore() = default;
 
 std::filesystem::path AccountStore::path_of(const std::filesystem::path& data_dir, AccountId account) {
@@ -14,7 +15,8 @@ std::filesystem::path AccountStore::path_of(const std::filesystem::path& data_di
 }
 
 Result<std::unique_ptr<AccountStore>> AccountStore::open(const std::filesystem::path& data_dir,
-                                                         AccountId account, UnixMillis now, Access access) {
+                                                         AccountId account, UnixMillis now, Access access,
+                                                         const sync::Life& life) {
     auto path = path_of(data_dir, account);
     auto db = TRY(Database::open(path, access, account_schema()));
     if (access == Access::read_write)
@@ -29,7 +31,7 @@ Result<std::unique_ptr<AccountStore>> AccountStore::open(const std::filesystem::
         if (q.id<AccountId>(0) != account)
             return fail(ErrorKind::internal, path.filename().string() + " is the file of another account");
     }
-    return std::unique_ptr<AccountStore>(new AccountStore(std::move(db)));
+    return std::unique_ptr<AccountStore>(new AccountStore(std::move(db), life));
 }
 
 Result<ModSeq> AccountStore::highest_modseq() {

@@ -19,16 +19,19 @@
 #include "base/result.hpp"
 #include "store/system_store.hpp"
 #include "store/types.hpp"
+#include "sync/epoch.hpp"
 
 namespace fwmail::store {
 
 class AccountStore {
   public:
     // Read-write makes and migrates the file; `now` starts the uidvalidity counter. A file of a newer program
-    // is a usage error, a file of another account an internal one.
+    // is a usage error, a file of another account an internal one. `life`: of the process, where it gives
+    // numbers.
     static Result<std::unique_ptr<AccountStore>> open(const std::filesystem::path& data_dir,
                                                       AccountId account, UnixMillis now,
-                                                      Access access = Access::read_write);
+                                                      Access access = Access::read_write,
+                                                      const sync::Life& life = {});
     static std::filesystem::path path_of(const std::filesystem::path& data_dir, AccountId account);
     ~AccountStore();
 
@@ -223,10 +226,12 @@ class AccountStore {
     Result<std::vector<std::string>> check(const std::function<bool(ObjectId)>& object_exists);
 
     Database& database() { return *db_; }  // the executor's
+    const sync::Life& life() const { return life_; }
 
   private:
-    explicit AccountStore(std::unique_ptr<Database> db);
+    AccountStore(std::unique_ptr<Database> db, const sync::Life& life);
     std::unique_ptr<Database> db_;
+    sync::Life life_;
 };
 
 }  // namespace fwmail::store

@@ -136,7 +136,8 @@ Result<Handle> Executor::Impl::open(const Channel& channel, Access access) {
     else if (channel.search)
         handle.search = TRY(SearchStore::open(options.data_dir, *channel.account, access));
     else
-        handle.account = TRY(AccountStore::open(options.data_dir, *channel.account, options.clock(), access));
+        handle.account = TRY(
+            AccountStore::open(options.data_dir, *channel.account, options.clock(), access, options.life));
     return handle;
 }
 

@@ -40,6 +40,7 @@ struct ExecutorOptions {
     std::size_t batch_jobs = 64;         // in one transaction
     std::size_t batch_octets = 4 << 20;  // of what the jobs say they write
     Clock clock = system_clock();
+    sync::Life life = {};
 };
 
 class Executor {

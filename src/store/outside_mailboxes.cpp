@@ -76,6 +76,17 @@ Result<void> join(AccountStore& account, const MailboxWord& word, Mailbox mine, 
     return {};
 }
 
+// One that was made and has gone before it was heard of here, or that was forgotten here: another remote may
+// have it still, and no mailbox of that id must live again.
+Result<void> bury(AccountStore& account, const MailboxWord& word) {
+    Mailbox gone;
+    gone.id = word.id;
+    gone.name = gone.wanted = word.state.name;
+    gone.deleted = true;
+    TRY(account.upsert_mailbox(gone));
+    return {};
+}
+
 }  // namespace
 
 Result<OutsideTaken> take_from_remote(AccountStore& account, NodeId peer, const MailboxWord& word,
@@ -99,6 +110,8 @@ Result<OutsideTaken> take_from_remote(AccountStore& account, NodeId peer, const 
         auto verdict = sync::judge_at_core(here, word.id, word.state, stamp);
         switch (verdict.act) {
             case sync::MailboxVerdict::nothing:
+                if (!known && word.state.deleted && account.check_mailbox_count(limits.mailboxes))
+                    TRY(bury(account, word));
                 return OutsideTaken{};
             case sync::MailboxVerdict::remove:
                 return remove(account, peer, *known, word.last_uid, core.now, limits);

@@ -37,12 +37,7 @@ Result<std::optional<Place>> noted(Database& db, NodeId peer, const Place& calle
 Result<void> note(AccountStore& account, NodeId peer, const Place& called, const Place& now) {
     Database& db = account.database();
     std::int64_t id = TRY(peer_row(db, peer));
-    // Of an adopted number that the peer has been told of nothing more need be known.
-    TRY(
-        db.run("DELETE FROM outside_numbers WHERE peer=? AND mailbox=? AND uid<=? AND now_uid=uid AND "
-               "now_mailbox=mailbox",
-               id, called.mailbox, TRY(account.planned(peer, called.mailbox)).last));
-    return db.run("INSERT INTO outside_numbers VALUES(?,?,?,?,?)", id, called.mailbox, called.uid,
+    return db.run("INSERT INTO outside_numbers VALUES(?,?,?,?,?,0)", id, called.mailbox, called.uid,
                   now.mailbox, now.uid);
 }
 
@@ -137,6 +132,49 @@ Result<bool> is_of(Database& db, const Place& place, EmailId email) {
     return TRY(q.next()) && q.id<EmailId>(0) == email;
 }
 
+// What core has asked for is filed, though nothing was before.
+Result<std::optional<Place>> unless_nowhere(AccountStore& account, NodeId peer, const Place& called,
+                                            const Place& before) {
+    if (before.uid.value) return before;
+    TRY(forget_number(account, peer, called));
+    return std::nullopt;
+}
+
+// Whether what is known here is less than what was: a number that the peer was told of is not known at all.
+Result<bool> is_forgotten(Database& db, const Place& called) {
+    auto row = TRY(find_mailbox_row(db, called.mailbox));
+    if (!row) return true;
+    auto q = TRY(db.query(
+        "SELECT EXISTS (SELECT 1 FROM messages WHERE mailbox=?1 AND uid=?2) OR EXISTS (SELECT 1 FROM "
+        "expunged WHERE mailbox=?1 AND uid=?2)",
+        row->row, called.uid));
+    TRY(q.next());
+    return !q.boolean(0);
+}
+
+Result<std::optional<Place>> find_by_email(Database& db, EmailId email) {
+    auto q = TRY(
+        db.query("SELECT b.mailbox,m.uid FROM messages m JOIN mailboxes b ON b.id=m.mailbox WHERE m.email=? "
+                 "ORDER BY m.id LIMIT 1",
+                 email));
+    if (!TRY(q.next())) return std::nullopt;
+    return Place{q.id<MailboxId>(0), q.uid(1)};
+}
+
+// The message itself, where the mailbox has it: what comes home may have come by another way.
+Result<std::optional<Place>> find_same(AccountStore& account, const MailboxRow& target, EmailId email,
+                                       const sync::FlagState& flags) {
+    Uid uid;
+    {
+        auto q = TRY(account.database().query(
+            "SELECT uid FROM messages WHERE mailbox=? AND email=? ORDER BY uid LIMIT 1", target.row, email));
+        if (!TRY(q.next())) return std::nullopt;
+        uid = q.uid(0);
+    }
+    TRY(account.merge_flags(NodeId{}, target.mailbox.id, uid, flags));
+    return Place{target.mailbox.id, uid};
+}
+
 Result<Place> file_new(AccountStore& account, const Place& called, const MailboxRow& target,
                        NewMessage message, const Seal& seal, UnixMillis now) {
     Database& db = account.database();
@@ -173,6 +211,17 @@ Result<std::optional<Place>> find_place(AccountStore& account, NodeId peer, cons
     return TRY(follow(db, called));
 }
 
+Result<Place> where_now(AccountStore& account, NodeId peer, const Place& called) {
+    Database& db = account.database();
+    return TRY(follow(db, TRY(noted(db, peer, called)).value_or(called)));
+}
+
+Result<void> forget_number(AccountStore& account, NodeId peer, const Place& called) {
+    return account.database().run(
+        "DELETE FROM outside_numbers WHERE peer=(SELECT id FROM peers WHERE peer=?) AND mailbox=? AND uid=?",
+        peer, called.mailbox, called.uid);
+}
+
 Result<UidSet> unheard_numbers(AccountStore& account, NodeId peer, MailboxId mailbox, const UidSet& uids) {
     UidSet unheard = uids;
     unheard.remove(1, TRY(account.planned(peer, mailbox)).last.value);
@@ -206,7 +255,11 @@ Result<OwnPlaces> own_places(AccountStore& account, NodeId peer, MailboxId mailb
 }
 
 Result<bool> is_adopted(AccountStore& account, NodeId peer, const Place& place) {
-    return TRY(noted(account.database(), peer, place)) == place;
+    auto q = TRY(account.database().query(
+        "SELECT 1 FROM outside_numbers WHERE peer=(SELECT id FROM peers WHERE peer=?1) AND mailbox=?2 AND "
+        "uid=?3 AND now_mailbox=?2 AND now_uid=?3 AND stale=0",
+        peer, place.mailbox, place.uid));
+    return TRY(q.next());
 }
 
 Result<bool> is_promised(AccountStore& account, NodeId peer, const Place& place) {
@@ -237,18 +290,27 @@ Result<Filed> file_copy(AccountStore& account, NodeId peer, const CopyWord& word
             change.see_stamp(std::max(word.moved.time, sync::latest_time(word.flags.registers)));
             TRY(change.save());
         }
-        if (TRY(noted(db, peer, word.to))) {
+        auto before = TRY(noted(db, peer, word.to));
+        if (before && word.from == word.to) before = TRY(unless_nowhere(account, peer, word.to, *before));
+        if (before) {
             filed.repeat = true;
+            filed.now = TRY(follow(db, *before));
             return give_back();
         }
-        auto from = TRY(find_place(account, peer, word.from));
+        // What is copied from itself is known by its EmailId alone.
+        std::optional<Place> from = Place{word.from.mailbox, Uid{}};
+        if (word.from != word.to) from = TRY(find_place(account, peer, word.from));
         if (!from || !TRY(find_mailbox_row(db, word.to.mailbox))) {
             filed.waits = true;
             return give_back();
         }
         filed.now = {word.to.mailbox, Uid{}};
+        bool forgotten =
+            word.from != word.to && !TRY(noted(db, peer, word.from)) && TRY(is_forgotten(db, word.from));
         if (!word.moved.is_zero()) {
+            if (forgotten) from = TRY(find_by_email(db, word.email)).value_or(*from);
             if (!TRY(is_of(db, *from, word.email))) {
+                filed.unknown = forgotten;
                 TRY(give_up(account, word.to, now));  // it was expunged, which is final
             } else if (!sync::move_holds(from->mailbox == word.from.mailbox, TRY(account.placed(*from)),
                                          word.moved)) {
@@ -262,12 +324,21 @@ Result<Filed> file_copy(AccountStore& account, NodeId peer, const CopyWord& word
                 filed.now = TRY(file_move(account, word, *from, *target, now));
             }
         } else if (auto original = TRY(find_original(db, *from, word.email)); !original) {
+            filed.unknown = forgotten;
             TRY(give_up(account, word.to, now));
         } else if (original->message.object != word.body.object) {
             filed.waits = true;
             return give_back();
         } else {
             auto target = TRY(find_target(account, word.to.mailbox, now));
+            std::optional<Place> same;
+            if (word.from == word.to) same = TRY(find_same(account, *target, word.email, word.flags));
+            if (same) {
+                TRY(give_up(account, word.to, now));
+                filed.now = TRY(follow(db, *same));
+                TRY(note(account, peer, word.to, filed.now));
+                return give_back();
+            }
             auto& copy = original->message;
             copy.mailbox = target->mailbox.id;
             copy.hold = word.body.hold;
@@ -286,7 +357,12 @@ Result<Filed> file_append(AccountStore& account, NodeId peer, const AppendWord& 
     Database& db = account.database();
     return atomically(db, [&]() -> Result<Filed> {
         Filed filed;
-        filed.repeat = TRY(noted(db, peer, word.to)).has_value();
+        auto before = TRY(noted(db, peer, word.to));
+        if (before && word.returned) before = TRY(unless_nowhere(account, peer, word.to, *before));
+        if (before) {
+            filed.repeat = true;
+            filed.now = TRY(follow(db, *before));
+        }
         filed.waits = !filed.repeat && !TRY(find_mailbox_row(db, word.to.mailbox));
         if (filed.repeat || filed.waits) {
             if (word.message) TRY(journal_release(db, word.message->object, word.message->hold));
@@ -299,6 +375,16 @@ Result<Filed> file_append(AccountStore& account, NodeId peer, const AppendWord& 
             if (!word.as_shown) TRY(give_up(account, word.to, now));
             auto target = TRY(find_target(account, word.to.mailbox, now));
             auto message = *word.message;
+            std::optional<Place> same;
+            if (word.returned)
+                same = TRY(find_same(account, *target, message.email_id, {message.flags, message.registers}));
+            if (same) {
+                TRY(give_up(account, word.to, now));
+                filed.now = TRY(follow(db, *same));
+                TRY(journal_release(db, message.object, message.hold));
+                TRY(note(account, peer, word.to, filed.now));
+                return filed;
+            }
             message.mailbox = target->mailbox.id;
             filed.now = TRY(file_new(account, word.to, *target, message, word.seal, now));
         }

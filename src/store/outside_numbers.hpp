@@ -12,6 +12,9 @@ namespace fwmail::store {
 // moved or renumbered here is followed. Its UID is zero when it is gone. Nothing: the peer was not told of
 // such a number, so that the request that made it is still on the way; or the mailbox is not known yet.
 Result<std::optional<Place>> find_place(AccountStore& account, NodeId peer, const Place& called);
+// Likewise, whatever the peer was told of; and what it has filed of its own is forgotten.
+Result<Place> where_now(AccountStore& account, NodeId peer, const Place& called);
+Result<void> forget_number(AccountStore& account, NodeId peer, const Place& called);
 // Of these numbers, those for which find_place() has nothing. The mailbox is known.
 Result<UidSet> unheard_numbers(AccountStore& account, NodeId peer, MailboxId mailbox, const UidSet& uids);
 // The messages of these numbers, for an expunge: those that have other numbers than the peer gave them are
@@ -44,14 +47,17 @@ struct AppendWord {
     Place to;
     // Its body's reference was taken. Nothing: it has gone again, only the number was used.
     std::optional<NewMessage> message;
-    Seal seal;             // of the object that the peer shows
-    bool as_shown = true;  // else the object cannot be made here, and the number cannot be kept
+    Seal seal;              // of the object that the peer shows
+    bool as_shown = true;   // else the object cannot be made here, and the number cannot be kept
+    bool returned = false;  // core has had it: where the mailbox has it by now it is not filed again
 };
 
 struct Filed {
     bool waits = false;  // something else must be heard before; so it is with the mailbox, if it is not known
-    bool repeat = false;  // it was heard before
+    bool repeat = false;  // it was heard before, and perhaps its confirmation was lost
     Place now;            // where the message is; UID zero: nowhere
+    bool unknown =
+        false;  // nothing was ever heard of the message here, and much has been lost: it must come home
 };
 // Copies or moves here as well, and notes what became of the number.
 Result<Filed> file_copy(AccountStore& account, NodeId peer, const CopyWord& word, UnixMillis now);

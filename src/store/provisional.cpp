@@ -71,6 +71,19 @@ Result<void> hold_flags(AccountStore& account, const Place& place, std::string_v
         Blob{entry}, place.mailbox, place.uid);
 }
 
+Result<std::string> held_request(AccountStore& account, const Place& place) {
+    auto q = TRY(account.database().query(
+        "SELECT request FROM provisional WHERE mailbox=? AND uid=? AND from_uid>0 AND NOT "
+        "(from_mailbox=mailbox AND from_uid=uid)",
+        place.mailbox, place.uid));
+    return TRY(q.next()) ? q.text(0) : std::string();
+}
+
+Result<void> change_held_request(AccountStore& account, const Place& place, std::string_view request) {
+    return account.database().run("UPDATE provisional SET request=? WHERE mailbox=? AND uid=?", Blob{request},
+                                  place.mailbox, place.uid);
+}
+
 Result<UidSet> unconfirmed(AccountStore& account, MailboxId mailbox, const UidSet& among) {
     UidSet uids;
     auto q = TRY(account.database().query(

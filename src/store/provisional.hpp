@@ -25,6 +25,9 @@ Result<void> hold_request(AccountStore& account, const Place& place, const Place
                           std::string_view request);
 // What was said of its flags waits for its own confirmation; not where a request waits already.
 Result<void> hold_flags(AccountStore& account, const Place& place, std::string_view entry);
+// The request that waits for another number to be confirmed, or empty; and in its place this one.
+Result<std::string> held_request(AccountStore& account, const Place& place);
+Result<void> change_held_request(AccountStore& account, const Place& place, std::string_view request);
 // Those of these numbers that core has not confirmed.
 Result<UidSet> unconfirmed(AccountStore& account, MailboxId mailbox, const UidSet& among);
 struct Confirmed {

@@ -128,7 +128,8 @@ CREATE TABLE expunged (
     created_modseq INTEGER NOT NULL,    -- of the message
     told_by        INTEGER NOT NULL DEFAULT 0,  -- as in messages
     became_mailbox INTEGER NOT NULL DEFAULT 0,  -- mailboxes.id: it was moved there, or given a new number; 0: it was expunged
-    became_uid     INTEGER NOT NULL DEFAULT 0,
+    became_uid     INTEGER NOT NULL DEFAULT 0,   -- not 0, without a mailbox: at a remote, core says that it is elsewhere
+    email          BLOB NOT NULL DEFAULT x'',    -- EmailId
     PRIMARY KEY (mailbox, uid)
 ) WITHOUT ROWID;
 CREATE INDEX expunged_by_modseq ON expunged(modseq, created_modseq);
@@ -188,7 +189,21 @@ CREATE TABLE peers (
     id          INTEGER PRIMARY KEY,    -- of this file only
     peer        BLOB NOT NULL UNIQUE,   -- NodeId
     cursor      INTEGER NOT NULL,       -- last modseq of this account that was planned for the peer
-    next_number INTEGER NOT NULL        -- EntryNumber of the next outbox row
+    next_number INTEGER NOT NULL,       -- EntryNumber of the next outbox row
+    -- Epochs: a counter, and 8 random octets. Without one it is the link's.
+    own_counter  INTEGER NOT NULL DEFAULT 0,
+    own_random   INTEGER NOT NULL DEFAULT 0,
+    peer_counter INTEGER NOT NULL DEFAULT 0,
+    peer_random  INTEGER NOT NULL DEFAULT 0,
+    heard        INTEGER NOT NULL DEFAULT 0,    -- 1: the peer has named our own
+    lost         INTEGER NOT NULL DEFAULT 0,    -- 1: the peer does not know any more what it knew, and has not heard of that
+    life_start   INTEGER NOT NULL DEFAULT 0,    -- the latest life that the peer has told of
+    life_random  INTEGER NOT NULL DEFAULT 0,
+    given_start  INTEGER NOT NULL DEFAULT 0,    -- our own life in which the last number was given
+    given_random INTEGER NOT NULL DEFAULT 0,
+    given_first  INTEGER NOT NULL DEFAULT 1,    -- the first number that was given in it
+    awaits_state INTEGER NOT NULL DEFAULT 0     -- at core: nothing is planned until the peer's entries up to this number have told
+                                                -- what it has; 0: nothing is waited for
 );
 
 CREATE TABLE outbox (
@@ -222,14 +237,14 @@ CREATE TABLE planned (
     PRIMARY KEY (peer, mailbox)
 ) WITHOUT ROWID;
 
--- At core: numbers that a remote gave to messages, and what has become of them. Those that were adopted are
--- here until the peer has been told of them like of any other.
+-- At core: numbers that a remote gave to messages, and what has become of them.
 CREATE TABLE outside_numbers (
     peer        INTEGER NOT NULL REFERENCES peers(id) ON DELETE CASCADE,
     mailbox     BLOB NOT NULL,          -- MailboxId
     uid         INTEGER NOT NULL,
     now_mailbox BLOB NOT NULL,          -- MailboxId: where the message was filed
     now_uid     INTEGER NOT NULL,       -- 0: it was not
+    stale       INTEGER NOT NULL DEFAULT 0,     -- 1: an epoch has begun since: whether the peer has the message it says itself
     PRIMARY KEY (peer, mailbox, uid)
 ) WITHOUT ROWID;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/encoding.hpp"
 #include "base/keyword.hpp"
@@ -56,6 +57,19 @@ Result<void> validate_flags(const FlagSet& flags, const Registers& registers) {
     return validate_registers(registers);
 }
 
+// The messages of a state entry ascend within its stretch.
+template <class Messages>
+Result<void> validate_stretch(const StateEntry& e, const Messages& messages) {
+    Uid least = e.first;
+    for (const auto& m : messages) {
+        TRY(check(!m.email.is_zero(), "state: no id"));
+        TRY(check(m.uid >= least && m.uid <= e.last, "state: UIDs do not ascend"));
+        if (m.uid.value == UINT32_MAX) TRY(check(&m == &messages.back(), "state: UIDs do not ascend"));
+        least = Uid{m.uid.value + 1};
+    }
+    return {};
+}
+
 struct Validate {
     Result<void> operator()(const MailboxEntry& e) const {
         TRY(check(!e.mailbox.is_zero(), "mailbox: no id"));
@@ -94,6 +108,8 @@ struct Validate {
         TRY(check(!e.uids.empty() && e.uids.list().size() <= max_uid_intervals,
                   "expunge: no UIDs or too many"));
         TRY(check(e.uids.list()[0].first != 0, "expunge: UID 0"));
+        TRY(check(e.moved.list().size() <= max_uid_intervals && e.uids.intersection(e.moved) == e.moved,
+                  "expunge: other UIDs have moved than are gone"));
         return check(e.prev_uid.value < e.uids.list()[0].first, "expunge: the UID before is not below");
     }
     Result<void> operator()(const AccountEntry& e) const {
@@ -147,6 +163,25 @@ struct Validate {
     Result<void> operator()(const ConfirmEntry& e) const {
         TRY(check(!e.mailbox.is_zero() && !e.now.is_zero(), "confirm: no id"));
         return check(e.uid.value != 0, "confirm: no UID");
+    }
+    Result<void> operator()(const StateEntry& e) const {
+        TRY(check(!e.mailbox.is_zero(), "state: no id"));
+        TRY(check(e.first.value != 0 && e.first <= e.last, "state: not a stretch"));
+        TRY(check(e.visible <= e.floor, "state: the floor lies below what is shown"));
+        TRY(check(e.there.size() <= max_stated && e.gone.size() <= max_stated, "state: too many messages"));
+        TRY(validate_stretch(e, e.there));
+        TRY(validate_stretch(e, e.gone));
+        for (const auto& m : e.there) TRY(validate_flags(m.flags, m.registers));
+        return {};
+    }
+    Result<void> operator()(const StatedEntry&) const { return {}; }
+    Result<void> operator()(const ReturnEntry& e) const {
+        TRY(check(!e.mailbox.is_zero(), "return: no id"));
+        TRY(check(e.bodies.list().size() <= max_uid_intervals && e.copies.list().size() <= max_uid_intervals,
+                  "return: too many UIDs"));
+        return check((e.bodies.empty() || e.bodies.list()[0].first != 0) &&
+                         (e.copies.empty() || e.copies.list()[0].first != 0),
+                     "return: UID 0");
     }
     Result<void> operator()(const UnknownEntry& e) const {
         TRY(check(e.tag % 2 == 1, "unknown: the tag is a critical one"));
@@ -217,6 +252,7 @@ struct WritePayload {
         out.id(e.mailbox);
         out.uids(e.uids);
         out.varint(e.prev_uid.value);
+        out.uids(e.moved);
         return std::to_underlying(EntryTag::expunge);
     }
     std::uint64_t operator()(const AccountEntry& e) const {
@@ -275,6 +311,37 @@ struct WritePayload {
         out.id(e.now);
         out.varint(e.now_uid.value);
         return std::to_underlying(EntryTag::confirm);
+    }
+    std::uint64_t operator()(const StateEntry& e) const {
+        out.id(e.mailbox);
+        out.varint(e.first.value);
+        out.varint(e.last.value);
+        out.varint(e.visible.value);
+        out.varint(e.floor.value);
+        std::uint32_t before = e.first.value;
+        out.varint(e.there.size());
+        for (const auto& m : e.there) {
+            out.varint(m.uid.value - std::exchange(before, m.uid.value));
+            out.id(m.email);
+            write_sha256(out, m.sealed_sha256);
+            write_flags(out, m.flags);
+            write_registers(out, m.registers);
+        }
+        before = e.first.value;
+        out.varint(e.gone.size());
+        for (const auto& m : e.gone) {
+            out.varint(m.uid.value - std::exchange(before, m.uid.value));
+            out.id(m.email);
+            out.varint(m.moving);
+        }
+        return std::to_underlying(EntryTag::state);
+    }
+    std::uint64_t operator()(const StatedEntry&) const { return std::to_underlying(EntryTag::stated); }
+    std::uint64_t operator()(const ReturnEntry& e) const {
+        out.id(e.mailbox);
+        out.uids(e.bodies);
+        out.uids(e.copies);
+        return std::to_underlying(EntryTag::body_return);
     }
     std::uint64_t operator()(const UnknownEntry& e) const {
         out.raw(e.payload);
@@ -361,6 +428,7 @@ Result<Entry> read_expunge(Reader& in) {
     e.mailbox = TRY(in.id<MailboxIdTag>());
     e.uids = TRY(in.uids(max_uid_intervals));
     e.prev_uid = TRY(read_uid(in));
+    e.moved = TRY(in.uids(max_uid_intervals));
     return e;
 }
 
@@ -433,6 +501,43 @@ Result<Entry> read_confirm(Reader& in) {
     return e;
 }
 
+Result<Entry> read_state(Reader& in) {
+    StateEntry e;
+    e.mailbox = TRY(in.id<MailboxIdTag>());
+    e.first = TRY(read_uid(in));
+    e.last = TRY(read_uid(in));
+    e.visible = TRY(read_uid(in));
+    e.floor = TRY(read_uid(in));
+    auto read_next = [&](std::uint32_t& before) -> Result<Uid> {
+        return Uid(before += static_cast<std::uint32_t>(TRY(in.varint(UINT32_MAX - before))));
+    };
+    std::uint32_t before = e.first.value;
+    e.there.resize(TRY(read_count(in, max_stated)));
+    for (auto& m : e.there) {
+        m.uid = TRY(read_next(before));
+        m.email = TRY(in.id<EmailIdTag>());
+        m.sealed_sha256 = TRY(read_sha256(in));
+        m.flags = TRY(read_flags(in));
+        m.registers = TRY(read_registers(in));
+    }
+    before = e.first.value;
+    e.gone.resize(TRY(read_count(in, max_stated)));
+    for (auto& m : e.gone) {
+        m.uid = TRY(read_next(before));
+        m.email = TRY(in.id<EmailIdTag>());
+        m.moving = TRY(in.boolean());
+    }
+    return e;
+}
+
+Result<Entry> read_return(Reader& in) {
+    ReturnEntry e;
+    e.mailbox = TRY(in.id<MailboxIdTag>());
+    e.bodies = TRY(in.uids(max_uid_intervals));
+    e.copies = TRY(in.uids(max_uid_intervals));
+    return e;
+}
+
 Result<Entry> read_payload(std::uint64_t tag, Reader& in, std::size_t& data_octets) {
     switch (static_cast<EntryTag>(tag)) {
         case EntryTag::mailbox:
@@ -457,6 +562,12 @@ Result<Entry> read_payload(std::uint64_t tag, Reader& in, std::size_t& data_octe
             return read_append_request(in);
         case EntryTag::confirm:
             return read_confirm(in);
+        case EntryTag::state:
+            return read_state(in);
+        case EntryTag::stated:
+            return StatedEntry{};
+        case EntryTag::body_return:
+            return read_return(in);
     }
     if (tag % 2 == 0)
         return fail(ErrorKind::refused, "an entry of kind " + std::to_string(tag) +
@@ -469,7 +580,8 @@ Result<Entry> read_payload(std::uint64_t tag, Reader& in, std::size_t& data_octe
 std::string_view entry_name(const Entry& entry) {
     static constexpr std::string_view names[] = {"mailbox",      "message",        "chunk",   "flags",
                                                  "expunge",      "account",        "stubbed", "subscription",
-                                                 "copy-request", "append-request", "confirm", "unknown"};
+                                                 "copy-request", "append-request", "confirm", "state",
+                                                 "stated",       "body-return",    "unknown"};
     static_assert(std::size(names) == std::variant_size_v<Entry>);
     return names[entry.index()];
 }

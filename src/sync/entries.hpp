@@ -29,6 +29,7 @@ inline constexpr std::uint64_t max_object_octets = 1ull << 40;
 inline constexpr std::size_t max_list_items = 1000;  // addresses, verifiers, certificates of an account
 inline constexpr std::size_t max_certificate_octets = 64 << 10;
 inline constexpr std::size_t max_payload_octets = 1 << 20;  // one entry without a chunk's data
+inline constexpr std::size_t max_stated = 10'000;           // messages of one state entry, gone or not
 inline constexpr std::size_t max_uid_intervals = 10'000;    // of one expunge entry
 inline constexpr std::size_t recipe_octets = 33;            // of an object that can be made again
 inline constexpr std::size_t max_chunk_octets = 48 << 20;   // data of one chunk
@@ -85,9 +86,10 @@ struct FlagsEntry {
 // UIDs that are gone for good.
 struct ExpungeEntry {
     MailboxId mailbox;
-    UidSet uids;   // not empty
-    Uid prev_uid;  // not 0: stands in for message entries never sent; the UID before the first, as in
-                   // MessageEntry
+    UidSet uids;        // not empty
+    Uid prev_uid;       // not 0: stands in for message entries never sent; the UID before the first, as in
+                        // MessageEntry
+    UidSet moved = {};  // of these UIDs: their messages are elsewhere, whether that has been told or not
     bool operator==(const ExpungeEntry&) const = default;
 };
 
@@ -140,11 +142,12 @@ struct CopyRequestEntry {
 // the same EmailId and hash.
 struct AppendRequestEntry {
     enum Kind : std::uint8_t {
-        gone,    // it was expunged before its body went home; only its number has been used
-        sealed,  // by the client: the chunks are the object, packed
-        plain,   // the chunks are the message, sealed to core; sealed to the user it gives the object
+        gone,      // it was expunged before its body went home; only its number has been used
+        sealed,    // by the client: the chunks are the object, packed
+        plain,     // the chunks are the message, sealed to core; sealed to the user it gives the object
+        returned,  // as sealed; core has had it before, and asked for it
     };
-    static constexpr std::uint8_t last_kind = plain;
+    static constexpr std::uint8_t last_kind = returned;
     Kind kind = gone;
     MailboxId mailbox;
     Uid uid;  // provisional
@@ -157,6 +160,7 @@ struct AppendRequestEntry {
     std::int16_t zone_minutes = 0;
     FlagSet flags;
     Registers registers = {};
+    bool is_object() const { return kind == sealed || kind == returned; }  // what the chunks are
     bool operator==(const AppendRequestEntry&) const = default;
 };
 
@@ -169,6 +173,45 @@ struct ConfirmEntry {
     bool operator==(const ConfirmEntry&) const = default;
 };
 
+// Remote to core, in a new epoch: all that the remote has in one stretch of a mailbox's UIDs, and had.
+struct StateEntry {
+    struct There {
+        Uid uid;
+        EmailId email;
+        Sha256 sealed_sha256{};  // zero: a stub is shown in its place
+        FlagSet flags;
+        Registers registers = {};
+        bool operator==(const There&) const = default;
+    };
+    struct Gone {
+        Uid uid;
+        EmailId email;
+        bool moving = false;  // a client has moved it, and the request for that is on the way
+        bool operator==(const Gone&) const = default;
+    };
+    MailboxId mailbox;
+    Uid first, last;           // the stretch
+    Uid visible;               // the last UID that was shown in the mailbox when the epoch began
+    Uid floor;                 // not below that: what comes must be above this to be shown
+    std::vector<There> there;  // ascending UIDs of the stretch; not those that wait to be confirmed
+    std::vector<Gone> gone;    // likewise: once shown, and expunged
+    bool operator==(const StateEntry&) const = default;
+};
+
+// Remote to core: the entries 1 to this one's number have told all that there was.
+struct StatedEntry {
+    bool operator==(const StatedEntry&) const = default;
+};
+
+// Core to remote: it does not have these messages any more. The remote asks for them to be filed, as if they
+// had just been appended there.
+struct ReturnEntry {
+    MailboxId mailbox;
+    UidSet bodies;  // by an append-request
+    UidSet copies;  // by a copy-request from itself: the body is at core still
+    bool operator==(const ReturnEntry&) const = default;
+};
+
 // An entry of a later version that may be skipped. Applying it does nothing.
 struct UnknownEntry {
     std::uint64_t tag = 1;  // odd
@@ -176,9 +219,9 @@ struct UnknownEntry {
     bool operator==(const UnknownEntry&) const = default;
 };
 
-using Entry =
-    std::variant<MailboxEntry, MessageEntry, ChunkEntry, FlagsEntry, ExpungeEntry, AccountEntry, StubbedEntry,
-                 SubscriptionEntry, CopyRequestEntry, AppendRequestEntry, ConfirmEntry, UnknownEntry>;
+using Entry = std::variant<MailboxEntry, MessageEntry, ChunkEntry, FlagsEntry, ExpungeEntry, AccountEntry,
+                           StubbedEntry, SubscriptionEntry, CopyRequestEntry, AppendRequestEntry,
+                           ConfirmEntry, StateEntry, StatedEntry, ReturnEntry, UnknownEntry>;
 
 // Wire tags; never reused.
 enum class EntryTag : std::uint64_t {
@@ -193,6 +236,9 @@ enum class EntryTag : std::uint64_t {
     copy_request = 18,
     append_request = 20,
     confirm = 22,
+    state = 24,
+    stated = 26,
+    body_return = 28,
 };
 
 // The name for logs: "mailbox", "message", ...

@@ -2,8 +2,11 @@
 // another.
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <string>
+
+#include "base/ids.hpp"
 
 namespace fwmail::sync {
 
@@ -14,6 +17,15 @@ struct Epoch {
     // Nothing heard yet.
     bool is_none() const { return *this == Epoch{}; }
     std::string text() const;  // "3/1f00c0de00000001", for logs
+};
+
+// One run of a node's process. Lives are told apart so that the other side can see whether what a node knew
+// in earlier ones is still there. Which of two is the later shows by the clock.
+struct Life {
+    UnixMillis start;
+    std::uint64_t random = 0;
+    auto operator<=>(const Life&) const = default;
+    bool is_none() const { return *this == Life{}; }
 };
 
 }  // namespace fwmail::sync

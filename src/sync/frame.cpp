@@ -31,6 +31,9 @@ Result<void> validate_section(const AccountSection& section, const FrameLimits& 
     if (section.epoch.is_none()) return bad("a section without an epoch");
     if (section.epoch.counter > max_number || section.echo.counter > max_number)
         return bad("an epoch is out of range");
+    if (section.life.start.value < 0 || section.life.start.value > last_time)
+        return bad("a life does not begin at a time");
+    if (section.first.value == 0 || section.first.value > max_number) return bad("a number is out of range");
     TRY(validate_set(section.acks, limits));
     TRY(validate_set(section.voids, limits));
     EntryNumber before;
@@ -77,6 +80,10 @@ Result<void> write_section(Writer& meta, Writer& data, const AccountSection& sec
     meta.id(section.account);
     write_epoch(meta, section.epoch);
     write_epoch(meta, section.echo);
+    meta.varint(static_cast<std::uint64_t>(section.life.start.value));
+    meta.fixed64(section.life.random);
+    meta.varint(section.first.value);
+    meta.varint(section.lost);
     meta.numbers(section.acks);
     meta.numbers(section.voids);
     meta.varint(section.entries.size());
@@ -102,6 +109,10 @@ Result<AccountSection> read_section(Reader& meta, Reader& data, const FrameLimit
     section.account = TRY(meta.id<AccountIdTag>());
     section.epoch = TRY(read_epoch(meta));
     section.echo = TRY(read_epoch(meta));
+    section.life.start = UnixMillis(static_cast<std::int64_t>(TRY(meta.varint(last_time))));
+    section.life.random = TRY(meta.fixed64());
+    section.first = EntryNumber(TRY(meta.varint(max_number)));
+    section.lost = TRY(meta.boolean());
     section.acks = TRY(meta.numbers(limits.intervals));
     section.voids = TRY(meta.numbers(limits.intervals));
     std::uint64_t count = TRY(meta.varint());
@@ -206,8 +217,8 @@ std::size_t section_overhead(const AccountSection& section) {
     Writer out;
     out.numbers(section.acks);
     out.numbers(section.voids);
-    // Account, two epochs, number of entries, additions.
-    return out.size() + 16 + 2 * (9 + 8) + 3 + 1;
+    // Account, two epochs, life, first number, whether it is lost, number of entries, additions.
+    return out.size() + 16 + 2 * (9 + 8) + (7 + 8) + 9 + 1 + 3 + 1;
 }
 
 }  // namespace fwmail::sync

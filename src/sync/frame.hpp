@@ -31,10 +31,13 @@ struct Numbered {
 // One account's share of a frame. The account id zero is the node's own section.
 struct AccountSection {
     AccountId account;
-    Epoch epoch;      // the sender's
-    Epoch echo;       // the receiver's, as the sender last heard it; none = not heard
-    NumberSet acks;   // numbers of the other direction that the sender has applied, in epoch `echo`
-    NumberSet voids;  // numbers of this direction that will never come: superseded
+    Epoch epoch;           // the sender's
+    Epoch echo;            // the receiver's, as the sender last heard it; none = not heard
+    NumberSet acks;        // numbers of the other direction that the sender has applied, in epoch `echo`
+    NumberSet voids;       // numbers of this direction that will never come: superseded
+    Life life;             // the sender's
+    EntryNumber first{1};  // numbers from this one on have been given in this life only
+    bool lost = false;     // the receiver does not know any more what it knew: this is why the epoch is new
     std::vector<Numbered> entries;  // numbers strictly ascending
     bool operator==(const AccountSection&) const = default;
 

@@ -8,6 +8,8 @@ namespace fwmail::sync {
 
 namespace {
 
+constexpr std::size_t short_acks = 100;  // intervals that always fit in a frame
+
 // Linear.
 NumberSet unite(const NumberSet& a, const NumberSet& b) {
     NumberSet out;
@@ -77,23 +79,89 @@ NumberSet Incoming::reachable(const NumberSet& voids, const LinkSettings& settin
 
 NumberSet Incoming::acks(std::size_t max_octets) const { return trim(applied, max_octets); }
 
-EpochCheck check_epochs(const Epoch& own, const Epoch& peer, const AccountSection& section) {
-    EpochCheck check;
-    if (section.epoch.is_none()) {
-        check.reason = "the peer names no epoch of its own";
-        return check;
+EpochState begin_epoch(const EpochState& state, std::uint64_t random) {
+    EpochState next = state;
+    next.own = {state.own.counter + 1, random};
+    next.begun = true;
+    next.heard = next.lost = false;
+    return next;
+}
+
+SectionVerdict judge_section(const EpochState& state, const AccountSection& section,
+                             const NumbersKnown& known, std::uint64_t random) {
+    SectionVerdict verdict;
+    verdict.state = state;
+    auto& next = verdict.state;
+    // The peer has not heard yet that we have begun anew: until then there is nothing more to begin.
+    bool unheard = state.begun && !state.heard && !known.state_used;
+    std::uint64_t above = state.own.counter;
+    auto begin = [&](std::string reason) {
+        verdict.begun = true;
+        verdict.reason = std::move(reason);
+    };
+
+    if (section.echo == state.own) {
+        next.heard = true;
+    } else if (section.echo.counter >= state.own.counter) {
+        above = section.echo.counter;
+        verdict.restored = true;
+        begin("it knows an epoch of ours, " + section.echo.text() + ", that we do not: ours is " +
+              state.own.text());
     }
-    check.first = peer.is_none();
-    if (!check.first && section.epoch != peer) {
-        check.reason = "the peer is in epoch " + section.epoch.text() + ", the link in " + peer.text();
-        return check;
+
+    if (state.peer.is_none()) {
+        next.peer = section.epoch;
+        next.peer_life = section.life;
+    } else if (section.epoch.counter > state.peer.counter) {
+        verdict.adopted = true;
+        next.peer = section.epoch;
+        next.peer_life = section.life;
+        verdict.restored |= section.lost;
+        if (!unheard && !verdict.begun)
+            begin("it has begun epoch " + section.epoch.text() +
+                  (section.lost ? ": we have lost what we knew" : ""));
+    } else if (section.epoch != state.peer) {
+        verdict.reason = "it is of epoch " + section.epoch.text() + ", the link is in " + state.peer.text();
+        if (!verdict.begun) return verdict;
+    } else if (section.life > state.peer_life) {
+        NumberSet forgotten;
+        if (section.echo == state.own) {
+            forgotten = known.acknowledged;
+            for (const auto& i : section.acks.list()) forgotten.remove(i.first, i.last);
+            // Of a long list what did not fit may be missing.
+            if (section.acks.list().size() >= short_acks) {
+                std::uint64_t last = section.acks.list().back().last;
+                if (last < max_number) forgotten.remove(last + 1, max_number);
+            }
+        }
+        bool reused = known.highest_applied >= section.first.value;
+        if (!reused && forgotten.empty()) {
+            next.peer_life = section.life;
+        } else {
+            next.lost = true;
+            if (unheard) {
+                verdict.reason = "it has lost what it knew";
+                return verdict;
+            }
+            begin(std::string("it has lost what it knew: ") +
+                  (reused ? "it gives numbers that it had given" : "it has not what it had acknowledged"));
+        }
     }
-    check.entries = true;
-    check.acks = section.echo == own;
-    if (!check.acks && !section.acks.empty())
-        check.reason =
-            "the peer acknowledges numbers of our epoch " + section.echo.text() + ", ours is " + own.text();
-    return check;
+    if (section.echo == state.own && !section.acks.empty() &&
+        section.acks.list().back().last >= known.next.value && !verdict.begun) {
+        verdict.restored = true;
+        begin("it acknowledges numbers that we have not given");
+    }
+    if (verdict.adopted) next.lost = false;
+    if (verdict.begun) {
+        next.own = {above + 1, random};
+        next.begun = true;
+        next.heard = false;
+    }
+    verdict.acks = section.echo == next.own;
+    // Its numbers are no good: it will begin anew when it hears of that.
+    verdict.entries = section.epoch == next.peer && !next.lost;
+    return verdict;
 }
 
 void AckTimer::on_section(const AccountSection& section, UnixMillis now) {

@@ -79,14 +79,43 @@ struct Incoming {
     NumberSet acks(std::size_t max_octets) const;
 };
 
-// Whether a section belongs to the pair of epochs that the link is in.
-struct EpochCheck {
-    bool entries = false;  // its entries and voids may be applied
-    bool acks = false;     // its acknowledgements are about our present numbers
-    bool first = false;    // no epoch of the peer was known: remember this one
-    std::string reason;    // why not, for the log; empty when all is well
+// What a node knows of the epochs of one account on one link.
+//
+// An epoch is begun when one of the two has lost what it knew: its backup was restored, its file is new. Then
+// both begin one, and tell each other all that there is in it. Its counter is above every one that either has
+// heard of, so that what is under way from before is nothing but old.
+struct EpochState {
+    Epoch own;
+    Epoch peer;          // none: not heard of
+    bool begun = false;  // `own` was begun since the link was made: all that there is is being told in it
+    bool heard = false;  // the peer has named `own`
+    bool lost = false;   // `own` was begun because the peer has lost what it knew: it is told so
+    Life peer_life;      // the latest that was heard of
+    bool operator==(const EpochState&) const = default;
 };
-EpochCheck check_epochs(const Epoch& own, const Epoch& peer, const AccountSection& section);
+
+// Numbers that a node knows of, for judge_section().
+struct NumbersKnown {
+    std::uint64_t highest_applied = 0;  // of the peer's
+    EntryNumber next{1};                // of the node's own: the one to be given next
+    NumberSet acknowledged;             // of the node's own; needed only where the section is of another life
+    bool state_used = false;  // something of what the peer has told in its present epoch has been relied upon
+};
+
+struct SectionVerdict {
+    EpochState state;       // from now on
+    bool entries = false;   // its entries and voids may be applied
+    bool acks = false;      // its acknowledgements are about our present numbers
+    bool adopted = false;   // the peer has begun an epoch: none of its numbers has been applied
+    bool begun = false;     // so does this node: all its numbers are to be given anew
+    bool restored = false;  // it is this node that has lost what it knew
+    std::string reason;     // for the log; empty when all is as it was
+};
+// `random`: of the epoch that is begun, if one is.
+SectionVerdict judge_section(const EpochState& state, const AccountSection& section,
+                             const NumbersKnown& known, std::uint64_t random);
+// A new epoch that was not asked for by the peer: above all that is known.
+EpochState begin_epoch(const EpochState& state, std::uint64_t random);
 
 // When an acknowledgement mail is due. Frames without entries never start it.
 struct AckTimer {

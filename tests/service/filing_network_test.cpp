@@ -9,11 +9,13 @@
 #include "crypto/hash.hpp"
 #include "service/appended.hpp"
 #include "service/core_entries.hpp"
+#include "service/epochs.hpp"
 #include "service/home.hpp"
 #include "service/link_entries.hpp"
 #include "service/outbox_kinds.hpp"
 #include "service/remote_entries.hpp"
 #include "store/database.hpp"
+#include "store/epochs.hpp"
 #include "store/support.hpp"
 #include "sync/link.hpp"
 
@@ -44,8 +46,8 @@ class Network {
         for (std::size_t n = 0; n < nodes; ++n) {
             auto& place = places_[n];
             place.folder = fresh_folder();
-            place.store = must(AccountStore::open(place.folder, account, UnixMillis{now_}));
             place.drift = static_cast<std::int64_t>(below(400'000)) - 200'000;
+            open(n);
         }
         for (const char* name : {"INBOX", "A", "B"}) create(0, name);
         for (int i = 0; i < 4; ++i) append(0);
@@ -59,10 +61,18 @@ class Network {
         }
     }
 
-    void run(std::size_t steps) {
+    // `losses`: how often, about, that node wakes up with what it knew some time before.
+    void run(std::size_t steps, std::size_t losses = 0, std::size_t forgetful = 0) {
+        forgetful_ = forgetful;
         for (std::size_t i = 0; i < steps; ++i) {
             now_ += static_cast<std::int64_t>(below(1000));
             std::size_t n = below(nodes);
+            if (losses && below(steps / losses / 2 + 1) == 0) {
+                if (below(2) && !places_[forgetful].backup.empty() && restored_ < most_restored())
+                    restore(forgetful), ++restored_;
+                else
+                    back_up(forgetful);
+            }
             switch (below(6)) {
                 case 0:
                 case 1:
@@ -76,13 +86,20 @@ class Network {
             }
             look(n);
         }
-        settle(14);
+        settle(losses ? 24 : 14);
     }
 
     void check() {
         for (std::size_t n = 0; n < nodes; ++n)
-            for (std::size_t peer = 0; peer < nodes; ++peer)
-                REQUIRE(must(on(n).load_outbox(node_id(peer), all_numbers(), 10)).empty());
+            for (std::size_t peer = 0; peer < nodes; ++peer) {
+                auto left = must(on(n).load_outbox(node_id(peer), all_numbers(), 10));
+                std::string kinds;
+                for (const auto& row : left)
+                    kinds += " " + std::to_string(row.number.value) + ":" + std::to_string(row.kind) + " " +
+                             row.mailbox.hex().substr(28) + "/" + std::to_string(row.uid.value);
+                INFO("node " << n << " has not told " << peer << kinds);
+                REQUIRE(left.empty());
+            }
         std::map<EmailId, std::size_t> there;
         std::map<EmailId, FlagSet> flags;
         for (const auto& mailbox : must(on(0).load_mailboxes())) {
@@ -105,6 +122,13 @@ class Network {
         }
         for (const auto& [email, made] : made_) {
             if (removed_.contains(email)) continue;
+            INFO("message " << email.hex());
+            if (lost_any_) {
+                // What core has lost may come home from each remote, where they have it in different places.
+                REQUIRE(there[email] <= (forgetful_ == 0 ? made * (nodes - 1) : made));
+                if (!forgotten_.contains(email)) REQUIRE(there[email] >= 1);
+                continue;
+            }
             REQUIRE(there[email] == made);
             // Every keyword is of one command: those that were given to a message that is there once are.
             if (made == 1)
@@ -129,13 +153,15 @@ class Network {
     struct Mail {
         std::size_t from, to;
         std::vector<sync::Numbered> entries;
-        NumberSet voids, acks;
+        NumberSet voids;
+        sync::AccountSection section;
     };
     struct Node {
         std::filesystem::path folder;
         std::unique_ptr<AccountStore> store;
         std::int64_t drift = 0;
         std::map<MailboxId, std::map<Uid, EmailId>> seen;
+        std::filesystem::path backup;
     };
 
     std::size_t below(std::size_t n) { return random_() % n; }
@@ -159,6 +185,48 @@ class Network {
                                         store::column_identity | store::column_flags | store::column_seal |
                                             store::column_registers | store::column_date,
                                         1000));
+    }
+    void open(std::size_t n) {
+        places_[n].store =
+            must(AccountStore::open(places_[n].folder, account, UnixMillis{now_}, store::Access::read_write,
+                                    {UnixMillis{++now_ + places_[n].drift}, 1000 + n}));
+    }
+    EpochTurn turn(std::size_t n, std::size_t peer) {
+        return {node_id(peer), n == 0, 1, {1, 10 * n + peer}, {1, 10 * peer + n}, random_(), time_at(n)};
+    }
+    void back_up(std::size_t n) {
+        auto& place = places_[n];
+        place.store.reset();
+        place.backup = place.folder / "backup.db";
+        auto path = AccountStore::path_of(place.folder, account);
+        std::filesystem::copy_file(path, place.backup, std::filesystem::copy_options::overwrite_existing);
+        open(n);
+    }
+    // What was only here is gone; what is somewhere else, or was in the backup, must come back.
+    void restore(std::size_t n) {
+        auto& place = places_[n];
+        place.store.reset();
+        auto path = AccountStore::path_of(place.folder, account);
+        std::filesystem::copy_file(place.backup, path, std::filesystem::copy_options::overwrite_existing);
+        open(n);
+        lost_any_ = true;
+        std::set<EmailId> somewhere;
+        for (std::size_t at = 0; at < nodes; ++at) somewhere.merge(emails(at));
+        // Numbers that it gave in mailboxes that it does not know any more are lost.
+        std::erase_if(place.seen, [&](const auto& seen) { return !must(on(n).find_mailbox(seen.first)); });
+        for (const auto& [email, made] : made_)
+            if (!somewhere.contains(email)) forgotten_.insert(email);
+        // It has a witness of what it knew: else what it gives until it is found out may have been given.
+        std::vector<EpochTurn> turns;
+        for (std::size_t peer = 0; peer < nodes; ++peer)
+            if (peer != n && (n == 0 || peer == 0)) turns.push_back(turn(n, peer));
+        command(n, [&](AccountStore& store) { return begin_after_loss(store, turns); });
+    }
+    std::set<EmailId> emails(std::size_t n) {
+        std::set<EmailId> all;
+        for (const auto& mailbox : must(on(n).load_mailboxes()))
+            for (const auto& m : messages(n, mailbox.id)) all.insert(m.email_id);
+        return all;
     }
     // What a client does is one transaction.
     template <class Job>
@@ -260,14 +328,19 @@ class Network {
     void poll(std::size_t peer_number) {
         NodeId peer = node_id(peer_number);
         command(0, [&](AccountStore& store) -> Result<> {
+            if (TRY(store::awaited_state(store, peer))) return {};
             store::OutboxPlan plan;
             ModSeq cursor = TRY(store.cursor(peer));
             plan.cursor = TRY(store.highest_modseq());
+            std::string named = "mailboxes-cursor:" + peer.hex();
+            auto before = TRY(store.value(named));
+            TRY(store.set_value(named, std::to_string(plan.cursor.value)));
             store::OutboxRow row;
             row.due = UnixMillis{0};
             row.replaces = true;
             row.kind = outbox_mailbox;
-            for (const auto& m : TRY(store.mailboxes_changed_since(cursor, peer))) {
+            for (const auto& m :
+                 TRY(store.mailboxes_changed_since(ModSeq{before ? std::stoull(*before) : 0}, peer))) {
                 row.mailbox = m.id;
                 plan.rows.push_back(row);
             }
@@ -318,7 +391,7 @@ class Network {
             auto rows = must(on(n).load_outbox(node_id(peer), all_numbers(), 10'000));
             auto read = must(read_entries(on(n), rows, n == 0));
             REQUIRE(read.invalid.empty());
-            Mail mail{n, peer, {}, read.voids, must(on(n).load_applied(node_id(peer)))};
+            Mail mail{n, peer, {}, read.voids, must(begin_section(on(n), turn(n, peer), 100'000))};
             for (const auto& row : read.home_chunks) {
                 auto entry = must(sync::decode_entry(row.payload));
                 const auto& request = std::get<sync::AppendRequestEntry>(entry);
@@ -340,17 +413,20 @@ class Network {
     }
     void receive(const Mail& mail) {
         NodeId from = node_id(mail.from);
+        auto before = emails(mail.to);
         command(mail.to, [&](AccountStore& store) -> Result<> {
-            TRY(store.acknowledge(from, mail.acks));
-            if (mail.to == 0) {
-                sync::AccountSection section;
-                section.entries = mail.entries;
-                TRY(keep_chunks(store, from, section));
-            }
+            auto section = mail.section;
+            section.entries = mail.entries;
+            auto verdict = TRY(take_epochs(store, turn(mail.to, mail.from), section));
+            if (!verdict.entries) return {};
+            if (mail.to == 0) TRY(keep_chunks(store, from, section));
             sync::Incoming incoming{TRY(store.load_applied(from))};
             NumberSet fresh = incoming.reachable(mail.voids);
             AtCore core{store, from, time_at(0), author(0), {0, 1'000'000}, {}};
+            core.told = incoming;
+            core.told.applied.add(fresh);
             AtRemote remote{store, from, time_at(mail.to)};
+            if (mail.to != 0) TRY(hold_returned(remote, mail));
             if (mail.to == 0)
                 for (const auto& [number, entry] : mail.entries)
                     if (const auto* copy = std::get_if<sync::CopyRequestEntry>(&entry);
@@ -364,15 +440,26 @@ class Network {
                 if (incoming.classify(number) != sync::Arrival::fresh) continue;
                 bool applied = mail.to == 0 ? TRY(apply_remote_entry(core, number, entry))
                                             : TRY(apply_core_entry(remote, entry));
-                if (applied) fresh.add(number.value);
+                if (!applied) continue;
+                fresh.add(number.value);
+                core.told.on_applied(number);
             }
+            for (const auto& [place, body] : remote.bodies) TRY(store.release(body));
             for (const auto& [number, body] : core.bodies) TRY(store.release(body));
             for (const auto& [number, appended] : core.appended)
                 TRY(store.release({appended.message.object, appended.message.hold}));
             TRY(store.mark_applied(from, fresh));
+            if (mail.to == 0) TRY(settle_state(core));
             if (mail.to != 0) TRY(show(store, mail.to));
             return {};
         });
+        // What core had told to be elsewhere, before it lost that.
+        if (lost_any_ && forgetful_ == 0 && mail.to != 0 &&
+            mail.section.epoch != must(begin_section(on(0), turn(0, mail.to), 1)).epoch) {
+            auto after = emails(mail.to);
+            for (const auto& email : before)
+                if (!after.contains(email)) forgotten_.insert(email);
+        }
         look(mail.to);
     }
     Result<> prepare_appends(AtCore& core, const Mail& mail, const sync::Incoming& incoming) {
@@ -388,6 +475,15 @@ class Network {
             appended.message.email_id = request->email;
             core.appended.emplace(number, std::move(appended));
         }
+        return {};
+    }
+    Result<> hold_returned(AtRemote& remote, const Mail& mail) {
+        for (const auto& [number, entry] : mail.entries)
+            if (const auto* wanted = std::get_if<sync::ReturnEntry>(&entry))
+                for (const auto& i : wanted->bodies.list())
+                    for (auto uid = i.first; uid <= i.last; ++uid)
+                        remote.bodies[{wanted->mailbox, Uid{uid}}] = {id_of<ObjectId>(1),
+                                                                      id_of<store::HoldId>(++last_id_)};
         return {};
     }
     static store::Seal seal_of(EmailId email) {
@@ -435,6 +531,13 @@ class Network {
     std::map<EmailId, std::size_t> made_;  // how many there must be, unless one was expunged
     std::set<EmailId> removed_;
     std::map<EmailId, std::vector<std::string>> keywords_;
+    std::size_t restored_ = 0, forgetful_ = 0;
+    static std::size_t most_restored() {
+        const char* most = std::getenv("FWMAIL_LOSSES");
+        return most ? static_cast<std::size_t>(std::atoi(most)) : 1;
+    }
+    bool lost_any_ = false;
+    std::set<EmailId> forgotten_;  // perhaps: whoever had it alone has lost it
 };
 
 }  // namespace
@@ -447,6 +550,18 @@ TEST_CASE("agreement: what is appended, copied and moved everywhere at once is f
         INFO("seed " << seed);
         Network network(seed);
         network.run(20 + seed % 150);
+        network.check();
+    }
+}
+
+TEST_CASE("agreement: what one node has lost comes back from the others") {
+    const char* rounds = std::getenv("FWMAIL_ROUNDS");
+    unsigned most = rounds ? static_cast<unsigned>(std::atoi(rounds)) : 60;
+    const char* first = std::getenv("FWMAIL_SEED");
+    for (unsigned seed = first ? static_cast<unsigned>(std::atoi(first)) : 1; seed <= most; ++seed) {
+        INFO("seed " << seed);
+        Network network(seed);
+        network.run(40 + seed % 150, 1 + seed % 4, seed % nodes);
         network.check();
     }
 }

@@ -78,7 +78,7 @@ class Generator {
         return hash;
     }
     Entry entry() {
-        switch (below(12)) {
+        switch (below(15)) {
             case 0:
                 return mailbox();
             case 1:
@@ -112,6 +112,16 @@ class Generator {
                 if (coin()) e.now_uid = {};
                 return e;
             }
+            case 11:
+                return state();
+            case 12:
+                return StatedEntry{};
+            case 13: {
+                ReturnEntry e{id<MailboxId>(), {}, {}};
+                if (coin()) e.bodies = std::get<ExpungeEntry>(expunge()).uids;
+                if (coin()) e.copies = std::get<ExpungeEntry>(expunge()).uids;
+                return e;
+            }
             default:
                 return UnknownEntry{1001 + 2 * below(1000), octets(below(40))};
         }
@@ -121,6 +131,9 @@ class Generator {
         section.account = id<AccountId>();
         section.epoch = {1 + below(5), random_()};
         if (coin()) section.echo = {1 + below(5), random_()};
+        section.life = {UnixMillis(static_cast<std::int64_t>(below(1ull << 48))), random_()};
+        section.first = EntryNumber(1 + below(100'000));
+        section.lost = coin();
         section.acks = numbers();
         section.voids = numbers();
         std::uint64_t number = 0;
@@ -169,6 +182,33 @@ class Generator {
         give_date_and_flags(e);
         return e;
     }
+    template <class M>
+    std::vector<M> messages(Uid first) {
+        std::vector<M> all(below(6));
+        for (auto& m : all) {
+            m.uid = Uid(first.value + static_cast<std::uint32_t>(below(1000)));
+            first = Uid(m.uid.value + 1);
+            m.email = id<EmailId>();
+        }
+        return all;
+    }
+    Entry state() {
+        StateEntry e;
+        e.mailbox = id<MailboxId>();
+        e.first = Uid(1 + static_cast<std::uint32_t>(below(1u << 30)));
+        e.last = Uid(e.first.value + 6000);
+        e.visible = uid();
+        e.floor = uid(e.visible.value - 1);
+        e.there = messages<StateEntry::There>(e.first);
+        for (auto& m : e.there) {
+            if (coin()) m.sealed_sha256 = sha256();
+            m.flags = flags();
+            m.registers = flag_state().registers;
+        }
+        e.gone = messages<StateEntry::Gone>(e.first);
+        for (auto& m : e.gone) m.moving = coin();
+        return e;
+    }
     Entry append_request() {
         AppendRequestEntry e;
         e.kind = static_cast<AppendRequestEntry::Kind>(below(3));
@@ -197,6 +237,8 @@ class Generator {
             at = Uid(last + 1 + static_cast<std::uint32_t>(below(1000)));
         }
         e.prev_uid = Uid(static_cast<std::uint32_t>(below(e.uids.list()[0].first)));
+        for (const auto& i : e.uids.list())
+            if (coin()) e.moved.add(i.first, i.last);
         return e;
     }
     Entry account() {

@@ -1,6 +1,7 @@
 #include "sync/link.hpp"
 
 #include <catch2/catch.hpp>
+#include <deque>
 #include <map>
 #include <random>
 #include <set>
@@ -116,38 +117,206 @@ TEST_CASE("link: the receiver tells fresh, duplicate and too far") {
     CHECK(in.acks(10) == in.applied);
 }
 
-TEST_CASE("link: an entry of another epoch is refused with a reason") {
-    AccountSection section = with_entries(1);
-    section.acks.add(1);
-    auto check = check_epochs(own, peer, section);
-    CHECK(check.entries);
-    CHECK(check.acks);
-    CHECK_FALSE(check.first);
-    CHECK(check.reason.empty());
+EpochState at_ease() { return {own, peer, false, true, false, {UnixMillis(1000), 7}}; }
+AccountSection of_peer(std::size_t count = 1) {
+    AccountSection section = with_entries(count);
+    section.life = {UnixMillis(1000), 7};
+    section.first = EntryNumber(1);
+    return section;
+}
+NumbersKnown known_up_to(std::uint64_t applied, std::uint64_t given) {
+    NumbersKnown known;
+    known.highest_applied = applied;
+    known.next = EntryNumber(given + 1);
+    if (given) known.acknowledged.add(1, given);
+    return known;
+}
 
-    check = check_epochs(own, {}, section);
-    CHECK(check.entries);
-    CHECK(check.first);
+TEST_CASE("epochs: where both know what they knew, nothing changes") {
+    AccountSection section = of_peer();
+    section.acks.add(1, 9);
+    auto verdict = judge_section(at_ease(), section, known_up_to(50, 9), 99);
+    CHECK(verdict.entries);
+    CHECK(verdict.acks);
+    CHECK(verdict.state == at_ease());
+    CHECK(verdict.reason.empty());
 
-    for (Epoch other : {Epoch{2, 22}, Epoch{1, 23}, Epoch{}}) {
+    // Another life that remembers all.
+    section.life = {UnixMillis(2000), 8};
+    section.first = EntryNumber(51);
+    verdict = judge_section(at_ease(), section, known_up_to(50, 9), 99);
+    CHECK(verdict.entries);
+    CHECK(verdict.acks);
+    CHECK_FALSE(verdict.begun);
+    CHECK(verdict.state.peer_life == section.life);
+    // What is late from the life before is good.
+    section = of_peer();
+    auto later = verdict.state;
+    verdict = judge_section(later, section, known_up_to(50, 9), 99);
+    CHECK(verdict.entries);
+    CHECK(verdict.state == later);
+}
+
+TEST_CASE("epochs: the first that is heard is the peer's") {
+    EpochState fresh{own, {}, false, false, false, {}};
+    auto verdict = judge_section(fresh, of_peer(), {}, 99);
+    CHECK(verdict.entries);
+    CHECK_FALSE(verdict.adopted);
+    CHECK_FALSE(verdict.begun);
+    CHECK(verdict.state.peer == peer);
+    CHECK(verdict.state.heard);
+}
+
+TEST_CASE("epochs: what is of an older epoch, or of an unknown one, changes nothing") {
+    for (Epoch other : {Epoch{peer.counter - 1, 22}, Epoch{peer.counter, 23}}) {
+        AccountSection section = of_peer();
         section.epoch = other;
-        check = check_epochs(own, peer, section);
-        CHECK_FALSE(check.entries);
-        CHECK_FALSE(check.acks);
-        CHECK_FALSE(check.reason.empty());
+        auto verdict = judge_section(at_ease(), section, {}, 99);
+        CHECK_FALSE(verdict.entries);
+        CHECK_FALSE(verdict.acks);
+        CHECK(verdict.state == at_ease());
+        CHECK_FALSE(verdict.reason.empty());
     }
-    section.epoch = peer;
-    section.echo = {1, 12};  // of our life before the backup
-    check = check_epochs(own, peer, section);
-    CHECK(check.entries);
-    CHECK_FALSE(check.acks);
-    CHECK(check.reason.find("1/000000000000000c") != std::string::npos);
-    section.acks.clear();
-    section.echo = {};
-    check = check_epochs(own, peer, section);
-    CHECK(check.entries);
-    CHECK(check.reason.empty());
-    CHECK_FALSE(check_epochs(own, {}, AccountSection{}).entries);
+    AccountSection section = of_peer();
+    section.echo = {own.counter - 1, 12};
+    section.acks.add(1, 500);
+    auto verdict = judge_section(at_ease(), section, {}, 99);
+    CHECK(verdict.entries);
+    CHECK_FALSE(verdict.acks);
+    CHECK_FALSE(verdict.begun);
+}
+
+TEST_CASE("epochs: whoever has lost what it knew is found out, and told") {
+    auto state = at_ease();
+    SECTION("it gives numbers again") {
+        AccountSection section = of_peer();
+        section.life = {UnixMillis(2000), 8};
+        section.first = EntryNumber(50);
+        auto verdict = judge_section(state, section, known_up_to(50, 0), 99);
+        CHECK(verdict.begun);
+        CHECK_FALSE(verdict.restored);
+        CHECK(verdict.state.own == Epoch{own.counter + 1, 99});
+        CHECK(verdict.state.lost);
+        CHECK_FALSE(verdict.entries);
+        // Until it has heard of that there is nothing more to begin.
+        section.life.start.value += 1;
+        auto again = judge_section(verdict.state, section, known_up_to(50, 0), 100);
+        CHECK_FALSE(again.begun);
+        CHECK_FALSE(again.entries);
+        CHECK(again.state.own == verdict.state.own);
+        // It begins as well, and then all is good again.
+        section.epoch = {peer.counter + 1, 55};
+        section.echo = verdict.state.own;
+        auto answered = judge_section(verdict.state, section, known_up_to(50, 0), 100);
+        CHECK(answered.adopted);
+        CHECK_FALSE(answered.begun);
+        CHECK(answered.entries);
+        CHECK(answered.state.heard);
+        CHECK_FALSE(answered.state.lost);
+    }
+    SECTION("it has not what it had acknowledged") {
+        AccountSection section = of_peer();
+        section.life = {UnixMillis(2000), 8};
+        section.first = EntryNumber(51);
+        section.acks.add(1, 8);
+        CHECK(judge_section(state, section, known_up_to(50, 9), 99).begun);
+        section.acks.add(9);
+        CHECK_FALSE(judge_section(state, section, known_up_to(50, 9), 99).begun);
+    }
+    SECTION("we have: it acknowledges numbers that were never given") {
+        AccountSection section = of_peer();
+        section.acks.add(1, 10);
+        auto verdict = judge_section(state, section, known_up_to(50, 9), 99);
+        CHECK(verdict.begun);
+        CHECK(verdict.restored);
+        CHECK_FALSE(verdict.acks);
+        CHECK(verdict.entries);
+    }
+    SECTION("we have: it knows an epoch of ours that we do not") {
+        for (Epoch echo : {Epoch{own.counter + 3, 1}, Epoch{own.counter, 1}}) {
+            AccountSection section = of_peer();
+            section.echo = echo;
+            auto verdict = judge_section(state, section, {}, 99);
+            CHECK(verdict.begun);
+            CHECK(verdict.restored);
+            CHECK(verdict.state.own == Epoch{echo.counter + 1, 99});
+        }
+    }
+    SECTION("we have, as it says") {
+        AccountSection section = of_peer();
+        section.epoch = {peer.counter + 1, 55};
+        section.lost = true;
+        auto verdict = judge_section(state, section, {}, 99);
+        CHECK(verdict.adopted);
+        CHECK(verdict.begun);
+        CHECK(verdict.restored);
+        CHECK(verdict.entries);
+    }
+}
+
+// Two nodes, each of which may lose what it knew, over a way that loses, repeats and reorders.
+TEST_CASE("epochs: two that begin at any time come to rest, and each knows the other's") {
+    for (unsigned seed = 1; seed <= 3000; ++seed) {
+        INFO("seed " << seed);
+        std::mt19937_64 random(seed);
+        auto below = [&](std::size_t n) { return random() % n; };
+        struct Node {
+            EpochState state;
+            Life life;
+        };
+        Node nodes[2] = {{{own, peer, false, false, false, {}}, {UnixMillis(1), 1}},
+                         {{peer, own, false, false, false, {}}, {UnixMillis(1), 2}}};
+        std::deque<std::pair<std::size_t, AccountSection>> air;
+        auto send = [&](std::size_t n) {
+            AccountSection section;
+            section.epoch = nodes[n].state.own;
+            section.echo = nodes[n].state.peer;
+            section.life = nodes[n].life;
+            section.first = EntryNumber(1);
+            section.lost = nodes[n].state.lost;
+            air.emplace_back(1 - n, section);
+        };
+        auto receive = [&](std::size_t n, const AccountSection& section) {
+            nodes[n].state = judge_section(nodes[n].state, section, {}, random()).state;
+        };
+        std::vector<EpochState> backups[2];
+        std::int64_t now = 1;
+        for (int step = 0; step < 60; ++step) {
+            std::size_t n = below(2);
+            switch (below(8)) {
+                case 0:
+                    backups[n].push_back(nodes[n].state);
+                    break;
+                case 1:
+                    if (backups[n].empty()) break;
+                    nodes[n] = {backups[n][below(backups[n].size())], {UnixMillis(++now), random()}};
+                    break;
+                case 2:
+                case 3:
+                    send(n);
+                    break;
+                default: {
+                    if (air.empty()) break;
+                    std::size_t which = below(air.size());
+                    auto [to, section] = air[which];
+                    if (below(4)) air.erase(air.begin() + static_cast<std::ptrdiff_t>(which));
+                    if (below(3)) receive(to, section);
+                }
+            }
+        }
+        for (int round = 0; round < 8; ++round) {
+            for (std::size_t n : {0u, 1u}) send(n);
+            for (; !air.empty(); air.pop_front()) receive(air.front().first, air.front().second);
+        }
+        for (std::size_t n : {0u, 1u}) {
+            REQUIRE(nodes[n].state.peer == nodes[1 - n].state.own);
+            REQUIRE(nodes[n].state.heard);
+        }
+        auto before = nodes[0].state;
+        send(1);
+        receive(0, air.front().second);
+        REQUIRE(nodes[0].state == before);
+    }
 }
 
 TEST_CASE("link: acknowledgements are due after quiet, at the latest, or by number; never for themselves") {

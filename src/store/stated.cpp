@@ -1,0 +1,329 @@
+#include "store/stated.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "store/account_rows.hpp"
+#include "store/epochs.hpp"
+#include "store/outside_expunges.hpp"
+#include "store/outside_numbers.hpp"
+
+namespace fwmail::store {
+namespace {
+
+constexpr std::uint32_t compared_columns =
+    column_identity | column_flags | column_registers | column_seal | column_date;
+
+UidSet stretch_of(Uid first, Uid last) {
+    UidSet uids;
+    uids.add(first.value, last.value);
+    return uids;
+}
+
+// Deleted ones too.
+Result<MailboxRow> known_mailbox(Database& db, MailboxId id) {
+    auto row = TRY(find_mailbox_row(db, id));
+    if (!row) return fail(ErrorKind::internal, "a mailbox is to be told of that is not known");
+    return *row;
+}
+
+std::string_view view_of(const sync::Sha256& hash) {
+    return {reinterpret_cast<const char*>(hash.data()), hash.size()};
+}
+
+// Whether a message of this id is known here, or what is left of one that was expunged outside.
+Result<bool> has_body_of(Database& db, EmailId email) {
+    auto q = TRY(
+        db.query("SELECT EXISTS(SELECT 1 FROM messages WHERE email=?1) OR EXISTS(SELECT 1 FROM hidden WHERE "
+                 "email=?1)",
+                 email));
+    TRY(q.next());
+    return q.boolean(0);
+}
+
+Result<UidSet> held(AccountStore& account, MailboxId mailbox) {
+    UidSet uids;
+    for (const auto& one : TRY(load_held_expunges(account)))
+        if (one.mailbox == mailbox) uids.add(one.uids);
+    return uids;
+}
+
+class Comparison {
+  public:
+    Comparison(AccountStore& account, NodeId peer, const sync::StateEntry& entry, UnixMillis now)
+        : account_(account), db_(account.database()), peer_(peer), entry_(entry), now_(now) {}
+
+    Result<Differences> run(UnixMillis since) {
+        auto row = TRY(known_mailbox(db_, entry_.mailbox));
+        row_ = row.row;
+        if (!row.mailbox.deleted) TRY(load_mine(row.mailbox));
+        for (const auto& theirs : entry_.there) TRY(compare(theirs));
+        for (const auto& theirs : entry_.gone) TRY(compare(theirs));
+        for (const auto& [uid, message] : mine_)
+            if (!told_.contains(uid.value) && message.seal.state != SealState::withheld &&
+                (uid > entry_.visible ? uid <= entry_.floor : message.date >= since))
+                renumbered_.add(uid.value);
+        if (!renumbered_.empty()) {
+            TRY(account_.move(entry_.mailbox, renumbered_, entry_.mailbox, now_));
+            out_.changed = true;
+        }
+        if (entry_.last.value == UINT32_MAX) TRY(plan_from_floor());
+        return std::move(out_);
+    }
+
+  private:
+    // What was planned in this epoch already is on its way, whatever the peer has told since.
+    Result<> plan_from_floor() {
+        auto planned = TRY(account_.planned(peer_, entry_.mailbox));
+        if (TRY(awaited_state(account_, peer_)) == 0 && planned.last > entry_.floor) return {};
+        return account_.set_planned(peer_, entry_.mailbox, {entry_.floor, entry_.floor});
+    }
+
+    Result<> load_mine(const Mailbox& mailbox) {
+        // What the peer has shown must not be given once more.
+        if (mailbox.uidnext <= entry_.floor && entry_.floor.value < UINT32_MAX)
+            TRY(db_.run("UPDATE mailboxes SET uidnext=? WHERE id=?", Uid{entry_.floor.value + 1}, row_));
+        TRY(account_.visit_messages(entry_.mailbox, stretch_of(entry_.first, entry_.last), compared_columns,
+                                    Uid{}, [&](Message& message) -> Result<bool> {
+                                        Uid uid = message.uid;
+                                        mine_.emplace(uid, std::move(message));
+                                        return true;
+                                    }));
+        held_ = TRY(held(account_, entry_.mailbox));
+        return {};
+    }
+
+    Result<> compare(const sync::StateEntry::There& theirs) {
+        told_.add(theirs.uid.value);
+        Place called{entry_.mailbox, theirs.uid};
+        sync::FlagState state{theirs.flags, theirs.registers};
+        out_.ahead |= sync::drop_ahead(state, now_);
+        auto mine = mine_.find(theirs.uid);
+        if (mine != mine_.end() && mine->second.email_id == theirs.email)
+            return compare_same(mine->second, theirs, state);
+        auto place = TRY(where_now(account_, peer_, called));
+        if (place != called && TRY(is_of(place, theirs.email))) {
+            out_.changed |=
+                TRY(account_.merge_flags(NodeId{}, place.mailbox, place.uid, state)) == Merged::changed;
+            out_.leave.add(theirs.uid.value);
+            return {};
+        }
+        if (mine != mine_.end()) renumbered_.add(theirs.uid.value);
+        bool stub = theirs.sealed_sha256 == sync::Sha256{};
+        if (stub || TRY(was_expunged(theirs.uid, theirs.email))) {
+            out_.leave.add(theirs.uid.value);
+            return {};
+        }
+        TRY(forget_number(account_, peer_, called));
+        (TRY(has_body_of(db_, theirs.email)) ? out_.copies : out_.bodies).add(theirs.uid.value);
+        return {};
+    }
+
+    Result<> compare_same(const Message& mine, const sync::StateEntry::There& theirs,
+                          const sync::FlagState& state) {
+        bool stub = theirs.sealed_sha256 == sync::Sha256{};
+        if (!stub &&
+            (mine.seal.state != SealState::sealed || mine.seal.sha256 != view_of(theirs.sealed_sha256))) {
+            // Other octets, perhaps: under another number.
+            TRY(account_.merge_flags(NodeId{}, entry_.mailbox, mine.uid, state));
+            renumbered_.add(mine.uid.value);
+            out_.leave.add(mine.uid.value);
+            return {};
+        }
+        sync::FlagState own{mine.flags, mine.registers}, merged = sync::merge_flags(own, state);
+        if (merged != own)
+            out_.changed |=
+                TRY(account_.merge_flags(peer_, entry_.mailbox, mine.uid, state)) == Merged::changed;
+        if (merged != state) out_.flags.push_back(mine.uid);
+        return {};
+    }
+
+    Result<> compare(const sync::StateEntry::Gone& theirs) {
+        told_.add(theirs.uid.value);
+        auto mine = mine_.find(theirs.uid);
+        if (mine == mine_.end() || held_.contains(theirs.uid.value)) return {};
+        if (mine->second.email_id != theirs.email)
+            renumbered_.add(theirs.uid.value);
+        else if (!theirs.moving)
+            out_.hide.add(theirs.uid.value);
+        return {};
+    }
+
+    Result<bool> is_of(const Place& place, EmailId email) {
+        if (!place.uid.value) return false;
+        auto row = TRY(find_mailbox_row(db_, place.mailbox));
+        if (!row) return false;
+        auto q = TRY(db_.query("SELECT email FROM messages WHERE mailbox=? AND uid=?", row->row, place.uid));
+        return TRY(q.next()) && q.id<EmailId>(0) == email;
+    }
+    Result<bool> was_expunged(Uid uid, EmailId email) {
+        auto q =
+            TRY(db_.query("SELECT 1 FROM expunged WHERE mailbox=? AND uid=? AND email=?", row_, uid, email));
+        return TRY(q.next());
+    }
+
+    AccountStore& account_;
+    Database& db_;
+    NodeId peer_;
+    const sync::StateEntry& entry_;
+    UnixMillis now_;
+    std::int64_t row_ = 0;
+    std::map<Uid, Message> mine_;
+    UidSet held_, told_, renumbered_;
+    Differences out_;
+};
+
+}  // namespace
+
+Result<void> show_what_came(AccountStore& account, UnixMillis now) {
+    Database& db = account.database();
+    return atomically(db, [&]() -> Result<void> {
+        TRY(db.run("DELETE FROM pending WHERE state IN (?,?)", BodyState::missing, BodyState::gone));
+        TRY(db.run("UPDATE pending SET prev_uid=0"));
+        for (const auto& mailbox : TRY(account.load_mailboxes()))
+            TRY(account.advance_visible(mailbox.id, now));
+        return {};
+    });
+}
+
+Result<std::vector<Place>> forget_unsettled(AccountStore& account, const std::vector<Place>& requested) {
+    Database& db = account.database();
+    return atomically(db, [&]() -> Result<std::vector<Place>> {
+        struct Waiting {
+            Place place, from;
+            bool expunged;
+        };
+        std::vector<Waiting> all;
+        {
+            auto q =
+                TRY(db.query("SELECT mailbox,uid,from_mailbox,from_uid,expunged FROM provisional WHERE "
+                             "now_mailbox=zeroblob(16) ORDER BY mailbox,uid"));
+            while (TRY(q.next()))
+                all.push_back({{q.id<MailboxId>(0), q.uid(1)}, {q.id<MailboxId>(2), q.uid(3)}, q.boolean(4)});
+        }
+        // What was copied from a number that is requested still waits for that one.
+        std::set<Place> kept(requested.begin(), requested.end());
+        for (bool more = true; more;) {
+            more = false;
+            for (const auto& one : all)
+                if (one.from.uid.value && kept.contains(one.from)) more |= kept.insert(one.place).second;
+        }
+        std::vector<Place> expunged;
+        for (const auto& one : all) {
+            if (kept.contains(one.place)) continue;
+            if (one.expunged) expunged.push_back(one.place);
+            TRY(forget_number(account, one.place));
+        }
+        // What is under a number that was given up, and not yet under the other, is told of like the rest.
+        TRY(
+            db.run("DELETE FROM provisional WHERE now_mailbox<>zeroblob(16) AND EXISTS (SELECT 1 FROM "
+                   "messages m JOIN mailboxes b ON b.id=m.mailbox WHERE b.mailbox=provisional.mailbox AND "
+                   "m.uid=provisional.uid)"));
+        return expunged;
+    });
+}
+
+Result<void> forget_number(AccountStore& account, const Place& place) {
+    Database& db = account.database();
+    TRY(
+        db.run("INSERT OR IGNORE INTO released(object,hold) SELECT object,hold FROM provisional WHERE "
+               "mailbox=? AND uid=? AND object<>zeroblob(16)",
+               place.mailbox, place.uid));
+    return db.run("DELETE FROM provisional WHERE mailbox=? AND uid=?", place.mailbox, place.uid);
+}
+
+Result<std::vector<std::pair<Uid, Uid>>> stretches(AccountStore& account, MailboxId mailbox) {
+    auto row = TRY(known_mailbox(account.database(), mailbox));
+    std::vector<std::pair<Uid, Uid>> out;
+    Uid first{1};
+    auto q = TRY(account.database().query(
+        "SELECT uid FROM messages WHERE mailbox=?1 UNION ALL SELECT uid FROM expunged WHERE mailbox=?1 ORDER "
+        "BY uid",
+        row.row));
+    std::size_t count = 0;
+    while (TRY(q.next())) {
+        if (++count < stated_at_once || q.natural(0) >= UINT32_MAX) continue;
+        out.emplace_back(first, q.uid(0));
+        first = Uid{q.natural32(0) + 1};
+        count = 0;
+    }
+    out.emplace_back(first, Uid{UINT32_MAX});
+    return out;
+}
+
+Result<sync::StateEntry> load_state(AccountStore& account, MailboxId mailbox, Uid first, Uid last) {
+    Database& db = account.database();
+    auto row = TRY(known_mailbox(db, mailbox));
+    sync::StateEntry entry;
+    entry.mailbox = mailbox;
+    entry.first = first;
+    entry.last = last;
+    entry.floor = row.mailbox.visible;
+    UidSet waiting;
+    {
+        auto q = TRY(
+            db.query("SELECT uid FROM provisional WHERE mailbox=? AND now_mailbox=zeroblob(16)", mailbox));
+        while (TRY(q.next())) waiting.add(q.natural(0));
+    }
+    if (!row.mailbox.deleted)
+        TRY(account.visit_messages(
+            mailbox, stretch_of(first, last), compared_columns, Uid{}, [&](Message& message) -> Result<bool> {
+                if (waiting.contains(message.uid.value)) return true;
+                sync::StateEntry::There there{message.uid,
+                                              message.email_id,
+                                              {},
+                                              std::move(message.flags),
+                                              std::move(message.registers)};
+                if (message.seal.sha256.size() == there.sealed_sha256.size())
+                    std::ranges::copy(message.seal.sha256, there.sealed_sha256.begin());
+                entry.there.push_back(std::move(there));
+                return true;
+            }));
+    // What was moved, and whose request is on the way, is neither there nor gone: the request moves it. What
+    // core has told to be elsewhere, and is not here, is nothing that is known of here.
+    auto q = TRY(db.query(
+        "SELECT e.uid,e.email,EXISTS (SELECT 1 FROM provisional p JOIN mailboxes b ON "
+        "b.mailbox=p.mailbox WHERE b.id=e.became_mailbox AND p.uid=e.became_uid AND "
+        "p.now_mailbox=zeroblob(16)) OR (e.became_uid>0 AND e.became_mailbox=0 AND NOT EXISTS (SELECT "
+        "1 FROM messages m JOIN mailboxes b ON b.id=m.mailbox WHERE m.email=e.email AND NOT EXISTS "
+        "(SELECT 1 FROM provisional p WHERE p.mailbox=b.mailbox AND p.uid=m.uid AND "
+        "p.now_mailbox=zeroblob(16)))) FROM expunged e WHERE e.mailbox=? AND e.uid BETWEEN ? AND ? "
+        "AND length(e.email)=16 AND (e.became_uid=0 OR e.became_mailbox<>0 OR EXISTS (SELECT 1 FROM "
+        "messages m WHERE m.email=e.email)) ORDER BY e.uid",
+        row.row, first, last));
+    while (TRY(q.next()))
+        if (!waiting.contains(q.natural(0))) entry.gone.push_back({q.uid(0), q.id<EmailId>(1), q.boolean(2)});
+    return entry;
+}
+
+Result<void> note_elsewhere(AccountStore& account, MailboxId mailbox, const UidSet& uids) {
+    Database& db = account.database();
+    return atomically(db, [&]() -> Result<void> {
+        for (const auto& i : uids.list())
+            TRY(
+                db.run("UPDATE expunged SET became_uid=1 WHERE mailbox=(SELECT id FROM mailboxes WHERE "
+                       "mailbox=?) AND uid BETWEEN ? AND ? AND became_mailbox=0",
+                       mailbox, i.first, i.last));
+        return {};
+    });
+}
+
+Result<UidSet> moved_among(AccountStore& account, MailboxId mailbox, const UidSet& uids) {
+    UidSet moved;
+    for (const auto& i : uids.list()) {
+        auto q = TRY(account.database().query(
+            "SELECT uid FROM expunged WHERE mailbox=(SELECT id FROM mailboxes WHERE mailbox=?) AND uid "
+            "BETWEEN ? AND ? AND became_mailbox<>0 ORDER BY uid",
+            mailbox, i.first, i.last));
+        while (TRY(q.next())) moved.add(q.natural(0));
+    }
+    return moved;
+}
+
+Result<Differences> compare_state(AccountStore& account, NodeId peer, const sync::StateEntry& entry,
+                                  UnixMillis since, UnixMillis now) {
+    return atomically(account.database(), [&] { return Comparison(account, peer, entry, now).run(since); });
+}
+
+}  // namespace fwmail::store

@@ -1,0 +1,52 @@
+// What an account has, told as a whole: made at a remote, and compared at core with what is there.
+//
+// Invariants of the comparison: doing it again does nothing more. No message goes that either side has, but
+// one that was expunged on the other. A number that names different messages on the two sides names none of
+// them in the end.
+#pragma once
+
+#include "store/account_store.hpp"
+#include "sync/entries.hpp"
+
+namespace fwmail::store {
+
+// ---- at a remote
+
+// What has come and waits for something before it is shown; what has not come is dropped, core tells of it
+// again.
+Result<void> show_what_came(AccountStore& account, UnixMillis now);
+// Numbers that core has acknowledged and not confirmed, and so may have lost: they are told like all others.
+// `requested`: those whose request is still in the outbox. Returns those that a client has expunged, which
+// core is to hear.
+Result<std::vector<Place>> forget_unsettled(AccountStore& account, const std::vector<Place>& requested);
+// Stretches of UIDs, from 1 to the end, each for one state entry.
+std::size_t constexpr stated_at_once = 500;
+Result<std::vector<std::pair<Uid, Uid>>> stretches(AccountStore& account, MailboxId mailbox);
+// The entry for one, but for `visible` and `floor`.
+Result<sync::StateEntry> load_state(AccountStore& account, MailboxId mailbox, Uid first, Uid last);
+// Whatever is known of the number, as one that was given here, is forgotten.
+Result<void> forget_number(AccountStore& account, const Place& place);
+
+// These were expunged because they are elsewhere, as core says: while it is not here they are not told as
+// gone.
+Result<void> note_elsewhere(AccountStore& account, MailboxId mailbox, const UidSet& uids);
+
+// ---- at core
+
+// Of these, which were expunged, those that were moved, or given another number.
+Result<UidSet> moved_among(AccountStore& account, MailboxId mailbox, const UidSet& uids);
+
+struct Differences {
+    UidSet leave;            // these numbers go at the peer
+    UidSet hide;             // these were expunged there
+    UidSet bodies, copies;   // these are to come home
+    std::vector<Uid> flags;  // of these the peer is to hear
+    bool ahead = false;      // stamps were too far ahead: say it again
+    bool changed = false;    // something was, here
+};
+// Flags are merged, and messages get new numbers, at once. `since`: what is older has perhaps never been
+// replicated.
+Result<Differences> compare_state(AccountStore& account, NodeId peer, const sync::StateEntry& entry,
+                                  UnixMillis since, UnixMillis now);
+
+}  // namespace fwmail::store
