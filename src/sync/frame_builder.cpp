@@ -12,7 +12,7 @@ namespace {
 // A chunk entry without its data: number, tag, length, email, hash, offset, total, size.
 constexpr std::size_t chunk_overhead = 9 + 1 + 1 + 16 + 32 + 6 + 6 + 4;
 // A section without entries and with empty sets.
-constexpr std::size_t bare_section = 64;
+constexpr std::size_t bare_section = 96;
 
 // What a frame has taken so far.
 struct Room {

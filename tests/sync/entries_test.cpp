@@ -158,6 +158,34 @@ TEST_CASE("entries: chunk, flags, expunge and stubbed bounds") {
     check_refused(ConfirmEntry{a_mailbox(), Uid(0), a_mailbox(), Uid(1)});
     check_refused(ConfirmEntry{a_mailbox(), Uid(1), {}, Uid(1)});
 
+    StateEntry state{a_mailbox(),
+                     Uid(3),
+                     Uid(9),
+                     Uid(5),
+                     Uid(6),
+                     {{Uid(3), an_email(), {}, {}}, {Uid(9), an_email(), {}, {}}},
+                     {{Uid(4), an_email()}}};
+    check_good(state);
+    for (auto spoil :
+         {+[](StateEntry& e) { e.mailbox = {}; }, +[](StateEntry& e) { e.first = Uid(0); },
+          +[](StateEntry& e) { e.last = Uid(2); }, +[](StateEntry& e) { e.floor = Uid(4); },
+          +[](StateEntry& e) { e.there[0].uid = Uid(2); }, +[](StateEntry& e) { e.there[1].uid = Uid(10); },
+          +[](StateEntry& e) { e.there[1].uid = Uid(3); }, +[](StateEntry& e) { e.there[1].email = {}; },
+          +[](StateEntry& e) { e.gone[0].email = {}; },
+          +[](StateEntry& e) { e.there[0].flags.system = 1u << 30; }}) {
+        auto spoilt = state;
+        spoil(spoilt);
+        check_refused(spoilt);
+    }
+    check_good(StatedEntry{});
+    UidSet wanted;
+    wanted.add(1, 5);
+    check_good(ReturnEntry{a_mailbox(), wanted, {}});
+    check_good(ReturnEntry{a_mailbox(), {}, wanted});
+    check_refused(ReturnEntry{{}, wanted, {}});
+    wanted.add(0);
+    check_refused(ReturnEntry{a_mailbox(), {}, wanted});
+
     UidSet uids;
     uids.add(5, 9);
     uids.add(UINT32_MAX);

@@ -49,6 +49,9 @@ Frame golden_frame() {
 
     AccountSection& section = frame.sections[0];
     section.echo = {2, 0xf0f1f2f3f4f5f6f7};
+    section.life = {UnixMillis(1'600'000'000'000), 0x1011121314151617};
+    section.first = EntryNumber(9);
+    section.lost = true;
     section.acks.add(1, 1000);
     section.acks.add(1003);
     section.voids.add(7);
@@ -67,7 +70,9 @@ Frame golden_frame() {
                         flags, registers});
     add(8, ChunkEntry{email, hash, 1200, 3600, "chunk data"});
     add(9, FlagsEntry{mailbox, Uid(9), flags, registers});
-    add(10, ExpungeEntry{mailbox, gone, Uid(2)});
+    UidSet moved;
+    moved.add(4);
+    add(10, ExpungeEntry{mailbox, gone, Uid(2), moved});
     add(11, AccountEntry{"ada",
                          {"ada@example.org"},
                          {{"d1", "phone", "SCRAM-SHA-256$4096:c2FsdA==$c2s=:c3M="}},
@@ -80,6 +85,15 @@ Frame golden_frame() {
     add(15, AppendRequestEntry{AppendRequestEntry::plain, mailbox, Uid(11), email, 5000, hash, 3600,
                                std::string(33, 'r'), UnixMillis(1'600'000'000'123), -330, flags, registers});
     add(16, ConfirmEntry{mailbox, Uid(10), mailbox, Uid()});
+    add(17, StateEntry{mailbox,
+                       Uid(1),
+                       Uid(UINT32_MAX),
+                       Uid(9),
+                       Uid(10),
+                       {{Uid(6), email, {}, {}}, {Uid(9), email, hash, flags, registers}},
+                       {{Uid(7), email}, {Uid(8), email, true}}});
+    add(18, StatedEntry{});
+    add(19, ReturnEntry{mailbox, gone, moved});
     add(500, UnknownEntry{33, "later"});
     AccountSection own;
     own.epoch = {5, 6};
