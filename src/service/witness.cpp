@@ -100,7 +100,6 @@ net::Task<Result<>> raise_witness(Node& node, std::filesystem::path file) {
         return number;
     };
     std::uint64_t number = CO_TRY(co_await node.write(store::system_file, raise));
-    crash_point("witness.stored");
     co_return co_await on_disk(node, [file, number] { return write_number(file, number); });
 }
 
@@ -123,6 +122,7 @@ Result<> question_witness(store::SystemStore& system, const config::Config& conf
     std::uint64_t next = std::max(told, stored) + 1;
     TRY(system.set_setting("witness", std::to_string(next)));
     TRY(system.remove_setting(lost_setting));
+    crash_point("witness.stored");
     return write_number(file, next);
 }
 

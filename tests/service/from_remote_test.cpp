@@ -413,7 +413,8 @@ TEST_CASE("what is copied and moved outside is filed under the number that the r
     must(core.receive(2, moved));
     CHECK(core.shown() == store::test::uid_list({1, 3}));
     CHECK(shown_in_other() == store::test::uid_list({1}));
-    REQUIRE(told().size() == 1);
+    REQUIRE(told().size() == 2);  // each time: the first word of it may be lost
+    CHECK(told()[0] == told()[1]);
     CHECK(told()[0] == sync::ConfirmEntry{core.other, Uid{1}, core.other, Uid{1}});
     SECTION("used here as well: both get others") {
         core.write([&](store::AccountStore& store) -> Result<Uid> {
