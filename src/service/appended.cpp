@@ -65,11 +65,10 @@ Result<> restore_returned(OpenedAppend& mail, const store::Message& message,
     if (auto whole = restorer.finish(); !whole) return {};
     auto sealed = seal_message(message, recipe, user_key, source_of(original),
                                [](std::string_view) { return Result<>(); });
-    mail.as_shown = sealed && crypto::view_of(sealed->sha256) == mail.seal.sha256;
-    if (mail.as_shown)
-        mail.seal.seed = recipe;
-    else
-        mail.seal = {};
+    // Only core makes these octets: whoever else seals to the user must not have core file plain mail for
+    // him.
+    if (!sealed || crypto::view_of(sealed->sha256) != mail.seal.sha256) return {};
+    mail.seal.seed = recipe;
     mail.texts = message_texts(original);
     mail.octets = std::move(original);
     return {};
