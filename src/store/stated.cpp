@@ -15,6 +15,8 @@ namespace {
 constexpr std::uint32_t compared_columns =
     column_identity | column_flags | column_registers | column_seal | column_date;
 
+constexpr std::uint32_t furthest_floor = 1 << 27;  // above core's own numbers: a year's leap
+
 UidSet stretch_of(Uid first, Uid last) {
     UidSet uids;
     uids.add(first.value, last.value);
@@ -81,8 +83,9 @@ class Comparison {
     }
 
     Result<> load_mine(const Mailbox& mailbox) {
-        // What the peer has shown must not be given once more.
-        if (mailbox.uidnext <= entry_.floor && entry_.floor.value < UINT32_MAX)
+        // What the peer has shown must not be given once more. It cannot have shown so much that there would
+        // be no numbers left.
+        if (mailbox.uidnext <= entry_.floor && entry_.floor.value - mailbox.uidnext.value < furthest_floor)
             TRY(db_.run("UPDATE mailboxes SET uidnext=? WHERE id=?", Uid{entry_.floor.value + 1}, row_));
         TRY(account_.visit_messages(entry_.mailbox, stretch_of(entry_.first, entry_.last), compared_columns,
                                     Uid{}, [&](Message& message) -> Result<bool> {
