@@ -125,7 +125,13 @@ Result<bool> apply_append(AtCore& to, EntryNumber number, const sync::AppendRequ
         word.as_shown = mail.mapped().as_shown;
         word.returned = entry.kind == sync::AppendRequestEntry::returned;
     } else if (entry.kind != sync::AppendRequestEntry::gone && !to.refused.contains(number)) {
-        return false;  // some of it is on the way
+        // Some of it is on the way; or it went with another request for the message, which is here now.
+        store::CopyWord copy{word.to, word.to, entry.email, {}, {}, {}};
+        if (TRY(store::find_copied_body(to.account, to.peer, copy)).is_zero()) return false;
+        UidSet uid;
+        uid.add(entry.uid.value);
+        TRY(plan_return(to, entry.mailbox, {}, uid));
+        return true;
     }
     // It is not as it was: it stays where it is.
     if (!word.message && entry.kind == sync::AppendRequestEntry::returned) return true;

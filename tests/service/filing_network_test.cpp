@@ -14,6 +14,7 @@
 #include "service/link_entries.hpp"
 #include "service/outbox_kinds.hpp"
 #include "service/remote_entries.hpp"
+#include "service/sealed_mail.hpp"
 #include "store/database.hpp"
 #include "store/epochs.hpp"
 #include "store/support.hpp"
@@ -263,7 +264,7 @@ class Network {
             appended.request.kind = sync::AppendRequestEntry::sealed;
             appended.request.mailbox = m.mailbox;
             appended.request.email = m.email_id;
-            appended.request.size = 3;
+            appended.request.size = size_as_it_is(0);  // as when it comes home later
             return plan_appends_home(store, home(n), {appended}, {uid}, 1, time_at(n));
         });
     }
