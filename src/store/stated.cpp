@@ -284,16 +284,16 @@ Result<sync::StateEntry> load_state(AccountStore& account, MailboxId mailbox, Ui
                 return true;
             }));
     // What was moved, and whose request is on the way, is neither there nor gone: the request moves it. What
-    // core has told to be elsewhere, and is not here, is nothing that is known of here.
+    // core has told to be elsewhere, and is not here under a number that core has confirmed, nothing is known
+    // of here.
     auto q = TRY(db.query(
         "SELECT e.uid,e.email,EXISTS (SELECT 1 FROM provisional p JOIN mailboxes b ON "
         "b.mailbox=p.mailbox WHERE b.id=e.became_mailbox AND p.uid=e.became_uid AND "
-        "p.now_mailbox=zeroblob(16)) OR (e.became_uid>0 AND e.became_mailbox=0 AND NOT EXISTS (SELECT "
-        "1 FROM messages m JOIN mailboxes b ON b.id=m.mailbox WHERE m.email=e.email AND NOT EXISTS "
-        "(SELECT 1 FROM provisional p WHERE p.mailbox=b.mailbox AND p.uid=m.uid AND "
-        "p.now_mailbox=zeroblob(16)))) FROM expunged e WHERE e.mailbox=? AND e.uid BETWEEN ? AND ? "
+        "p.now_mailbox=zeroblob(16)) FROM expunged e WHERE e.mailbox=? AND e.uid BETWEEN ? AND ? "
         "AND length(e.email)=16 AND (e.became_uid=0 OR e.became_mailbox<>0 OR EXISTS (SELECT 1 FROM "
-        "messages m WHERE m.email=e.email)) ORDER BY e.uid",
+        "messages m JOIN mailboxes b ON b.id=m.mailbox WHERE m.email=e.email AND NOT EXISTS (SELECT 1 "
+        "FROM provisional p WHERE p.mailbox=b.mailbox AND p.uid=m.uid AND "
+        "p.now_mailbox=zeroblob(16)))) ORDER BY e.uid",
         row.row, first, last));
     while (TRY(q.next()))
         if (!waiting.contains(q.natural(0))) entry.gone.push_back({q.uid(0), q.id<EmailId>(1), q.boolean(2)});
