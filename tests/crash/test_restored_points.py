@@ -5,7 +5,7 @@ import shutil
 import unittest
 
 from fwmail import DOMAIN, HOOKS, NodeTest, Pair, letter
-from wire import smtp_send, wait_until
+from wire import is_open, smtp_send, wait_until
 
 ANN = f"ann@{DOMAIN}"
 POINTS = {
@@ -59,7 +59,7 @@ class RestoredPoints(NodeTest):
             pair.core.start()
             self.deliver(pair, "new", 1)
         else:
-            wait_until(lambda: node.is_up() or not node.is_running(), 20, "core is up, or dead")
+            wait_until(lambda: not node.is_running() or is_open(node.imap_port), 20, "core is up, or dead")
             if node.is_running():
                 self.deliver(pair, "new", 1)
         wait_until(lambda: not node.is_running(), 40, f"{role} dies at {point}")
