@@ -1,20 +1,16 @@
 // The certificate for the first start, until the administrator has a better one.
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <iterator>
 
 #include "base/random.hpp"
+#include "base/replace_file.hpp"
 #include "net/dns.hpp"
 #include "net/openssl_owned.hpp"
 #include "net/tls_impl.hpp"
@@ -110,30 +106,6 @@ Result<std::string> key_to_pem(EVP_PKEY* key) {
         [&](BIO* bio) { return PEM_write_bio_PrivateKey(bio, key, nullptr, nullptr, 0, nullptr, nullptr); });
 }
 
-// Whole or not at all: written beside, then renamed.
-Result<> write_file(const std::filesystem::path& path, std::string_view text, mode_t mode) {
-    auto wrong = [&](const char* what) {
-        return fail(ErrorKind::internal, path.string() + ": cannot " + what + ": " + std::strerror(errno));
-    };
-    std::string beside = path.string() + ".new";
-    ::unlink(beside.c_str());
-    int fd = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
-    if (fd < 0) return wrong("be made");
-    while (!text.empty()) {
-        ssize_t n = ::write(fd, text.data(), text.size());
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) {
-            ::close(fd);
-            return wrong("be written");
-        }
-        text.remove_prefix(static_cast<std::size_t>(n));
-    }
-    bool synced = ::fsync(fd) == 0;
-    ::close(fd);
-    if (!synced || ::rename(beside.c_str(), path.c_str()) != 0) return wrong("be put in place");
-    return {};
-}
-
 Result<Key> read_key(const std::filesystem::path& path) {
     openssl_init();
     std::ifstream stream(path, std::ios::binary);
@@ -169,8 +141,8 @@ Result<> ensure_self_signed(std::filesystem::path certificate, std::filesystem::
     // A key without certificate: a start was cut between the two. It is used again.
     Key key = have_key ? TRY(read_key(key_file)) : TRY(make_key());
     std::string pem = TRY(make_certificate(key.get(), host_names, 3650));
-    if (!have_key) TRY(write_file(key_file, Secret(TRY(key_to_pem(key.get()))).view(), 0600));
-    return write_file(certificate, pem, 0644);
+    if (!have_key) TRY(replace_file(key_file, Secret(TRY(key_to_pem(key.get()))).view(), 0600));
+    return replace_file(certificate, pem, 0644);
 }
 
 }  // namespace fwmail::net

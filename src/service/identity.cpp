@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "base/random.hpp"
+#include "base/replace_file.hpp"
 #include "crypto/box.hpp"
 
 namespace fwmail::service {
@@ -48,22 +49,7 @@ Result<Secret> load_master_key(const std::filesystem::path& data_dir) {
 Result<> ensure_master_key(const std::filesystem::path& data_dir) {
     auto path = data_dir / "master.key";
     if (std::filesystem::exists(path)) return {};
-    auto temporary = data_dir / "master.key.new";
-    ::unlink(temporary.c_str());
-    int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) return fail(ErrorKind::usage, "cannot write " + temporary.string());
-    Secret key(random_octets(master_key_size));
-    bool good = ::write(fd, key.view().data(), key.view().size()) == static_cast<ssize_t>(master_key_size) &&
-                ::fsync(fd) == 0;
-    ::close(fd);
-    if (!good || ::rename(temporary.c_str(), path.c_str()) != 0)
-        return fail(ErrorKind::temporary, "cannot write " + path.string());
-    int dir = ::open(data_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir >= 0) {
-        ::fsync(dir);
-        ::close(dir);
-    }
-    return {};
+    return replace_file(path, Secret(random_octets(master_key_size)).view());
 }
 
 Result<> ensure_identity(store::SystemStore& system, const Secret& master_key, NodeRole role,

@@ -1,16 +1,11 @@
 #include "service/witness.hpp"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <charconv>
-#include <cstring>
-#include <fstream>
 
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
+#include "base/replace_file.hpp"
 #include "service/disk_file.hpp"
 #include "service/epochs.hpp"
 
@@ -18,11 +13,7 @@ namespace fwmail::service {
 namespace {
 
 constexpr std::string_view lost_setting = "begin-after-loss";
-
-Error cannot(std::string_view what, const std::filesystem::path& file) {
-    return {ErrorKind::usage,
-            "the witness " + file.string() + " cannot be " + std::string(what) + ": " + std::strerror(errno)};
-}
+constexpr std::uint64_t largest = 1ull << 62;
 
 std::uint64_t number_of(std::string_view text) {
     std::uint64_t number = 0;
@@ -32,48 +23,32 @@ std::uint64_t number_of(std::string_view text) {
 
 // 0: there is none.
 Result<std::uint64_t> read_number(const std::filesystem::path& file) {
-    int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0 && errno == ENOENT) return 0;
-    if (fd < 0) return fail(cannot("read", file));
-    char text[32];
-    ssize_t size = ::read(fd, text, sizeof text);
-    int error = errno;
-    ::close(fd);
-    errno = error;
-    if (size < 0) return fail(cannot("read", file));
-    std::string_view line(text, static_cast<std::size_t>(size));
-    if (line.ends_with('\n')) line.remove_suffix(1);
-    std::uint64_t number = number_of(line);
-    if (number == 0 || number > (1ull << 62))
-        return fail(ErrorKind::usage, file.string() +
-                                          " is not a witness: name another file, or remove it if "
-                                          "it was damaged");
+    std::error_code unknown;
+    if (!std::filesystem::exists(file, unknown) && !unknown) return 0;
+    auto opened = DiskFile::open(file);
+    auto line = opened ? (*opened)->read() : Result<std::string>(fail(opened.error()));
+    if (!line) return fail(ErrorKind::usage, "the witness: " + line.error().text);
+    if (line->ends_with('\n')) line->pop_back();
+    std::uint64_t number = number_of(*line);
+    if (number == 0 || number > largest)
+        return fail(ErrorKind::usage, shown(file) +
+                                          " is not a witness: name another file, or remove it if it "
+                                          "was damaged");
     return number;
 }
 
 Result<> write_number(const std::filesystem::path& file, std::uint64_t number) {
-    auto fresh = file;
-    fresh += ".new";
-    std::string line = std::to_string(number) + "\n";
-    int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0) return fail(cannot("written", file));
-    bool good =
-        ::write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size()) && ::fsync(fd) == 0;
-    int error = errno;
-    good = ::close(fd) == 0 && good;
-    errno = error;
-    if (!good || ::rename(fresh.c_str(), file.c_str()) != 0) return fail(cannot("written", file));
-    auto folder = file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
-    int dir = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (dir < 0) return fail(cannot("written", file));
-    good = ::fsync(dir) == 0;
-    ::close(dir);
-    if (!good) return fail(cannot("written", file));
-    return {};
+    return replace_file(file, std::to_string(number) + "\n");
 }
 
 Result<std::uint64_t> stored_number(store::SystemStore& system) {
     return number_of(TRY(system.setting("witness")).value_or("0"));
+}
+
+bool is_within(const std::filesystem::path& file, const std::filesystem::path& folder) {
+    auto inner = std::filesystem::weakly_canonical(file.parent_path() / ""),
+         outer = std::filesystem::weakly_canonical(folder / "");
+    return std::ranges::mismatch(outer, inner).in1 == outer.end() || inner == outer;
 }
 
 // Repeatable: `loss` names this one.
@@ -106,6 +81,10 @@ net::Task<Result<>> raise_witness(Node& node, std::filesystem::path file) {
 Result<> question_witness(store::SystemStore& system, const config::Config& config, const LinkTable& links,
                           NodeRole role, Log& log, UnixMillis now) {
     auto file = config.path("witness");
+    if (is_within(file, config.path("data-dir")))
+        return fail(ErrorKind::usage,
+                    "witness = " + shown(file) +
+                        " lies in data-dir and would be restored with it: name a file elsewhere");
     std::uint64_t told = TRY(read_number(file)), stored = TRY(stored_number(system));
     if (told == 0 && stored > 0)
         log.warning("witness", file.string() +

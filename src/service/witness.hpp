@@ -13,7 +13,7 @@ namespace fwmail::service {
 inline constexpr auto witness_interval = std::chrono::minutes(10);
 
 // At the start. Where the store is older than the file, every account begins anew on every link. Refused
-// where the file cannot be read, or is not a witness.
+// where the file cannot be read, is not a witness, or lies in the data-dir.
 Result<> question_witness(store::SystemStore& system, const config::Config& config, const LinkTable& links,
                           NodeRole role, Log& log, UnixMillis now);
 // Both numbers rise by one, first the store's: a backup that was made before is then older than the file.
