@@ -26,6 +26,9 @@ Result<MailboxRow> get_mailbox_row(Database& db, MailboxId id);
 // The mailbox, or where it is deleted one of its name, which is made if there is none.
 Result<MailboxRow> mailbox_or_its_like(Database& db, AccountStore& account, MailboxId id, UnixMillis now);
 
+// Whether the message of this number is that one.
+Result<bool> is_of(Database& db, const Place& place, EmailId email);
+
 // The file's number for a peer, made if needed.
 Result<std::int64_t> peer_row(Database& db, NodeId peer);
 

@@ -49,13 +49,13 @@ Result<void> save_epochs(AccountStore& account, NodeId peer, const sync::EpochSt
     });
 }
 
-Result<sync::NumbersKnown> load_numbers_known(AccountStore& account, NodeId peer, bool with_acknowledged) {
+Result<sync::NumbersKnown> load_numbers_known(AccountStore& account, NodeId peer, bool of_other_life) {
     sync::NumbersKnown known;
     known.next = TRY(account.next_number(peer));
     known.state_used = TRY(has_planned(account, peer));  // from what it has told
+    if (!of_other_life) return known;
     auto applied = TRY(account.load_applied(peer));
     if (!applied.empty()) known.highest_applied = applied.list().back().last;
-    if (!with_acknowledged) return known;
     if (known.next.value > 1) known.acknowledged.add(1, known.next.value - 1);
     auto q = TRY(account.database().query(
         "SELECT number FROM outbox WHERE peer=(SELECT id FROM peers WHERE peer=?) ORDER BY number", peer));
@@ -151,7 +151,9 @@ Result<void> forget_planned(AccountStore& account, NodeId peer) {
         std::int64_t id = TRY(peer_row(db, peer));
         TRY(db.run("DELETE FROM planned WHERE peer=?", id));
         // What changes from now on is planned when the state has been told; what was before stands in it.
+        // Every mailbox is to be looked at then.
         TRY(db.run("UPDATE peers SET cursor=(SELECT highest_modseq-1 FROM meta) WHERE id=?", id));
+        TRY(db.run("UPDATE mailboxes SET highest_modseq=(SELECT highest_modseq FROM meta) WHERE deleted=0"));
         return db.run("UPDATE outside_numbers SET stale=1 WHERE peer=?", id);
     });
 }

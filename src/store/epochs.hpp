@@ -13,8 +13,7 @@ namespace fwmail::store {
 Result<sync::EpochState> load_epochs(AccountStore& account, NodeId peer, const sync::Epoch& own,
                                      const sync::Epoch& other);
 Result<void> save_epochs(AccountStore& account, NodeId peer, const sync::EpochState& state);
-// `acknowledged` only where it is wanted.
-Result<sync::NumbersKnown> load_numbers_known(AccountStore& account, NodeId peer, bool with_acknowledged);
+Result<sync::NumbersKnown> load_numbers_known(AccountStore& account, NodeId peer, bool of_other_life);
 // Whether a section of this epoch of the peer's may be applied still.
 Result<bool> is_in_epoch(AccountStore& account, NodeId peer, const sync::Epoch& epoch);
 // From which number on all were given in this life.

@@ -125,13 +125,6 @@ Result<std::optional<Original>> find_original(Database& db, const Place& from, E
                  email)));
 }
 
-Result<bool> is_of(Database& db, const Place& place, EmailId email) {
-    auto row = TRY(find_mailbox_row(db, place.mailbox));
-    if (!row) return false;
-    auto q = TRY(db.query("SELECT email FROM messages WHERE mailbox=? AND uid=?", row->row, place.uid));
-    return TRY(q.next()) && q.id<EmailId>(0) == email;
-}
-
 // What core has asked for is filed, though nothing was before.
 Result<std::optional<Place>> unless_nowhere(AccountStore& account, NodeId peer, const Place& called,
                                             const Place& before) {
@@ -162,17 +155,19 @@ Result<std::optional<Place>> find_by_email(Database& db, EmailId email) {
 }
 
 // The message itself, where the mailbox has it: what comes home may have come by another way.
-Result<std::optional<Place>> find_same(AccountStore& account, const MailboxRow& target, EmailId email,
-                                       const sync::FlagState& flags) {
-    Uid uid;
+Result<std::optional<Place>> take_same(AccountStore& account, const Place& called, const MailboxRow& target,
+                                       EmailId email, const sync::FlagState& flags, UnixMillis now) {
+    Database& db = account.database();
+    Place same{target.mailbox.id, {}};
     {
-        auto q = TRY(account.database().query(
-            "SELECT uid FROM messages WHERE mailbox=? AND email=? ORDER BY uid LIMIT 1", target.row, email));
+        auto q = TRY(db.query("SELECT uid FROM messages WHERE mailbox=? AND email=? ORDER BY uid LIMIT 1",
+                              target.row, email));
         if (!TRY(q.next())) return std::nullopt;
-        uid = q.uid(0);
+        same.uid = q.uid(0);
     }
-    TRY(account.merge_flags(NodeId{}, target.mailbox.id, uid, flags));
-    return Place{target.mailbox.id, uid};
+    TRY(account.merge_flags(NodeId{}, same.mailbox, same.uid, flags));
+    TRY(give_up(account, called, now));
+    return TRY(follow(db, same));  // it may have had that number
 }
 
 Result<Place> file_new(AccountStore& account, const Place& called, const MailboxRow& target,
@@ -201,6 +196,13 @@ Result<Place> file_move(AccountStore& account, const CopyWord& word, const Place
 }
 
 }  // namespace
+
+Result<bool> is_of(Database& db, const Place& place, EmailId email) {
+    auto row = TRY(find_mailbox_row(db, place.mailbox));
+    if (!row) return false;
+    auto q = TRY(db.query("SELECT email FROM messages WHERE mailbox=? AND uid=?", row->row, place.uid));
+    return TRY(q.next()) && q.id<EmailId>(0) == email;
+}
 
 Result<std::optional<Place>> find_place(AccountStore& account, NodeId peer, const Place& called) {
     Database& db = account.database();
@@ -305,12 +307,15 @@ Result<Filed> file_copy(AccountStore& account, NodeId peer, const CopyWord& word
             return give_back();
         }
         filed.now = {word.to.mailbox, Uid{}};
-        bool forgotten =
-            word.from != word.to && !TRY(noted(db, peer, word.from)) && TRY(is_forgotten(db, word.from));
+        auto is_lost = [&]() -> Result<bool> {
+            return word.from != word.to && !TRY(noted(db, peer, word.from)) &&
+                   TRY(is_forgotten(db, word.from));
+        };
         if (!word.moved.is_zero()) {
-            if (forgotten) from = TRY(find_by_email(db, word.email)).value_or(*from);
+            bool lost = !TRY(is_of(db, *from, word.email)) && TRY(is_lost());
+            if (lost) from = TRY(find_by_email(db, word.email)).value_or(*from);
             if (!TRY(is_of(db, *from, word.email))) {
-                filed.unknown = forgotten;
+                filed.unknown = lost;
                 TRY(give_up(account, word.to, now));  // it was expunged, which is final
             } else if (!sync::move_holds(from->mailbox == word.from.mailbox, TRY(account.placed(*from)),
                                          word.moved)) {
@@ -324,7 +329,7 @@ Result<Filed> file_copy(AccountStore& account, NodeId peer, const CopyWord& word
                 filed.now = TRY(file_move(account, word, *from, *target, now));
             }
         } else if (auto original = TRY(find_original(db, *from, word.email)); !original) {
-            filed.unknown = forgotten;
+            filed.unknown = TRY(is_lost());
             TRY(give_up(account, word.to, now));
         } else if (original->message.object != word.body.object) {
             filed.waits = true;
@@ -332,11 +337,10 @@ Result<Filed> file_copy(AccountStore& account, NodeId peer, const CopyWord& word
         } else {
             auto target = TRY(find_target(account, word.to.mailbox, now));
             std::optional<Place> same;
-            if (word.from == word.to) same = TRY(find_same(account, *target, word.email, word.flags));
+            if (word.from == word.to)
+                same = TRY(take_same(account, word.to, *target, word.email, word.flags, now));
             if (same) {
-                TRY(give_up(account, word.to, now));
-                filed.now = TRY(follow(db, *same));
-                TRY(note(account, peer, word.to, filed.now));
+                TRY(note(account, peer, word.to, filed.now = *same));
                 return give_back();
             }
             auto& copy = original->message;
@@ -377,12 +381,11 @@ Result<Filed> file_append(AccountStore& account, NodeId peer, const AppendWord& 
             auto message = *word.message;
             std::optional<Place> same;
             if (word.returned)
-                same = TRY(find_same(account, *target, message.email_id, {message.flags, message.registers}));
+                same = TRY(take_same(account, word.to, *target, message.email_id,
+                                     {message.flags, message.registers}, now));
             if (same) {
-                TRY(give_up(account, word.to, now));
-                filed.now = TRY(follow(db, *same));
                 TRY(journal_release(db, message.object, message.hold));
-                TRY(note(account, peer, word.to, filed.now));
+                TRY(note(account, peer, word.to, filed.now = *same));
                 return filed;
             }
             message.mailbox = target->mailbox.id;

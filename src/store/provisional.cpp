@@ -161,6 +161,50 @@ Result<std::vector<UidPair>> successors(AccountStore& account, MailboxId mailbox
     return pairs;
 }
 
+Result<void> forget_provisional(AccountStore& account, const Place& place) {
+    Database& db = account.database();
+    auto body = TRY(find_home_body(account, place));
+    if (body) TRY(journal_release(db, body->object, body->hold));
+    return db.run("DELETE FROM provisional WHERE mailbox=? AND uid=?", place.mailbox, place.uid);
+}
+
+Result<std::vector<Place>> forget_unsettled(AccountStore& account, const std::vector<Place>& requested) {
+    Database& db = account.database();
+    return atomically(db, [&]() -> Result<std::vector<Place>> {
+        struct Waiting {
+            Place place, from;
+            bool expunged;
+        };
+        std::vector<Waiting> all;
+        {
+            auto q =
+                TRY(db.query("SELECT mailbox,uid,from_mailbox,from_uid,expunged FROM provisional WHERE "
+                             "now_mailbox=zeroblob(16) ORDER BY mailbox,uid"));
+            while (TRY(q.next()))
+                all.push_back({{q.id<MailboxId>(0), q.uid(1)}, {q.id<MailboxId>(2), q.uid(3)}, q.boolean(4)});
+        }
+        // What was copied from a number that is requested still waits for that one.
+        std::set<Place> kept(requested.begin(), requested.end());
+        for (bool more = true; more;) {
+            more = false;
+            for (const auto& one : all)
+                if (one.from.uid.value && kept.contains(one.from)) more |= kept.insert(one.place).second;
+        }
+        std::vector<Place> expunged;
+        for (const auto& one : all) {
+            if (kept.contains(one.place)) continue;
+            if (one.expunged) expunged.push_back(one.place);
+            TRY(forget_provisional(account, one.place));
+        }
+        // What is under a number that was given up, and not yet under the other, is told of like the rest.
+        TRY(
+            db.run("DELETE FROM provisional WHERE now_mailbox<>zeroblob(16) AND EXISTS (SELECT 1 FROM "
+                   "messages m JOIN mailboxes b ON b.id=m.mailbox WHERE b.mailbox=provisional.mailbox AND "
+                   "m.uid=provisional.uid)"));
+        return expunged;
+    });
+}
+
 Result<void> forget_successors(AccountStore& account, UnixMillis before) {
     return account.database().run("DELETE FROM provisional WHERE now_mailbox<>zeroblob(16) AND since<?",
                                   before);

@@ -51,6 +51,12 @@ struct GivenUp {
 Result<std::vector<GivenUp>> given_up(AccountStore& account, MailboxId mailbox);
 // Of these, those whose message is in it under the other.
 Result<std::vector<UidPair>> successors(AccountStore& account, MailboxId mailbox);
+// Whatever is known of the number is forgotten: it is as core's.
+Result<void> forget_provisional(AccountStore& account, const Place& place);
+// Numbers that core has acknowledged and not confirmed, and so may have lost: they are told like all others.
+// `requested`: those whose request is still in the outbox. Returns those that a client has expunged, which
+// core is to hear.
+Result<std::vector<Place>> forget_unsettled(AccountStore& account, const std::vector<Place>& requested);
 // Those that were given up before this time.
 Result<void> forget_successors(AccountStore& account, UnixMillis before);
 

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include "store/account_rows.hpp"
 #include "store/epochs.hpp"
@@ -106,7 +105,7 @@ class Comparison {
         if (mine != mine_.end() && mine->second.email_id == theirs.email)
             return compare_same(mine->second, theirs, state);
         auto place = TRY(where_now(account_, peer_, called));
-        if (place != called && TRY(is_of(place, theirs.email))) {
+        if (place != called && TRY(is_of(db_, place, theirs.email))) {
             out_.changed |=
                 TRY(account_.merge_flags(NodeId{}, place.mailbox, place.uid, state)) == Merged::changed;
             out_.leave.add(theirs.uid.value);
@@ -153,13 +152,6 @@ class Comparison {
         return {};
     }
 
-    Result<bool> is_of(const Place& place, EmailId email) {
-        if (!place.uid.value) return false;
-        auto row = TRY(find_mailbox_row(db_, place.mailbox));
-        if (!row) return false;
-        auto q = TRY(db_.query("SELECT email FROM messages WHERE mailbox=? AND uid=?", row->row, place.uid));
-        return TRY(q.next()) && q.id<EmailId>(0) == email;
-    }
     Result<bool> was_expunged(Uid uid, EmailId email) {
         auto q =
             TRY(db_.query("SELECT 1 FROM expunged WHERE mailbox=? AND uid=? AND email=?", row_, uid, email));
@@ -188,52 +180,6 @@ Result<void> show_what_came(AccountStore& account, UnixMillis now) {
             TRY(account.advance_visible(mailbox.id, now));
         return {};
     });
-}
-
-Result<std::vector<Place>> forget_unsettled(AccountStore& account, const std::vector<Place>& requested) {
-    Database& db = account.database();
-    return atomically(db, [&]() -> Result<std::vector<Place>> {
-        struct Waiting {
-            Place place, from;
-            bool expunged;
-        };
-        std::vector<Waiting> all;
-        {
-            auto q =
-                TRY(db.query("SELECT mailbox,uid,from_mailbox,from_uid,expunged FROM provisional WHERE "
-                             "now_mailbox=zeroblob(16) ORDER BY mailbox,uid"));
-            while (TRY(q.next()))
-                all.push_back({{q.id<MailboxId>(0), q.uid(1)}, {q.id<MailboxId>(2), q.uid(3)}, q.boolean(4)});
-        }
-        // What was copied from a number that is requested still waits for that one.
-        std::set<Place> kept(requested.begin(), requested.end());
-        for (bool more = true; more;) {
-            more = false;
-            for (const auto& one : all)
-                if (one.from.uid.value && kept.contains(one.from)) more |= kept.insert(one.place).second;
-        }
-        std::vector<Place> expunged;
-        for (const auto& one : all) {
-            if (kept.contains(one.place)) continue;
-            if (one.expunged) expunged.push_back(one.place);
-            TRY(forget_number(account, one.place));
-        }
-        // What is under a number that was given up, and not yet under the other, is told of like the rest.
-        TRY(
-            db.run("DELETE FROM provisional WHERE now_mailbox<>zeroblob(16) AND EXISTS (SELECT 1 FROM "
-                   "messages m JOIN mailboxes b ON b.id=m.mailbox WHERE b.mailbox=provisional.mailbox AND "
-                   "m.uid=provisional.uid)"));
-        return expunged;
-    });
-}
-
-Result<void> forget_number(AccountStore& account, const Place& place) {
-    Database& db = account.database();
-    TRY(
-        db.run("INSERT OR IGNORE INTO released(object,hold) SELECT object,hold FROM provisional WHERE "
-               "mailbox=? AND uid=? AND object<>zeroblob(16)",
-               place.mailbox, place.uid));
-    return db.run("DELETE FROM provisional WHERE mailbox=? AND uid=?", place.mailbox, place.uid);
 }
 
 Result<std::vector<std::pair<Uid, Uid>>> stretches(AccountStore& account, MailboxId mailbox) {

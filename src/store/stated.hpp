@@ -15,18 +15,11 @@ namespace fwmail::store {
 // What has come and waits for something before it is shown; what has not come is dropped, core tells of it
 // again.
 Result<void> show_what_came(AccountStore& account, UnixMillis now);
-// Numbers that core has acknowledged and not confirmed, and so may have lost: they are told like all others.
-// `requested`: those whose request is still in the outbox. Returns those that a client has expunged, which
-// core is to hear.
-Result<std::vector<Place>> forget_unsettled(AccountStore& account, const std::vector<Place>& requested);
 // Stretches of UIDs, from 1 to the end, each for one state entry.
-std::size_t constexpr stated_at_once = 500;
+inline constexpr std::size_t stated_at_once = 500;
 Result<std::vector<std::pair<Uid, Uid>>> stretches(AccountStore& account, MailboxId mailbox);
 // The entry for one, but for `visible` and `floor`.
 Result<sync::StateEntry> load_state(AccountStore& account, MailboxId mailbox, Uid first, Uid last);
-// Whatever is known of the number, as one that was given here, is forgotten.
-Result<void> forget_number(AccountStore& account, const Place& place);
-
 // These were expunged because they are elsewhere, as core says: while it is not here they are not told as
 // gone.
 Result<void> note_elsewhere(AccountStore& account, MailboxId mailbox, const UidSet& uids);

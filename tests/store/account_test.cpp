@@ -433,8 +433,10 @@ TEST_CASE("check sees what is wrong") {
     CHECK(broken_by("INSERT INTO message_headers VALUES(77,x'')") == 1);
     CHECK(broken_by("DELETE FROM message_headers WHERE id=1") == 0);
     CHECK(broken_by("UPDATE messages SET modseq=(SELECT max(modseq) FROM messages)") == 1);
-    CHECK(broken_by(
-              "INSERT INTO expunged SELECT mailbox,uid,modseq,modseq,0,0,0,email FROM messages WHERE uid=1") == 2);
+    CHECK(
+        broken_by(
+            "INSERT INTO expunged SELECT mailbox,uid,modseq,modseq,0,0,0,email FROM messages WHERE uid=1") ==
+        2);
     CHECK(must(a.store->check([](ObjectId) { return false; })).size() == 2);
 }
 
