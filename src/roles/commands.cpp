@@ -295,6 +295,10 @@ void print_status(const json::object& status) {
               "; refused " + number(row, "mails_refused"));
         print("  to go: " + number(row, "messages_to_go") + " messages, " + number(row, "unacknowledged") +
               " entries not acknowledged, " + number(row, "queued_mails") + " mails in the queue");
+        if (row.at("accounts_comparing").to_number<std::uint64_t>())
+            print("  " + number(row, "accounts_comparing") +
+                  " accounts are compared, as one side has lost what it knew: until that is done nothing new "
+                  "goes");
         if (auto error = text_of(row, "last_error"); !error.empty()) print("  last error: " + error);
     }
     for (const auto& value : status.at("users").as_array()) {
@@ -336,7 +340,7 @@ Result<> status(const Arguments& arguments) {
 // --- sync
 
 struct Pending {
-    std::uint64_t entries = 0, mails = 0;
+    std::uint64_t entries = 0, mails = 0, comparing = 0;
     bool operator==(const Pending&) const = default;
 };
 
@@ -345,13 +349,15 @@ Pending pending_of(const json::object& status) {
     for (const auto& value : status.at("links").as_array()) {
         all.entries += value.as_object().at("unacknowledged").to_number<std::uint64_t>();
         all.mails += value.as_object().at("queued_mails").to_number<std::uint64_t>();
+        all.comparing += value.as_object().at("accounts_comparing").to_number<std::uint64_t>();
     }
     return all;
 }
 
 std::string describe(const Pending& pending) {
     return std::to_string(pending.entries) + " entries not acknowledged, " + std::to_string(pending.mails) +
-           " mails in the queue";
+           " mails in the queue" +
+           (pending.comparing ? ", " + std::to_string(pending.comparing) + " accounts being compared" : "");
 }
 
 Result<> sync(const Arguments& arguments) {

@@ -8,6 +8,7 @@
 #include "service/link_token.hpp"
 #include "service/outbox_kinds.hpp"
 #include "service/quota.hpp"
+#include "store/epochs.hpp"
 #include "store/outside_expunges.hpp"
 
 namespace fwmail::service {
@@ -188,6 +189,7 @@ struct AccountNumbers {
     std::uint64_t withheld = 0, stubs = 0, not_indexed = 0, held = 0;
     std::string withheld_reason;
     std::map<NodeId, store::OutboxSummary> outbox;
+    std::map<NodeId, bool> comparing;  // after a loss; nothing is planned meanwhile
 };
 
 // Messages that the search index has not come to.
@@ -210,8 +212,10 @@ Result<AccountNumbers> numbers_of(AdminContext& context, AccountId account,
     numbers.withheld_reason = TRY(store->value("withheld-reason")).value_or("");
     numbers.held = TRY(store::summarize_hidden(*store)).held;
     numbers.not_indexed = not_indexed(context, account, *store);
-    for (const auto& link : links)
+    for (const auto& link : links) {
         numbers.outbox[link.peer] = TRY(store->outbox_summary(link.peer, outbox_message));
+        numbers.comparing[link.peer] = TRY(store::awaited_state(*store, link.peer)) > 0;
+    }
     return numbers;
 }
 
@@ -255,12 +259,14 @@ Result<json::object> admin_status(AdminContext& context) {
     status["listening"] = listening;
     auto links = TRY(context.system.load_links());
     std::map<NodeId, store::OutboxSummary> totals;
+    std::map<NodeId, std::uint64_t> comparing;
     for (const auto& user : TRY(context.system.load_users())) {
         if (!std::filesystem::exists(store::AccountStore::path_of(context.data_dir(), user.id))) continue;
         auto numbers = TRY(numbers_of(context, user.id, links));
         for (auto& [peer, summary] : numbers.outbox) {
             totals[peer].unacknowledged += summary.unacknowledged;
             totals[peer].messages += summary.messages;
+            comparing[peer] += numbers.comparing[peer];
         }
         if (user.state != store::UserState::active) continue;
         auto quota = quota_of(context.config, user);
@@ -280,6 +286,7 @@ Result<json::object> admin_status(AdminContext& context) {
         auto row = TRY(describe(context, link));
         row["unacknowledged"] = totals[link.peer].unacknowledged;
         row["messages_to_go"] = totals[link.peer].messages;
+        row["accounts_comparing"] = comparing[link.peer];
         links_out.push_back(row);
     }
     for (const auto& refusal : TRY(context.system.load_refusals(10)))

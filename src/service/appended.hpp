@@ -23,8 +23,8 @@ Result<OpenedAppend> open_appended(const sync::AppendRequestEntry& request, std:
                                    const std::vector<crypto::KeyId>& allowed,
                                    const crypto::PublicKey* user_key, const crypto::SecretKey& node_key);
 
-// Mail that core had sealed itself, and lost: becomes what was delivered, where one of these keys opens it and
-// sealing that with `recipe`, which is core's secret, gives the same octets. Else it stays as it is.
+// Mail that core had sealed itself, and lost: becomes what was delivered, where one of these keys opens it
+// and sealing that with `recipe`, which is core's secret, gives the same octets. Else it stays as it is.
 Result<> restore_returned(OpenedAppend& mail, const store::Message& message,
                           std::span<const crypto::SecretKey> keys, std::string_view recipe,
                           const crypto::PublicKey& user_key);

@@ -12,8 +12,8 @@ namespace {
 constexpr std::size_t header_limit = 64 << 10;
 constexpr std::size_t part_header_limit = 2000;
 
-// What is said outside is what the mail's envelope says anyway, and which program made it. What core has
-// sealed has its id besides: it comes home so, or a client files it anew.
+// What is said outside is what the mail's envelope says anyway, and which program made it; and the id of what
+// core has sealed, which comes home, or is filed anew by a client.
 constexpr std::string_view outer_fields[] = {
     "from",         "sender",           "reply-to",   "to",      "cc",           "bcc",        "date",
     "message-id",   "in-reply-to",      "references", "subject", "mime-version", "user-agent", "x-mailer",
@@ -81,6 +81,7 @@ Result<> check_foreign_sealed(std::string_view mail, const std::vector<crypto::K
         return no("it is not encrypted (RFC 3156)");
     if (auto subject = header.value("subject"); subject && std::ranges::count(no_subjects, *subject) == 0)
         return no("its subject is not sealed");
+    if (auto id = header.value("fwmail-id"); id && !EmailId::from_hex(*id)) return no("its id is none");
     std::string delimiter = "--" + *name;
 
     if (mail.starts_with(known_preamble)) mail.remove_prefix(known_preamble.size());

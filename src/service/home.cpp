@@ -250,7 +250,7 @@ Result<> plan_returns_home(store::AccountStore& account, NodeId core, const sync
         if (message.seal.state != store::SealState::sealed) continue;
         store::Place place{wanted.mailbox, message.uid};
         if (wanted.copies.contains(message.uid.value)) {
-            TRY(store::forget_number(account, place));
+            TRY(store::forget_provisional(account, place));
             TRY(store::note_provisional(account, place, message.email_id, {}, now));
             store::OutboxRow row;
             row.kind = outbox_copy;
@@ -270,7 +270,7 @@ Result<> plan_returns_home(store::AccountStore& account, NodeId core, const sync
         }
         auto body = bodies.extract(place);
         if (!body) continue;
-        TRY(store::forget_number(account, place));
+        TRY(store::forget_provisional(account, place));
         AppendedHere appended{{}, body.mapped()};
         auto& request = appended.request;
         request.kind = sync::AppendRequestEntry::returned;

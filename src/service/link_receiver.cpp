@@ -1,6 +1,7 @@
 #include "service/link_receiver.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
@@ -83,35 +84,16 @@ net::Task<Result<>> LinkReceiver::apply(LinkRecord record, sync::Frame frame) {
         // A remote speaks of the accounts that it was given, or is out of its mind.
         if (node_.is_core() && !CO_TRY(co_await is_known(section.account)))
             co_return fail(ErrorKind::refused, "it speaks of an account that is not here");
-        auto take = [turn = epoch_turn(record, node_.is_core(), node_.config, node_.clock()),
-                     section](store::AccountStore& account) { return take_epochs(account, turn, section); };
-        auto verdict = CO_TRY(co_await node_.write(section.account, std::move(take)));
-        if (!verdict.reason.empty()) note_epoch(record, section.account, verdict);
-        if (verdict.begun) {
-            crash_point("link.epoch-begun");
-            node_.hub.changed(section.account);
-            node_.hub.outbox_changed(section.account);
-            std::lock_guard lock(mutex_);  // the peer is to hear of it whatever there is to send
-            auto& timer = acks_[{record.link.peer, section.account}];
-            if (!timer.waiting++) timer.first = node_.clock();
-            timer.last = node_.clock();
-        }
-        if (verdict.acks && !section.acks.empty()) node_.link_wake.notify();
-        if (!verdict.entries) continue;
-        if (!section.ack_only() || !section.voids.empty()) {
-            if (node_.is_core())
-                CO_TRY(co_await apply_at_core(record.link.peer, section));
-            else
-                CO_TRY(co_await replica_.apply(record.link.peer, section));
-            std::lock_guard lock(mutex_);
-            auto& timer = acks_[{record.link.peer, section.account}];
-            timer.on_section(section, node_.clock());
-            if (section.entries.empty()) {  // numbers that are void want an acknowledgement as well
-                if (!timer.waiting) timer.first = node_.clock();
-                timer.last = node_.clock();
-                ++timer.waiting;
-            }
-        }
+        auto verdict = CO_TRY(co_await enter_epoch(record, section));
+        if (!verdict.entries || (section.ack_only() && section.voids.empty())) continue;
+        if (node_.is_core())
+            CO_TRY(co_await apply_at_core(record.link.peer, section));
+        else
+            CO_TRY(co_await replica_.apply(record.link.peer, section));
+        std::lock_guard lock(mutex_);
+        auto& timer = acks_[{record.link.peer, section.account}];
+        timer.on_section(section, node_.clock());
+        if (section.entries.empty()) timer.ask(node_.clock());  // numbers that are void want one as well
     }
     crash_point("link.applied");
     auto note = [peer = record.link.peer, id = frame.id,
@@ -128,12 +110,29 @@ net::Task<Result<>> LinkReceiver::apply(LinkRecord record, sync::Frame frame) {
     co_return Result<>();
 }
 
-void LinkReceiver::note_epoch(const LinkRecord& record, AccountId account,
-                              const sync::SectionVerdict& verdict) {
-    auto user = node_.directory.find(account);
-    node_.log.warning("link", record.link.name + ", " + (user ? user->user.name : account.hex()) + ": " +
-                                  verdict.reason +
-                                  (verdict.begun ? "; all is told anew and compared" : "; left alone"));
+net::Task<Result<sync::SectionVerdict>> LinkReceiver::enter_epoch(const LinkRecord& record,
+                                                                  sync::AccountSection& section) {
+    AccountId account = section.account;
+    // What may be megabytes is not looked at here.
+    auto entries = std::exchange(section.entries, {});
+    auto take = [turn = epoch_turn(record, node_.is_core(), node_.config, node_.clock()),
+                 section](store::AccountStore& store) { return take_epochs(store, turn, section); };
+    section.entries = std::move(entries);
+    auto verdict = CO_TRY(co_await node_.write(account, std::move(take)));
+    if (!verdict.reason.empty()) {
+        auto user = node_.directory.find(account);
+        node_.log.warning("link", record.link.name + ", " + (user ? user->user.name : account.hex()) + ": " +
+                                      verdict.reason +
+                                      (verdict.begun ? "; all is told anew and compared" : "; left alone"));
+    }
+    if (verdict.acks && !section.acks.empty()) node_.link_wake.notify();
+    if (!verdict.begun) co_return verdict;
+    crash_point("link.epoch-begun");
+    node_.hub.changed(account);
+    node_.hub.outbox_changed(account);
+    std::lock_guard lock(mutex_);  // the peer is to hear of it whatever there is to send
+    acks_[{record.link.peer, account}].ask(node_.clock());
+    co_return verdict;
 }
 
 net::Task<Result<bool>> LinkReceiver::is_known(AccountId account) {

@@ -86,7 +86,9 @@ class LinkReceiver {
     net::Task<Result<>> reopen(AccountId account, crypto::PublicKey user_key,
                                sync::AppendRequestEntry request, OpenedAppend& mail);
     net::Task<Result<>> apply_at_core(NodeId peer, sync::AccountSection section);
-    void note_epoch(const LinkRecord& record, AccountId account, const sync::SectionVerdict& verdict);
+    // What the section says of epochs, and its acknowledgements.
+    net::Task<Result<sync::SectionVerdict>> enter_epoch(const LinkRecord& record,
+                                                        sync::AccountSection& section);
     net::Task<> note_refusal(LinkRecord record, std::string reason);
 
     Node& node_;

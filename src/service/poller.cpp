@@ -139,15 +139,17 @@ net::Task<Result<std::string>> seal_secret(Node& node, AccountId account) {
     auto load = [](store::AccountStore& store) { return store.value("seal-secret"); };
     auto box = CO_TRY(co_await node.read(account, load));
     std::string place = "seal-secret:" + account.hex();
-    if (box) {
-        auto secret = CO_TRY(crypto::box_open(node.master_key, *box, place));
-        co_return std::string(secret.view());
+    if (!box) {
+        auto fresh = CO_TRY(crypto::box_seal(node.master_key, random_octets(32), place));
+        auto save = [fresh](store::AccountStore& store) -> Result<std::string> {
+            if (auto known = TRY(store.value("seal-secret"))) return *known;  // another was faster
+            TRY(store.set_value("seal-secret", fresh));
+            return fresh;
+        };
+        box = CO_TRY(co_await node.write(account, std::move(save)));
     }
-    std::string secret = random_octets(32);
-    auto sealed = CO_TRY(crypto::box_seal(node.master_key, secret, place));
-    auto save = [sealed](store::AccountStore& store) { return store.set_value("seal-secret", sealed); };
-    CO_TRY(co_await node.write(account, std::move(save)));
-    co_return secret;
+    auto secret = CO_TRY(crypto::box_open(node.master_key, *box, place));
+    co_return std::string(secret.view());
 }
 
 net::Task<> Poller::run() {
@@ -239,9 +241,8 @@ net::Task<Result<Poller::Look>> Poller::look(AccountId account, LinkRecord link)
         for (const auto& mailbox : TRY(store.load_mailboxes())) {
             auto planned = TRY(store.planned(peer, mailbox.id));
             look.planned[mailbox.id] = planned;
-            bool fresh_ones = mailbox.uidnext.value > planned.last.value + 1;
-            if (!fresh_ones || !room) {
-                look.more |= fresh_ones;
+            if (mailbox.highest_modseq <= cursor || !room) {
+                look.more |= mailbox.highest_modseq > cursor;
                 continue;
             }
             UidSet fresh;

@@ -25,7 +25,6 @@ struct Life {
     UnixMillis start;
     std::uint64_t random = 0;
     auto operator<=>(const Life&) const = default;
-    bool is_none() const { return *this == Life{}; }
 };
 
 }  // namespace fwmail::sync

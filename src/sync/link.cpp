@@ -165,10 +165,13 @@ SectionVerdict judge_section(const EpochState& state, const AccountSection& sect
 }
 
 void AckTimer::on_section(const AccountSection& section, UnixMillis now) {
-    if (section.entries.empty()) return;
+    if (!section.entries.empty()) ask(now, section.entries.size());
+}
+
+void AckTimer::ask(UnixMillis now, std::uint64_t entries) {
     if (waiting == 0) first = now;
     last = now;
-    waiting += section.entries.size();
+    waiting += entries;
 }
 
 std::optional<UnixMillis> AckTimer::due(const LinkSettings& settings) const {

@@ -96,10 +96,12 @@ struct EpochState {
 
 // Numbers that a node knows of, for judge_section().
 struct NumbersKnown {
+    EntryNumber next{1};  // of the node's own: the one to be given next
+    // Something of what the peer has told in its present epoch has been relied upon.
+    bool state_used = false;
+    // These two are needed only where the section is of another life.
     std::uint64_t highest_applied = 0;  // of the peer's
-    EntryNumber next{1};                // of the node's own: the one to be given next
-    NumberSet acknowledged;             // of the node's own; needed only where the section is of another life
-    bool state_used = false;  // something of what the peer has told in its present epoch has been relied upon
+    NumberSet acknowledged = {};        // of the node's own
 };
 
 struct SectionVerdict {
@@ -123,6 +125,8 @@ struct AckTimer {
     UnixMillis first, last;     // when the first and the last of them came
 
     void on_section(const AccountSection& section, UnixMillis now);
+    // The peer is to hear from us, as if so many entries had come.
+    void ask(UnixMillis now, std::uint64_t entries = 1);
     // None = nothing to acknowledge.
     std::optional<UnixMillis> due(const LinkSettings& settings = {}) const;
     // A frame with acknowledgements has been sent.
