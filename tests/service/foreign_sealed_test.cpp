@@ -5,6 +5,7 @@
 #include "crypto/armor.hpp"
 #include "service/appended.hpp"
 #include "service/outside_mail.hpp"
+#include "service/poller.hpp"
 #include "store/support.hpp"
 
 namespace fwmail::service::test {
@@ -54,10 +55,13 @@ TEST_CASE("sealed mail of a user's own program is taken, and nothing that can be
         replaced(good, "\r\n\r\n--b\r\n",
                  "\r\n\r\nThis is an OpenPGP/MIME encrypted message (RFC 4880 and 3156)\r\n--b\r\n"),
         own_keys()));
+    must(check_foreign_sealed(
+        replaced(good, "Subject: ...", "Subject: ...\r\nFWMail-Id: " + id_of<EmailId>(7).hex()), own_keys()));
     for (const auto& [what, with] : std::vector<std::pair<std::string, std::string>>{
              {"Subject: ...", "Subject: Lunch"},
              {"Subject: ...", "Subject: ...\r\nSubject: ..."},
              {"Subject: ...", "X-Note: Lunch"},
+             {"Subject: ...", "Subject: ...\r\nFWMail-Id: Lunch"},
              {"Subject: ...", "no field"},
              {"\r\n\r\n--b\r\n", "\r\n\r\nLunch\r\n--b\r\n"},
              {"Version: 1\r\n", "Version: 1\r\nLunch\r\n"},
@@ -129,6 +133,41 @@ TEST_CASE("what is appended outside gives core the octets that the remote shows"
         REQUIRE_FALSE(made);
         CHECK(made.error().text.starts_with("[CANNOT]"));
     }
+}
+
+TEST_CASE("what comes home is opened where core had sealed it, and nothing else is") {
+    std::string original = "From: bob@example.test\r\nSubject: Lunch\r\n\r\nAt noon.\r\n";
+    auto order = order_of('s');
+    auto made = sealed(original, order);
+    std::string served = unpack(made.packed).served;
+    sync::AppendRequestEntry request;
+    request.kind = sync::AppendRequestEntry::returned;
+    request.email = order.email_id;
+    request.sealed_size = made.info.size;
+    request.sealed_sha256 = made.info.sha256;
+    auto opened = must(open_appended(request, head_as_it_is(order.email_id) + served, own_keys(),
+                                     &ann().public_key, crypto::test_key('c')));
+    CHECK(opened.octets == served);
+
+    store::Message message;
+    message.email_id = order.email_id;
+    message.date = order.date;
+    auto restored = [&](const Octets32& seed, const crypto::SecretKey& key) {
+        auto mail = opened;
+        must(restore_returned(mail, message, {&key, 1}, seal_recipe(seed, OuterHeader::ordinary),
+                              ann().public_key));
+        return mail;
+    };
+    auto home = restored(order.seed, ann());
+    CHECK(home.octets == original);
+    CHECK(home.as_shown);
+    CHECK(home.seal.sha256 == opened.seal.sha256);
+    CHECK(home.seal.seed == seal_recipe(order.seed, OuterHeader::ordinary));
+    // Anybody can seal to the user: without core's secret it stays what it is.
+    Octets32 other = order.seed;
+    other[0] ^= 1;
+    CHECK(restored(other, ann()).octets == served);
+    CHECK(restored(order.seed, crypto::test_key('x')).octets == served);
 }
 
 }  // namespace fwmail::service::test

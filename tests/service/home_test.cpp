@@ -1,0 +1,65 @@
+// What a remote has yet to say of numbers that core has not confirmed.
+#include "service/home.hpp"
+
+#include <catch2/catch.hpp>
+
+#include "service/core_entries.hpp"
+#include "service/link_entries.hpp"
+#include "store/database.hpp"
+#include "store/support.hpp"
+
+namespace fwmail::service::test {
+namespace {
+
+using store::test::id_of;
+using store::test::must;
+using store::test::t0;
+
+const NodeId core = id_of<NodeId>(100);
+
+}  // namespace
+
+TEST_CASE(
+    "a flag set on a copy of a copy goes home, though core deletes the mailbox before either is confirmed") {
+    store::test::Account account;
+    auto& store = *account.store;
+    MailboxId inbox = account.inbox.id, other = must(store.create_mailbox("To", "", t0)).id;
+    store::OutboxPlan nothing;
+    must(store.append_outbox(core, nothing));  // the peer is known
+    Uid first = must(store.append(account.message(inbox)));
+    must(store.record_seal({inbox, first, {"seed", 1, std::string(32, 'h'), store::SealState::sealed, ""}}));
+    auto copy = [&](MailboxId from, Uid uid) {
+        UidSet one;
+        one.add(uid.value);
+        auto pairs = must(store.copy(from, must(store.plan_copy(from, one, t0)), other, t0));
+        must(plan_copies_home(store, {core}, from, other, pairs, false, t0));
+        return pairs[0].to;
+    };
+    Uid copied = copy(inbox, first), again = copy(other, copied);
+    UidSet one;
+    one.add(again.value);
+    auto stored = must(store.store_flags(other, one, store::StoreMode::add, FlagSet::from_text("later"),
+                                         {id_of<NodeId>(101), t0}));
+    must(plan_flags_home(store, {core}, other, stored.rows, t0));
+
+    AtRemote remote{store, core, t0};
+    sync::MailboxEntry gone{other, "To", {}, "", {}, {}, true, again};
+    CHECK(must(apply_core_entry(remote, gone)));
+    sync::ConfirmEntry confirmed{other, copied, inbox, Uid{9}};
+    CHECK(must(apply_core_entry(remote, confirmed)));
+
+    NumberSet all;
+    all.add(1, 1000);
+    std::size_t told = 0;
+    for (const auto& [number, entry] :
+         must(read_entries(store, must(store.load_outbox(core, all, 100)), false)).entries)
+        if (const auto* request = std::get_if<sync::CopyRequestEntry>(&entry);
+            request && request->uid == again) {
+            ++told;
+            CHECK(request->flags.has_keyword("later"));
+            CHECK(request->registers.size() == 1);
+        }
+    CHECK(told == 1);
+}
+
+}  // namespace fwmail::service::test
