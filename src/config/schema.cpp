@@ -108,6 +108,8 @@ constexpr Option table[] = {
     {"replicate", "max-mails-per-hour", count, "1000", "Mails an hour to the other server"},
     {"replicate", "resend-after", duration, "10m",
      "How long an acknowledgement is waited for before a change is sent again"},
+    {"replicate", "compare-after", duration, "1d",
+     "How often core and remote see whether they have the same; 0: never", role_core},
     {"replicate", "stub-after", duration, "15m",
      "How long a body is waited for before a stub stands in its place", role_remote},
     {"replicate", "max-expunges-per-day", count, "1000",

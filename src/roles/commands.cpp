@@ -295,6 +295,9 @@ void print_status(const json::object& status) {
               "; refused " + number(row, "mails_refused"));
         print("  to go: " + number(row, "messages_to_go") + " messages, " + number(row, "unacknowledged") +
               " entries not acknowledged, " + number(row, "queued_mails") + " mails in the queue");
+        if (row.at("accounts_compared").to_number<std::uint64_t>())
+            print("  compared: " + number(row, "accounts_compared") + " accounts, the longest ago " +
+                  ago(row.at("compared")) + "; not alike were " + number(row, "accounts_differing"));
         if (row.at("accounts_comparing").to_number<std::uint64_t>())
             print("  " + number(row, "accounts_comparing") +
                   " accounts are compared, as one side has lost what it knew: until that is done nothing new "
@@ -341,11 +344,25 @@ Result<> status(const Arguments& arguments) {
 
 struct Pending {
     std::uint64_t entries = 0, mails = 0, comparing = 0;
+    std::uint64_t to_compare = 0;  // accounts of which no outcome has come since it was asked for
     bool operator==(const Pending&) const = default;
 };
 
-Pending pending_of(const json::object& status) {
+// How often each user's account has been compared.
+using Comparisons = std::map<std::string, std::uint64_t>;
+Comparisons comparisons_of(const json::object& status) {
+    Comparisons counts;
+    for (const auto& value : status.at("users").as_array())
+        counts[text_of(value.as_object(), "name")] =
+            value.as_object().at("comparisons").to_number<std::uint64_t>();
+    return counts;
+}
+
+// `before`: of those accounts that are to be compared.
+Pending pending_of(const json::object& status, const Comparisons& before) {
     Pending all;
+    auto now = comparisons_of(status);
+    for (const auto& [name, count] : before) all.to_compare += now.contains(name) && now[name] == count;
     for (const auto& value : status.at("links").as_array()) {
         all.entries += value.as_object().at("unacknowledged").to_number<std::uint64_t>();
         all.mails += value.as_object().at("queued_mails").to_number<std::uint64_t>();
@@ -357,11 +374,23 @@ Pending pending_of(const json::object& status) {
 std::string describe(const Pending& pending) {
     return std::to_string(pending.entries) + " entries not acknowledged, " + std::to_string(pending.mails) +
            " mails in the queue" +
-           (pending.comparing ? ", " + std::to_string(pending.comparing) + " accounts being compared" : "");
+           (pending.comparing ? ", " + std::to_string(pending.comparing) + " accounts being compared" : "") +
+           (pending.to_compare ? ", " + std::to_string(pending.to_compare) + " accounts to be compared" : "");
 }
 
+void say_compared(const json::object& status) {
+    for (const auto& value : status.at("links").as_array()) {
+        const auto& row = value.as_object();
+        if (row.at("accounts_compared").to_number<std::uint64_t>())
+            say("link " + text_of(row, "name") + ": of " + number(row, "accounts_compared") +
+                " accounts that were compared " + number(row, "accounts_differing") + " were not alike");
+    }
+}
+
+constexpr auto ask_again = std::chrono::seconds(30);
+
 Result<> sync(const Arguments& arguments) {
-    auto words = TRY(parse_words(arguments, {"config", "wait"}, {}));
+    auto words = TRY(parse_words(arguments, {"config", "wait"}, {"compare"}));
     if (words.positional.size() > 1)
         return fail(ErrorKind::usage, "say one user, or none for all: fwmail sync [USER]");
     std::chrono::seconds wait(0);
@@ -372,8 +401,16 @@ Result<> sync(const Arguments& arguments) {
     }
     json::object request{{"command", "sync"}};
     if (!words.positional.empty()) request["name"] = words.positional[0];
-    auto until = std::chrono::steady_clock::now() + wait;
-    auto pending = pending_of(TRY(ask_node(words.option("config"), request)));
+    if (words.has("compare")) request["compare"] = true;
+    auto until = std::chrono::steady_clock::now() + wait,
+         again = std::chrono::steady_clock::now() + ask_again;
+    auto answer = TRY(ask_node(words.option("config"), request));
+    Comparisons before;
+    if (words.has("compare")) before = comparisons_of(answer);
+    if (!words.positional.empty())
+        std::erase_if(before,
+                      [&](const auto& one) { return !equal_ignoring_case(one.first, words.positional[0]); });
+    auto pending = pending_of(answer, before);
     say(describe(pending));
     while (wait.count() && pending != Pending{}) {
         if (std::chrono::steady_clock::now() >= until)
@@ -381,9 +418,14 @@ Result<> sync(const Arguments& arguments) {
                                                   " s there are still " + describe(pending) +
                                                   ": fwmail status tells more");
         std::this_thread::sleep_for(std::chrono::milliseconds(300));
-        auto now = pending_of(TRY(ask_node(words.option("config"), {{"command", "status"}})));
+        bool repeat = pending.to_compare && std::chrono::steady_clock::now() >= again;  // a mail may be lost
+        if (repeat) again += ask_again;
+        answer =
+            TRY(ask_node(words.option("config"), repeat ? request : json::object{{"command", "status"}}));
+        auto now = pending_of(answer, before);
         if (std::exchange(pending, now) != now) say(describe(now));
     }
+    if (wait.count() && !before.empty()) say_compared(answer);
     return {};
 }
 

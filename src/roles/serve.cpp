@@ -354,7 +354,7 @@ class Server {
         }
         struct Outcome {
             json::object answer;
-            bool users, links, queue;
+            bool users, links, queue, compare;
             std::set<AccountId> accounts, hurried;
         };
         wipe(text);
@@ -363,8 +363,9 @@ class Server {
             AdminContext context{
                 system, config_, node_.master_key, identity_, node_.clock, listening(), false, false, {}, {}};
             auto done = TRY(execute_admin(context, *shared));
-            return Outcome{std::move(done),       context.users_changed,    context.links_changed,
-                           context.queue_changed, context.accounts_changed, context.accounts_hurried};
+            return Outcome{std::move(done),         context.users_changed, context.links_changed,
+                           context.queue_changed,   context.compare,       context.accounts_changed,
+                           context.accounts_hurried};
         };
         Result<Outcome> outcome = fail(ErrorKind::internal, "");
         // A status of many accounts must not hold up the writer.
@@ -392,7 +393,8 @@ class Server {
             node_.hub.changed(account);
         }
         for (auto account : outcome->hurried)
-            node_.hub.hurry(account, node_.clock(), ChangeHub::Haste::command);
+            node_.hub.hurry(account, node_.clock(),
+                            outcome->compare ? ChangeHub::Haste::compare : ChangeHub::Haste::command);
         if (!outcome->hurried.empty()) node_.link_wake.notify();
         std::string line = json::serialize(outcome->answer);
         wipe_secrets(outcome->answer);

@@ -4,6 +4,7 @@
 #include "base/random.hpp"
 #include "base/utf8.hpp"
 #include "service/admin.hpp"
+#include "service/digests.hpp"
 #include "service/link_table.hpp"
 #include "service/link_token.hpp"
 #include "service/outbox_kinds.hpp"
@@ -102,7 +103,7 @@ Result<> forget_peer(AdminContext& context, NodeId peer) {
         auto store = TRY(store::AccountStore::open(context.data_dir(), user.id, context.clock()));
         TRY(store->forget_peer(peer));
         TRY(store->set_value("account-entry:" + peer.hex(), ""));
-        TRY(store->set_value("mailboxes-cursor:" + peer.hex(), "0"));
+        TRY(store->set_value(mailboxes_cursor(peer), "0"));
         TRY(store->set_value("withheld-count", "0"));
     }
     return {};
@@ -190,6 +191,7 @@ struct AccountNumbers {
     std::string withheld_reason;
     std::map<NodeId, store::OutboxSummary> outbox;
     std::map<NodeId, bool> comparing;  // after a loss; nothing is planned meanwhile
+    std::map<NodeId, Outcome> compared;
 };
 
 // Messages that the search index has not come to.
@@ -215,6 +217,7 @@ Result<AccountNumbers> numbers_of(AdminContext& context, AccountId account,
     for (const auto& link : links) {
         numbers.outbox[link.peer] = TRY(store->outbox_summary(link.peer, outbox_message));
         numbers.comparing[link.peer] = TRY(store::awaited_state(*store, link.peer)) > 0;
+        if (auto outcome = TRY(last_outcome(*store, link.peer))) numbers.compared[link.peer] = *outcome;
     }
     return numbers;
 }
@@ -241,6 +244,10 @@ Result<json::object> admin_sync(AdminContext& context, const json::object& reque
     auto links = TRY(context.system.load_links());
     if (links.empty())
         return fail(ErrorKind::refused, "there is no link to synchronise with: fwmail link invite makes one");
+    context.compare = request.contains("compare") && request.at("compare").as_bool();
+    if (context.compare &&
+        std::ranges::none_of(links, [](const auto& link) { return link.role == "remote"; }))
+        return fail(ErrorKind::refused, "core compares what it has with its remotes: run it there");
     std::string name = text_of(request, "name");
     for (const auto& user : TRY(context.system.load_users()))
         if (name.empty() || equal_ignoring_case(user.name, name)) context.accounts_hurried.insert(user.id);
@@ -259,7 +266,8 @@ Result<json::object> admin_status(AdminContext& context) {
     status["listening"] = listening;
     auto links = TRY(context.system.load_links());
     std::map<NodeId, store::OutboxSummary> totals;
-    std::map<NodeId, std::uint64_t> comparing;
+    std::map<NodeId, std::uint64_t> comparing, compared, differing;
+    std::map<NodeId, UnixMillis> oldest;
     for (const auto& user : TRY(context.system.load_users())) {
         if (!std::filesystem::exists(store::AccountStore::path_of(context.data_dir(), user.id))) continue;
         auto numbers = TRY(numbers_of(context, user.id, links));
@@ -269,6 +277,14 @@ Result<json::object> admin_status(AdminContext& context) {
             comparing[peer] += numbers.comparing[peer];
         }
         if (user.state != store::UserState::active) continue;
+        std::uint64_t comparisons = 0;
+        for (const auto& [peer, outcome] : numbers.compared) {
+            ++compared[peer];
+            differing[peer] += outcome.found.differing > 0;
+            auto& first = oldest.try_emplace(peer, outcome.when).first->second;
+            first = std::min(first, outcome.when);
+            comparisons += outcome.count;
+        }
         auto quota = quota_of(context.config, user);
         users.push_back(json::object{{"name", user.name},
                                      {"messages", numbers.usage.messages},
@@ -280,6 +296,7 @@ Result<json::object> admin_status(AdminContext& context) {
                                      {"stubs", numbers.stubs},
                                      {"not_indexed", numbers.not_indexed},
                                      {"expunges_held", numbers.held},
+                                     {"comparisons", comparisons},
                                      {"withheld_reason", numbers.withheld_reason}});
     }
     for (const auto& link : links) {
@@ -287,6 +304,11 @@ Result<json::object> admin_status(AdminContext& context) {
         row["unacknowledged"] = totals[link.peer].unacknowledged;
         row["messages_to_go"] = totals[link.peer].messages;
         row["accounts_comparing"] = comparing[link.peer];
+        row["accounts_compared"] = compared[link.peer];
+        row["accounts_differing"] = differing[link.peer];
+        row["compared"] = nullptr;  // the account for which it is the longest ago
+        if (auto first = oldest.find(link.peer); first != oldest.end())
+            row["compared"] = first->second.value / 1000;
         links_out.push_back(row);
     }
     for (const auto& refusal : TRY(context.system.load_refusals(10)))

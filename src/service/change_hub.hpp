@@ -73,7 +73,7 @@ class ChangeHub {
     // A round of synchronisation is wanted now, not when its time comes (H11-266279, claim 4): somebody has
     // logged in, which counts once a minute, or has said so by command. For the poller and the link sender,
     // which the caller wakes.
-    enum class Haste { login, command };
+    enum class Haste { login, command, compare };
     void hurry(AccountId account, UnixMillis now, Haste haste) {
         std::lock_guard lock(mutex_);
         auto& latest = hurried_at_[account];
@@ -81,12 +81,23 @@ class ChangeHub {
         latest = now;
         auto& wanted = hurried_.try_emplace(account, haste).first->second;
         wanted = std::max(wanted, haste);
+        if (haste == Haste::compare) compared_.insert(account);
         dirty_.insert(account);
         if (poller_) poller_->notify();
     }
     std::map<AccountId, Haste> take_hurried() {
         std::lock_guard lock(mutex_);
         return std::exchange(hurried_, {});
+    }
+
+    // It is time to see whether the other side has the same: for the link sender.
+    void compare(AccountId account) {
+        std::lock_guard lock(mutex_);
+        compared_.insert(account);
+    }
+    std::set<AccountId> take_compared() {
+        std::lock_guard lock(mutex_);
+        return std::exchange(compared_, {});
     }
 
     // Bodies that the account has let go of are to be given back in a while.
@@ -135,7 +146,7 @@ class ChangeHub {
     std::map<AccountId, std::map<std::uint64_t, net::Notifier>> listeners_;
     std::map<AccountId, Haste> hurried_;
     std::map<AccountId, UnixMillis> hurried_at_;
-    std::set<AccountId> dirty_, outboxes_, releasing_, unindexed_;
+    std::set<AccountId> dirty_, outboxes_, compared_, releasing_, unindexed_;
     std::optional<net::Notifier> poller_, indexer_;
     std::uint64_t last_id_ = 0;
 };

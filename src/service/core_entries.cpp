@@ -3,8 +3,10 @@
 #include "crypto/hash.hpp"
 #include "service/flag_entries.hpp"
 #include "service/home.hpp"
+#include "store/epochs.hpp"
 #include "store/provisional.hpp"
 #include "store/stated.hpp"
+#include "sync/link.hpp"
 
 namespace fwmail::service {
 namespace {
@@ -144,6 +146,7 @@ Result<bool> apply_entry(AtRemote&, const sync::CopyRequestEntry&) { return refu
 Result<bool> apply_entry(AtRemote&, const sync::AppendRequestEntry&) { return refuse_entry(); }
 Result<bool> apply_entry(AtRemote&, const sync::StateEntry&) { return refuse_entry(); }
 Result<bool> apply_entry(AtRemote&, const sync::StatedEntry&) { return refuse_entry(); }
+Result<bool> apply_entry(AtRemote&, const sync::ComparedEntry&) { return refuse_entry(); }
 Result<bool> apply_entry(AtRemote&, const sync::UnknownEntry&) { return true; }
 
 }  // namespace
@@ -152,12 +155,26 @@ bool only_a_remote_sends(const sync::Entry& entry) {
     return std::holds_alternative<sync::StubbedEntry>(entry) ||
            std::holds_alternative<sync::StateEntry>(entry) ||
            std::holds_alternative<sync::StatedEntry>(entry) ||
+           std::holds_alternative<sync::ComparedEntry>(entry) ||
            std::holds_alternative<sync::CopyRequestEntry>(entry) ||
            std::holds_alternative<sync::AppendRequestEntry>(entry);
 }
 
-Result<bool> apply_core_entry(AtRemote& to, const sync::Entry& entry) {
-    return std::visit([&](const auto& e) { return apply_entry(to, e); }, entry);
+Result<AppliedAtRemote> apply_core_entries(AtRemote& to, const sync::AccountSection& section) {
+    AppliedAtRemote applied;
+    if (!TRY(store::is_in_epoch(to.account, to.peer, section.epoch))) return applied;
+    sync::Incoming incoming{TRY(to.account.load_applied(to.peer))};
+    applied.numbers = incoming.reachable(section.voids);
+    for (const auto& [number, entry] : section.entries) {
+        auto arrival = incoming.classify(number);
+        applied.all &= arrival != sync::Arrival::too_far;
+        if (arrival != sync::Arrival::fresh) continue;
+        // False: it cannot be applied yet, and must come again. Applying it twice does nothing.
+        if (!TRY(std::visit([&](const auto& e) { return apply_entry(to, e); }, entry))) continue;
+        applied.numbers.add(number.value);
+        if (const auto* chunk = std::get_if<sync::ChunkEntry>(&entry)) applied.arrived.insert(chunk->email);
+    }
+    return applied;
 }
 
 }  // namespace fwmail::service

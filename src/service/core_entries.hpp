@@ -1,10 +1,11 @@
-// What the entries of core do at a remote, one by one.
+// What the entries of core do at a remote.
 #pragma once
 
 #include <map>
+#include <set>
 
 #include "store/account_store.hpp"
-#include "sync/entries.hpp"
+#include "sync/frame.hpp"
 
 namespace fwmail::service {
 
@@ -27,7 +28,13 @@ inline bool is_whole(const sync::ChunkEntry& chunk) {
     return chunk.offset == 0 && chunk.data.size() == chunk.total;
 }
 
-// False: it cannot be applied yet, and must come again. Applying it twice does nothing.
-Result<bool> apply_core_entry(AtRemote& to, const sync::Entry& entry);
+struct AppliedAtRemote {
+    NumberSet numbers;          // to be marked as applied in the same transaction
+    bool all = true;            // else some were numbered too far ahead
+    std::set<EmailId> arrived;  // messages of which pieces came
+};
+// A section of core, but for its chunks that are whole and what it says of the account. Of another epoch than
+// the present nothing is applied.
+Result<AppliedAtRemote> apply_core_entries(AtRemote& to, const sync::AccountSection& section);
 
 }  // namespace fwmail::service

@@ -69,6 +69,11 @@ std::shared_ptr<const UserRecord> Directory::find(AccountId account) const {
     return it == all->users.end() ? nullptr : it->second;
 }
 
+std::string Directory::name_of(AccountId account) const {
+    auto user = find(account);
+    return user ? user->user.name : account.hex();
+}
+
 std::shared_ptr<const UserRecord> Directory::find_login(std::string_view name) const {
     auto all = tables();
     std::string key = ascii_lower(name);

@@ -38,6 +38,8 @@ class Directory {
 
     std::shared_ptr<const Snapshot> snapshot() const;
     std::shared_ptr<const UserRecord> find(AccountId account) const;
+    // For logs: the user's name, or the id where there is none.
+    std::string name_of(AccountId account) const;
     // By login name or any address, ignoring case.
     std::shared_ptr<const UserRecord> find_login(std::string_view name) const;
     std::shared_ptr<const UserRecord> find_address(std::string_view address) const;

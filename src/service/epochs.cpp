@@ -29,7 +29,7 @@ Result<> begin_at_core(store::AccountStore& account, const EpochTurn& turn, bool
     TRY(store::forget_planned(account, turn.peer));
     TRY(store::await_state(account, turn.peer, store::state_not_told));
     TRY(account.set_value("account-entry:" + turn.peer.hex(), ""));
-    TRY(account.set_value("mailboxes-cursor:" + turn.peer.hex(), "0"));
+    TRY(account.set_value(mailboxes_cursor(turn.peer), "0"));
     return put_back(account, turn.peer, std::move(kept));
 }
 
@@ -57,10 +57,8 @@ Result<Visible> load_visible(store::AccountStore& account) {
     return visible;
 }
 
-// All mailboxes, names and messages.
-Result<std::vector<store::OutboxRow>> state_rows(store::AccountStore& account, const Visible& visible,
-                                                 UnixMillis now) {
-    std::vector<store::OutboxRow> rows;
+Result<> add_rows(store::AccountStore& account, const Visible& visible, bool names, bool settled,
+                  UnixMillis now, std::vector<store::OutboxRow>& rows) {
     store::OutboxRow row;
     row.due = now;
     row.kind = outbox_mailbox;
@@ -70,22 +68,32 @@ Result<std::vector<store::OutboxRow>> state_rows(store::AccountStore& account, c
     }
     row.mailbox = {};
     row.kind = outbox_subscription;
-    for (const auto& name : TRY(account.subscriptions_changed_since(ModSeq{}))) {
-        row.payload = name.name;
-        rows.push_back(row);
-    }
+    if (names)
+        for (const auto& name : TRY(account.subscriptions_changed_since(ModSeq{}))) {
+            row.payload = name.name;
+            rows.push_back(row);
+        }
     row.payload.clear();
     row.kind = outbox_state;
     for (const auto& [mailbox, last_shown] : visible) {
         row.mailbox = mailbox;
         row.offset = last_shown.value;
+        row.length = settled;
         for (auto [first, last] : TRY(store::stretches(account, mailbox))) {
             row.prev_uid = first;
             row.uid = last;
             rows.push_back(row);
         }
     }
-    row = {};
+    return {};
+}
+
+// All mailboxes, names and messages.
+Result<std::vector<store::OutboxRow>> state_rows(store::AccountStore& account, const Visible& visible,
+                                                 UnixMillis now) {
+    std::vector<store::OutboxRow> rows;
+    TRY(add_rows(account, visible, true, false, now, rows));
+    store::OutboxRow row;
     row.due = now;
     row.kind = outbox_stated;
     rows.push_back(row);
@@ -158,6 +166,14 @@ Result<> begin_after_loss(store::AccountStore& account, const std::vector<EpochT
         leap = false;
     }
     return {};
+}
+
+Result<> add_state_rows(store::AccountStore& account, const std::vector<MailboxId>& mailboxes, bool names,
+                        UnixMillis now, std::vector<store::OutboxRow>& rows) {
+    Visible all = TRY(load_visible(account)), visible;
+    for (auto mailbox : mailboxes)
+        if (auto known = all.extract(mailbox)) visible.insert(std::move(known));
+    return add_rows(account, visible, names, true, now, rows);
 }
 
 Result<sync::AccountSection> begin_section(store::AccountStore& account, const EpochTurn& turn,

@@ -24,6 +24,10 @@ Result<sync::SectionVerdict> take_epochs(store::AccountStore& account, const Epo
                                          const sync::AccountSection& section);
 // This node knows by itself that it has lost what it knew: a turn for each link.
 Result<> begin_after_loss(store::AccountStore& account, const std::vector<EpochTurn>& turns);
+// At a remote that has applied all that core has told: rows that tell all that is in these mailboxes, and the
+// subscribed names.
+Result<> add_state_rows(store::AccountStore& account, const std::vector<MailboxId>& mailboxes, bool names,
+                        UnixMillis now, std::vector<store::OutboxRow>& rows);
 // A section without entries, of the account as it is now.
 Result<sync::AccountSection> begin_section(store::AccountStore& account, const EpochTurn& turn,
                                            std::size_t ack_octets);

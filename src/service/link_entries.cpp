@@ -64,6 +64,7 @@ Result<std::optional<sync::AppendRequestEntry>> append_request(store::AccountSto
 
 Result<sync::StateEntry> state_entry(store::AccountStore& store, const store::OutboxRow& row) {
     auto entry = TRY(store::load_state(store, row.mailbox, row.prev_uid, row.uid));
+    entry.settled = row.length != 0;
     entry.visible = Uid{static_cast<std::uint32_t>(row.offset)};
     return entry;
 }

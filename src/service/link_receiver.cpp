@@ -9,8 +9,10 @@
 #include "crypto/box.hpp"
 #include "crypto/openpgp_message.hpp"
 #include "service/appended.hpp"
+#include "service/digests.hpp"
 #include "service/epochs.hpp"
 #include "service/flag_entries.hpp"
+#include "service/horizon.hpp"
 #include "service/poller.hpp"
 #include "service/remote_entries.hpp"
 #include "store/epochs.hpp"
@@ -84,7 +86,12 @@ net::Task<Result<>> LinkReceiver::apply(LinkRecord record, sync::Frame frame) {
         // A remote speaks of the accounts that it was given, or is out of its mind.
         if (node_.is_core() && !CO_TRY(co_await is_known(section.account)))
             co_return fail(ErrorKind::refused, "it speaks of an account that is not here");
+        if (node_.is_core() && section.digests)
+            co_return fail(ErrorKind::refused, "a remote does not tell digests");
         auto verdict = CO_TRY(co_await enter_epoch(record, section));
+        auto digests = std::exchange(section.digests, std::nullopt);
+        if (digests && verdict.entries && verdict.acks)
+            CO_TRY(co_await compare(record, section.account, std::move(*digests)));
         if (!verdict.entries || (section.ack_only() && section.voids.empty())) continue;
         if (node_.is_core())
             CO_TRY(co_await apply_at_core(record.link.peer, section));
@@ -115,13 +122,14 @@ net::Task<Result<sync::SectionVerdict>> LinkReceiver::enter_epoch(const LinkReco
     AccountId account = section.account;
     // What may be megabytes is not looked at here.
     auto entries = std::exchange(section.entries, {});
+    auto digests = std::exchange(section.digests, std::nullopt);
     auto take = [turn = epoch_turn(record, node_.is_core(), node_.config, node_.clock()),
                  section](store::AccountStore& store) { return take_epochs(store, turn, section); };
     section.entries = std::move(entries);
+    section.digests = std::move(digests);
     auto verdict = CO_TRY(co_await node_.write(account, std::move(take)));
     if (!verdict.reason.empty()) {
-        auto user = node_.directory.find(account);
-        node_.log.warning("link", record.link.name + ", " + (user ? user->user.name : account.hex()) + ": " +
+        node_.log.warning("link", record.link.name + ", " + node_.directory.name_of(account) + ": " +
                                       verdict.reason +
                                       (verdict.begun ? "; all is told anew and compared" : "; left alone"));
     }
@@ -133,6 +141,30 @@ net::Task<Result<sync::SectionVerdict>> LinkReceiver::enter_epoch(const LinkReco
     std::lock_guard lock(mutex_);  // the peer is to hear of it whatever there is to send
     acks_[{record.link.peer, account}].ask(node_.clock());
     co_return verdict;
+}
+
+// At a remote. The long part of the work changes nothing, and holds nobody up.
+net::Task<Result<>> LinkReceiver::compare(LinkRecord record, AccountId account, sync::Digests digests) {
+    auto turn = epoch_turn(record, false, node_.config, node_.clock());
+    auto look = [turn, digests](store::AccountStore& store) { return find_difference(store, turn, digests); };
+    auto found = CO_TRY(co_await node_.read(account, std::move(look)));
+    if (!found) co_return Result<>();
+    if (found->outcome.differing) {
+        node_.log.warning("link", record.link.name + ", " + node_.directory.name_of(account) + ": " +
+                                      std::to_string(found->outcome.differing) +
+                                      " mailboxes are not as at core; " +
+                                      (found->lost ? "all is" : "what is in them is") + " told and compared");
+    }
+    // Only the cut is looked at again.
+    digests.list.clear();
+    auto tell = [turn, digests = std::move(digests), found = std::move(*found)](store::AccountStore& store) {
+        return tell_difference(store, turn, digests, found);
+    };
+    CO_TRY(co_await node_.write(account, std::move(tell)));
+    crash_point("link.compared");
+    node_.hub.changed(account);
+    node_.hub.outbox_changed(account);
+    co_return Result<>();
 }
 
 net::Task<Result<bool>> LinkReceiver::is_known(AccountId account) {
@@ -282,38 +314,27 @@ net::Task<Result<>> LinkReceiver::apply_at_core(NodeId peer, sync::AccountSectio
     auto prepared = CO_TRY(co_await prepare(peer, section));
     struct Outcome {
         bool changed, ahead, held, too_many;
+        std::uint64_t differing;
     };
     store::OutsideLimits limits{node_.config.count("limits.account-mailboxes"),
                                 node_.config.count("replicate.max-expunges-per-day")};
-    UnixMillis since{};
-    if (auto days = node_.config.duration("replicate.horizon"); days.count())
-        since = UnixMillis{node_.clock().value - std::chrono::milliseconds(days).count()};
     auto job = [peer, section = std::move(section), author = store::Author{node_.id, node_.clock()}, limits,
-                since, prepared = std::move(prepared)](store::AccountStore& account) -> Result<Outcome> {
+                since = horizon(node_.config, node_.clock()),
+                prepared = std::move(prepared)](store::AccountStore& account) -> Result<Outcome> {
         AtCore to{account,         peer, author.now, author, limits, prepared.bodies, prepared.appended,
                   prepared.refused};
-        to.told = sync::Incoming{TRY(account.load_applied(peer))};
         to.since = since;
-        NumberSet fresh = to.told.reachable(section.voids);
-        to.told.applied.add(fresh);
-        if (TRY(store::is_in_epoch(account, peer, section.epoch)))
-            for (const auto& [number, entry] : section.entries)
-                if (to.told.classify(number) == sync::Arrival::fresh &&
-                    TRY(apply_remote_entry(to, number, entry))) {
-                    fresh.add(number.value);
-                    to.told.on_applied(number);
-                } else
-                    fresh = {};
-        for (const auto& [number, body] : to.bodies) TRY(account.release(body));
-        for (const auto& [number, mail] : to.appended)
-            TRY(account.release({mail.message.object, mail.message.hold}));
-        TRY(account.mark_applied(peer, fresh));
-        TRY(settle_state(to));
-        return Outcome{to.changed, to.ahead, to.held, to.too_many};
+        TRY(apply_remote_entries(to, section));
+        return Outcome{to.changed, to.ahead, to.held, to.too_many, to.differing};
     };
     auto outcome = CO_TRY(co_await node_.write(id, std::move(job)));
     crash_point("home.applied");
-    if (outcome.changed) node_.hub.changed(id);
+    if (outcome.changed || outcome.differing) node_.hub.changed(id);
+    if (outcome.differing) {
+        node_.log.warning("link", "the mailboxes of " + node_.directory.name_of(id) +
+                                      " are not as here at the other side: " +
+                                      std::to_string(outcome.differing) + " are told and compared");
+    }
     if (outcome.ahead) co_await report_clock(node_, peer);
     if (outcome.held)
         node_.log.warning("link",

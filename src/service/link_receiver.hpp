@@ -89,6 +89,7 @@ class LinkReceiver {
     // What the section says of epochs, and its acknowledgements.
     net::Task<Result<sync::SectionVerdict>> enter_epoch(const LinkRecord& record,
                                                         sync::AccountSection& section);
+    net::Task<Result<>> compare(LinkRecord record, AccountId account, sync::Digests digests);
     net::Task<> note_refusal(LinkRecord record, std::string reason);
 
     Node& node_;

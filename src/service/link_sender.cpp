@@ -5,7 +5,9 @@
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
 #include "crypto/openpgp_message.hpp"
+#include "service/digests.hpp"
 #include "service/epochs.hpp"
+#include "service/horizon.hpp"
 #include "service/outbox_kinds.hpp"
 #include "service/queue_runner.hpp"
 #include "store/epochs.hpp"
@@ -100,6 +102,7 @@ net::Task<> LinkSender::run() {
         }
         auto acked = co_await send_acks(node_.clock(), std::move(at_once));
         if (!acked) node_.log.error("link", acked.error().text);
+        co_await send_all_digests();
         bool woken = co_await node_.link_wake.wait(
             net::deadline_after(std::chrono::milliseconds(wait_ms(node_.clock()))));
         if (woken && !backlog_) co_await gather();
@@ -125,7 +128,7 @@ net::Task<> LinkSender::gather() {
 // What waits for its time, to be sent again or by the queue, need not wait any longer.
 net::Task<Result<>> LinkSender::hurry(LinkRecord link, AccountId account, ChangeHub::Haste haste) {
     NodeId peer = link.link.peer;
-    if (haste == ChangeHub::Haste::command) {
+    if (haste >= ChangeHub::Haste::command) {
         std::lock_guard lock(mutex_);
         pauses_[peer] = {};
     }
@@ -218,9 +221,8 @@ net::Task<Result<>> LinkSender::send_entries(LinkRecord link) {
 }
 
 void LinkSender::log_failure(AccountId account, const Error& error) {
-    auto user = node_.directory.find(account);
-    node_.log.error("link", "the entries of " + (user ? user->user.name : account.hex()) +
-                                " cannot be sent: " + error.text);
+    node_.log.error("link",
+                    "the entries of " + node_.directory.name_of(account) + " cannot be sent: " + error.text);
 }
 
 // False: the queue is full, the hour's mails are sent, or enough is under way.
@@ -338,7 +340,6 @@ net::Task<Result<>> LinkSender::send_made(LinkRecord link, AccountId account, Ro
         sync::AccountSection next = section;
         next.entries.clear();
         next.voids.clear();
-        next.acks.clear();
         std::vector<sync::AccountSection> sections;
         sections.push_back(std::exchange(section, std::move(next)));
         CO_TRY(co_await send_frame(link, std::move(sections)));
@@ -376,6 +377,46 @@ net::Task<Result<>> LinkSender::send_acks(UnixMillis now, std::set<AccountId> at
                                send_acks_to(*link, std::move(sections)));
     }
     co_return Result<>();
+}
+
+net::Task<> LinkSender::send_all_digests() {
+    auto links = links_.all();
+    for (auto account : node_.hub.take_compared())
+        for (const auto& link : *links)
+            if (link.link.role == "remote") to_compare_.insert({link.link.peer, account});
+    for (auto place = to_compare_.begin(); place != to_compare_.end() && !node_.stopping;) {
+        auto link = links_.find(place->first);
+        auto done = link ? co_await send_digests(*link, place->second) : Result<bool>(true);
+        if (!done) log_failure(place->second, done.error());
+        place = done && !*done ? std::next(place) : to_compare_.erase(place);
+    }
+}
+
+net::Task<Result<bool>> LinkSender::send_digests(LinkRecord link, AccountId account) {
+    if (flights_.contains({link.link.peer, account}) || !CO_TRY(co_await may_send(link))) co_return false;
+    auto turn = epoch_turn(link, true, node_.config, node_.clock());
+    std::size_t room =
+        sync::max_frame_octets(static_cast<std::size_t>(node_.config.octets("replicate.max-mail-size")));
+    auto load = [turn, since = horizon(node_.config, node_.clock()),
+                 room](store::AccountStore& store) -> Result<std::optional<sync::AccountSection>> {
+        auto digests = TRY(make_digests(store, turn, since));
+        if (!digests) return std::optional<sync::AccountSection>();
+        auto section = TRY(begin_section(store, turn, room / 4));
+        section.digests = std::move(*digests);
+        return section;
+    };
+    auto section = CO_TRY(co_await node_.read(account, std::move(load)));
+    if (!section) co_return false;
+    section->account = account;
+    if (sync::frame_overhead + sync::section_overhead(*section) > room)
+        co_return fail(ErrorKind::refused,
+                       "the digests of its mailboxes do not fit in a mail of replicate.max-mail-size");
+    auto note = [turn](store::AccountStore& store) { return note_asked(store, turn.peer, turn.now); };
+    CO_TRY(co_await node_.write(account, note));
+    std::vector<sync::AccountSection> sections;
+    sections.push_back(std::move(*section));
+    CO_TRY(co_await send_frame(link, std::move(sections)));
+    co_return true;
 }
 
 net::Task<> LinkSender::send_acks_to(LinkRecord link, std::vector<sync::AccountSection> sections) {

@@ -67,6 +67,9 @@ class LinkSender {
     void note_due(UnixMillis when);
     std::size_t frames_under_way(NodeId peer) const;
     std::uint64_t target_octets(NodeId peer);
+    net::Task<> send_all_digests();
+    // True: the account need not be asked again.
+    net::Task<Result<bool>> send_digests(LinkRecord link, AccountId account);
     net::Task<Result<>> send_acks(UnixMillis now, std::set<AccountId> at_once);
     net::Task<> send_acks_to(LinkRecord link, std::vector<sync::AccountSection> sections);
     net::Task<Result<bool>> may_send(const LinkRecord& link);
@@ -86,6 +89,7 @@ class LinkSender {
     std::map<NodeId, std::set<AccountId>> busy_;  // accounts whose outbox holds something
     std::map<Place, Flight> flights_;
     std::map<Place, UnixMillis> resting_;  // something went wrong: until then
+    std::set<Place> to_compare_;           // when they are at rest
     std::optional<UnixMillis> next_ack_, next_due_;
     UnixMillis last_flush_;  // when a frame went that was not full
     bool flush_ = true;      // such a frame may go

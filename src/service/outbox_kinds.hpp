@@ -2,7 +2,14 @@
 // then.
 #pragma once
 
+#include <string>
+
+#include "base/ids.hpp"
+
 namespace fwmail::service {
+
+// The account's value that says up to which modseq its mailboxes and subscribed names are planned for a peer.
+inline std::string mailboxes_cursor(NodeId peer) { return "mailboxes-cursor:" + peer.hex(); }
 
 enum OutboxKind : int {
     outbox_account = 1,
@@ -18,7 +25,7 @@ enum OutboxKind : int {
     outbox_copy,  // these two: and with it the flags as they are then
     outbox_append,
     outbox_home_chunk,  // of what goes home for an append-request, which is the payload
-    outbox_state,       // of a mailbox, the UIDs from prev_uid to uid; visible in offset, floor in length
+    outbox_state,       // of a mailbox, the UIDs from prev_uid to uid; visible in offset, settled in length
     outbox_stated,
     outbox_return,  // the payload is the entry
 };

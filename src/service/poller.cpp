@@ -5,6 +5,8 @@
 #include "base/co_try.hpp"
 #include "base/hooks.hpp"
 #include "crypto/box.hpp"
+#include "service/digests.hpp"
+#include "service/horizon.hpp"
 #include "service/outbox_kinds.hpp"
 #include "store/epochs.hpp"
 #include "store/outside_numbers.hpp"
@@ -24,8 +26,6 @@ constexpr std::size_t cache_object = 1 << 20;  // larger objects are sealed agai
 std::string_view view_of(const Octets32& octets) {
     return {reinterpret_cast<const char*>(octets.data()), octets.size()};
 }
-
-std::string mailboxes_cursor(NodeId peer) { return "mailboxes-cursor:" + peer.hex(); }
 
 }  // namespace
 
@@ -122,9 +122,10 @@ struct Poller::Look {
     std::map<MailboxId, store::Planned> planned;  // before this round
     std::set<store::Place> adopted;               // of `added`, those that the remote has already
     std::vector<store::ChangedMessage> flags, expunged;
-    ModSeq cursor;       // after this round
-    bool moved = false;  // the cursor, with something to plan or without
-    bool more = false;   // the cursor stays; there is more to plan
+    ModSeq cursor;         // after this round
+    bool moved = false;    // the cursor, with something to plan or without
+    bool more = false;     // the cursor stays; there is more to plan
+    bool compare = false;  // it is time to
 };
 
 struct Poller::SealedMessage {
@@ -221,12 +222,12 @@ net::Task<Result<>> Poller::plan_account_entry(AccountId account, LinkRecord lin
 
 // One consistent look at what the remote does not know yet.
 net::Task<Result<Poller::Look>> Poller::look(AccountId account, LinkRecord link) {
-    std::int64_t horizon = 0;
-    if (auto days = node_.config.duration("replicate.horizon"); days.count())
-        horizon = node_.clock().value - std::chrono::milliseconds(days).count();
-    auto job = [peer = link.link.peer, horizon](store::AccountStore& store) -> Result<Look> {
+    auto interval = std::chrono::milliseconds(node_.config.duration("replicate.compare-after")).count();
+    auto job = [peer = link.link.peer, oldest = horizon(node_.config, node_.clock()), interval,
+                now = node_.clock()](store::AccountStore& store) -> Result<Look> {
         Look look;
         if (TRY(store::awaited_state(store, peer))) return look;
+        look.compare = interval && TRY(comparison_due(store, peer, interval, now));
         ModSeq cursor = TRY(store.cursor(peer));
         look.cursor = TRY(store.highest_modseq());
         look.moved = look.cursor > cursor;
@@ -255,8 +256,7 @@ net::Task<Result<Poller::Look>> Poller::look(AccountId account, LinkRecord link)
             room -= messages.size();
             look.last[mailbox.id] = messages.back().uid;
             // What is older than the horizon is not replicated: to the remote those UIDs are gone.
-            if (cursor.value == 0)
-                std::erase_if(messages, [&](const auto& m) { return m.date.value < horizon; });
+            if (cursor.value == 0) std::erase_if(messages, [&](const auto& m) { return m.date < oldest; });
             for (const auto& message : messages)
                 if (TRY(store::is_adopted(store, peer, {mailbox.id, message.uid})))
                     look.adopted.insert({mailbox.id, message.uid});
@@ -376,6 +376,7 @@ net::Task<> Poller::let_sender_catch_up() {
 // True: call again, there is more.
 net::Task<Result<bool>> Poller::plan(AccountId account, LinkRecord link) {
     auto look = CO_TRY(co_await this->look(account, link));
+    if (look.compare) node_.hub.compare(account);
     if (!look.moved) co_return false;
     std::vector<SealedMessage> sealed;
     if (!look.added.empty()) {
@@ -457,11 +458,9 @@ void Poller::report_progress(AccountId account, const LinkRecord& link, std::siz
     auto& total = progress_[{account, link.link.peer}];
     std::size_t before = total / 1000;
     total += count;
-    auto user = node_.directory.find(account);
     if (total / 1000 != before || (last && total >= 1000))
-        node_.log.info("poller", std::to_string(total) + " messages of " +
-                                     (user ? user->user.name : account.hex()) + " are planned for " +
-                                     link.link.name + (last ? ", that is all" : ""));
+        node_.log.info("poller", std::to_string(total) + " messages of " + node_.directory.name_of(account) +
+                                     " are planned for " + link.link.name + (last ? ", that is all" : ""));
     if (last) progress_.erase({account, link.link.peer});
 }
 

@@ -1,6 +1,7 @@
 #include "service/remote_entries.hpp"
 
 #include "imap/parser.hpp"
+#include "service/digests.hpp"
 #include "service/flag_entries.hpp"
 #include "service/outbox_kinds.hpp"
 #include "store/epochs.hpp"
@@ -20,6 +21,7 @@ bool may_come_from_remote(const sync::Entry& entry) {
            std::holds_alternative<sync::ChunkEntry>(entry) ||
            std::holds_alternative<sync::StateEntry>(entry) ||
            std::holds_alternative<sync::StatedEntry>(entry) ||
+           std::holds_alternative<sync::ComparedEntry>(entry) ||
            std::holds_alternative<sync::UnknownEntry>(entry);
 }
 
@@ -226,6 +228,12 @@ Result<bool> apply_stated(AtCore& to, EntryNumber number) {
     return true;
 }
 
+Result<bool> apply_compared(AtCore& to, const sync::ComparedEntry& entry) {
+    TRY(take_outcome(to.account, to.peer, entry, to.now));
+    to.differing = std::max(to.differing, entry.differing);
+    return true;
+}
+
 Result<bool> apply_mailbox(AtCore& to, const sync::MailboxEntry& entry) {
     if (!entry.deleted && !imap::fault_of_new_name(entry.name).empty())
         return true;  // no client of a remote gives such a name
@@ -247,8 +255,6 @@ Result<bool> apply_subscription(AtCore& to, const sync::SubscriptionEntry& entry
     return !applied.ahead;
 }
 
-}  // namespace
-
 Result<> settle_state(AtCore& to) {
     auto awaited = TRY(store::awaited_state(to.account, to.peer));
     if (awaited == 0 || awaited == store::state_not_told || to.told.applied.contiguous_from_one() < awaited)
@@ -257,9 +263,11 @@ Result<> settle_state(AtCore& to) {
     return store::await_state(to.account, to.peer, 0);
 }
 
-Result<bool> apply_remote_entry(AtCore& to, EntryNumber number, const sync::Entry& entry) {
+// False: it cannot be applied yet, and must come again. Applying it twice does nothing.
+Result<bool> apply_entry(AtCore& to, EntryNumber number, const sync::Entry& entry) {
     if (const auto* state = std::get_if<sync::StateEntry>(&entry)) return apply_state(to, number, *state);
     if (std::holds_alternative<sync::StatedEntry>(entry)) return apply_stated(to, number);
+    if (const auto* compared = std::get_if<sync::ComparedEntry>(&entry)) return apply_compared(to, *compared);
     if (const auto* stubbed = std::get_if<sync::StubbedEntry>(&entry)) return apply_stubbed(to, *stubbed);
     if (const auto* flags = std::get_if<sync::FlagsEntry>(&entry)) return apply_flags_entry(to, *flags);
     if (const auto* expunge = std::get_if<sync::ExpungeEntry>(&entry)) return apply_expunge(to, *expunge);
@@ -272,6 +280,28 @@ Result<bool> apply_remote_entry(AtCore& to, EntryNumber number, const sync::Entr
     if (const auto* append = std::get_if<sync::AppendRequestEntry>(&entry))
         return apply_append(to, number, *append);
     return true;
+}
+
+}  // namespace
+
+Result<> apply_remote_entries(AtCore& to, const sync::AccountSection& section) {
+    to.told = sync::Incoming{TRY(to.account.load_applied(to.peer))};
+    NumberSet applied;
+    if (TRY(store::is_in_epoch(to.account, to.peer, section.epoch))) {
+        applied = to.told.reachable(section.voids);
+        to.told.applied.add(applied);
+        for (const auto& [number, entry] : section.entries) {
+            if (to.told.classify(number) != sync::Arrival::fresh) continue;
+            if (!TRY(apply_entry(to, number, entry))) continue;
+            applied.add(number.value);
+            to.told.on_applied(number);
+        }
+    }
+    TRY(to.account.mark_applied(to.peer, applied));
+    for (const auto& [number, body] : to.bodies) TRY(to.account.release(body));
+    for (const auto& [number, mail] : to.appended)
+        TRY(to.account.release({mail.message.object, mail.message.hold}));
+    return settle_state(to);
 }
 
 }  // namespace fwmail::service

@@ -1,4 +1,4 @@
-// What the entries of a remote do at core, one by one.
+// What the entries of a remote do at core.
 #pragma once
 
 #include <map>
@@ -6,7 +6,6 @@
 
 #include "store/outside_mailboxes.hpp"
 #include "store/outside_numbers.hpp"
-#include "sync/entries.hpp"
 #include "sync/link.hpp"
 
 namespace fwmail::service {
@@ -28,18 +27,17 @@ struct AtCore {
     std::map<EntryNumber, store::Reference> bodies;     // that entries need; taken in system.db
     std::map<EntryNumber, AppendedMail> appended = {};  // likewise
     std::set<EntryNumber> refused = {};                 // requests whose mail is not what they say
-    sync::Incoming told = {};                           // what of the peer's entries has been applied
+    sync::Incoming told = {};                           // what of the peer's entries has been applied, by now
     UnixMillis since = {};                              // what is older was perhaps never replicated
     bool changed = false, ahead = false, held = false, too_many = false;
+    std::uint64_t differing = 0;  // mailboxes, as the peer has found out
 };
 
 bool may_come_from_remote(const sync::Entry& entry);
 
-// False: it cannot be applied yet, and must come again. Applying it twice does nothing.
-Result<bool> apply_remote_entry(AtCore& to, EntryNumber number, const sync::Entry& entry);
-
-// Once the peer has told all that it has, what it lacks is planned.
-Result<> settle_state(AtCore& to);
+// A section of the remote. What cannot be applied yet comes again. Of another epoch than the present nothing
+// is applied. Once the peer has told all that it has, what it lacks is planned.
+Result<> apply_remote_entries(AtCore& to, const sync::AccountSection& section);
 
 // What a copy request says, for the store.
 store::CopyWord copy_word(const sync::CopyRequestEntry& entry, store::Reference body = {});

@@ -95,27 +95,12 @@ net::Task<Result<Replica::Applied>> Replica::apply_entries(NodeId peer, sync::Ac
         sync::chunk_size_for(static_cast<std::size_t>(node_.config.octets("replicate.max-mail-size")));
     auto job = [peer, section = std::move(section), bodies = std::move(bodies), chunk,
                 now = node_.clock()](store::AccountStore& account) -> Result<Applied> {
-        sync::Incoming incoming{TRY(account.load_applied(peer))};
-        NumberSet fresh = incoming.reachable(section.voids);
         AtRemote to{account, peer, now, false, bodies, chunk};
-        if (!TRY(store::is_in_epoch(account, peer, section.epoch))) {
-            for (const auto& [place, body] : to.bodies) TRY(account.release(body));
-            return Applied{true, false};
-        }
-        bool all = true;
-        std::set<EmailId> arrived;
-        for (const auto& [number, entry] : section.entries) {
-            auto arrival = incoming.classify(number);
-            all &= arrival != sync::Arrival::too_far;
-            if (arrival != sync::Arrival::fresh) continue;
-            if (!TRY(apply_core_entry(to, entry))) continue;
-            fresh.add(number.value);
-            if (const auto* chunk = std::get_if<sync::ChunkEntry>(&entry)) arrived.insert(chunk->email);
-        }
-        for (auto email : arrived) TRY(tell_of_late_body(account, peer, email, now));
+        auto applied = TRY(apply_core_entries(to, section));
+        for (auto email : applied.arrived) TRY(tell_of_late_body(account, peer, email, now));
         for (const auto& [place, body] : to.bodies) TRY(account.release(body));
-        if (!fresh.empty()) TRY(account.mark_applied(peer, fresh));
-        return Applied{all, to.ahead};
+        if (!applied.numbers.empty()) TRY(account.mark_applied(peer, applied.numbers));
+        return Applied{applied.all, to.ahead};
     };
     co_return co_await node_.write(id, std::move(job), octets);
 }

@@ -145,6 +145,11 @@ Result<void> await_state(AccountStore& account, NodeId peer, std::uint64_t up_to
     return account.database().run("UPDATE peers SET awaits_state=? WHERE peer=?", up_to, peer);
 }
 
+Result<void> look_again(AccountStore& account, NodeId peer) {
+    return account.database().run(
+        "UPDATE peers SET cursor=min(cursor,(SELECT highest_modseq-1 FROM meta)) WHERE peer=?", peer);
+}
+
 Result<void> forget_planned(AccountStore& account, NodeId peer) {
     Database& db = account.database();
     return atomically(db, [&]() -> Result<void> {

@@ -61,26 +61,35 @@ class Comparison {
         if (!row.mailbox.deleted) TRY(load_mine(row.mailbox));
         for (const auto& theirs : entry_.there) TRY(compare(theirs));
         for (const auto& theirs : entry_.gone) TRY(compare(theirs));
-        for (const auto& [uid, message] : mine_)
-            if (!told_.contains(uid.value) && message.seal.state != SealState::withheld &&
-                (uid > entry_.visible ? uid <= entry_.floor : message.date >= since))
+        auto planned = TRY(account_.planned(peer_, entry_.mailbox));
+        bool awaited = TRY(awaited_state(account_, peer_)) > 0, settled = entry_.settled && !awaited;
+        UidSet lost;  // they were sent, and have not come
+        for (const auto& [uid, message] : mine_) {
+            if (told_.contains(uid.value) || message.seal.state == SealState::withheld) continue;
+            if (uid > entry_.visible ? uid <= entry_.floor : message.date >= since)
                 renumbered_.add(uid.value);
+            else if (settled && uid > entry_.visible && uid <= planned.last &&
+                     message.seal.state == SealState::sealed)
+                lost.add(uid.value);
+        }
+        renumbered_.add(lost);
+        out_.leave.add(lost);
         if (!renumbered_.empty()) {
             TRY(account_.move(entry_.mailbox, renumbered_, entry_.mailbox, now_));
             out_.changed = true;
         }
-        if (entry_.last.value == UINT32_MAX) TRY(plan_from_floor());
+        if (entry_.last.value != UINT32_MAX) return std::move(out_);
+        // What was planned in this epoch already is on its way, whatever the peer has told since. Where that
+        // is not so the next message must not wait for what does not come.
+        if (awaited || planned.last <= entry_.floor || !lost.empty())
+            planned = {entry_.floor, entry_.floor};
+        else if (settled)
+            planned.chained = std::min(planned.chained, entry_.floor);
+        TRY(account_.set_planned(peer_, entry_.mailbox, planned));
         return std::move(out_);
     }
 
   private:
-    // What was planned in this epoch already is on its way, whatever the peer has told since.
-    Result<> plan_from_floor() {
-        auto planned = TRY(account_.planned(peer_, entry_.mailbox));
-        if (TRY(awaited_state(account_, peer_)) == 0 && planned.last > entry_.floor) return {};
-        return account_.set_planned(peer_, entry_.mailbox, {entry_.floor, entry_.floor});
-    }
-
     Result<> load_mine(const Mailbox& mailbox) {
         // What the peer has shown must not be given once more. It cannot have shown so much that there would
         // be no numbers left.
@@ -124,10 +133,9 @@ class Comparison {
 
     Result<> compare_same(const Message& mine, const sync::StateEntry::There& theirs,
                           const sync::FlagState& state) {
-        bool stub = theirs.sealed_sha256 == sync::Sha256{};
-        if (!stub &&
-            (mine.seal.state != SealState::sealed || mine.seal.sha256 != view_of(theirs.sealed_sha256))) {
-            // Other octets, perhaps: under another number.
+        // What a stub stands for does not come any more; and of other octets nobody knows. It is all sent
+        // under another number.
+        if (mine.seal.state != SealState::sealed || mine.seal.sha256 != view_of(theirs.sealed_sha256)) {
             TRY(account_.merge_flags(NodeId{}, entry_.mailbox, mine.uid, state));
             renumbered_.add(mine.uid.value);
             out_.leave.add(mine.uid.value);

@@ -12,8 +12,6 @@ namespace fwmail::sync {
 
 namespace {
 
-constexpr std::int64_t first_date = -62'135'596'800'000;  // 0001-01-01
-constexpr std::int64_t last_date = 253'402'300'799'999;   // end of 9999
 constexpr int max_zone = 99 * 60 + 59;
 constexpr std::uint32_t all_system_flags =
     FlagSet::seen | FlagSet::answered | FlagSet::flagged | FlagSet::deleted | FlagSet::draft;
@@ -86,8 +84,7 @@ struct Validate {
         TRY(check(e.prev_uid < e.uid, "message: the UID before is not below"));
         TRY(check(e.sealed_size <= max_object_octets && e.packed_size <= max_object_octets,
                   "message: too large"));
-        TRY(check(e.internal_date.value >= first_date && e.internal_date.value <= last_date,
-                  "message: not a date"));
+        TRY(check(e.internal_date >= earliest_date && e.internal_date <= latest_date, "message: not a date"));
         TRY(check(e.zone_minutes >= -max_zone && e.zone_minutes <= max_zone, "message: not a time zone"));
         return validate_flags(e.flags, e.registers);
     }
@@ -154,7 +151,7 @@ struct Validate {
         TRY(check((e.size > 0) == (e.kind != AppendRequestEntry::gone), "append-request: no body"));
         TRY(check(e.recipe.size() == (e.kind == AppendRequestEntry::plain ? recipe_octets : 0),
                   "append-request: not a recipe"));
-        TRY(check(e.internal_date.value >= first_date && e.internal_date.value <= last_date,
+        TRY(check(e.internal_date >= earliest_date && e.internal_date <= latest_date,
                   "append-request: not a date"));
         TRY(check(e.zone_minutes >= -max_zone && e.zone_minutes <= max_zone,
                   "append-request: not a time zone"));
@@ -183,6 +180,9 @@ struct Validate {
                          (e.copies.empty() || e.copies.list()[0].first != 0),
                      "return: UID 0");
     }
+    Result<void> operator()(const ComparedEntry& e) const {
+        return check(e.mailboxes <= max_number && e.differing <= e.mailboxes, "compared: not a number");
+    }
     Result<void> operator()(const UnknownEntry& e) const {
         TRY(check(e.tag % 2 == 1, "unknown: the tag is a critical one"));
         return check(e.payload.size() <= max_payload_octets, "unknown: too large");
@@ -198,10 +198,6 @@ void write_flags(Writer& out, const FlagSet& flags) {
 void write_strings(Writer& out, const std::vector<std::string>& list) {
     out.varint(list.size());
     for (const auto& item : list) out.octets(item);
-}
-
-void write_sha256(Writer& out, const Sha256& hash) {
-    out.raw({reinterpret_cast<const char*>(hash.data()), hash.size()});
 }
 
 // Writes the fields of one kind, and gives its tag.
@@ -225,7 +221,7 @@ struct WritePayload {
         out.varint(e.prev_uid.value);
         out.id(e.email);
         out.varint(e.sealed_size);
-        write_sha256(out, e.sealed_sha256);
+        out.sha256(e.sealed_sha256);
         out.varint(e.packed_size);
         out.zigzag(e.internal_date.value);
         out.zigzag(e.zone_minutes);
@@ -235,7 +231,7 @@ struct WritePayload {
     }
     std::uint64_t operator()(const ChunkEntry& e) const {
         out.id(e.email);
-        write_sha256(out, e.sealed_sha256);
+        out.sha256(e.sealed_sha256);
         out.varint(e.offset);
         out.varint(e.total);
         out.varint(e.data.size());
@@ -296,7 +292,7 @@ struct WritePayload {
         out.varint(e.uid.value);
         out.id(e.email);
         out.varint(e.sealed_size);
-        write_sha256(out, e.sealed_sha256);
+        out.sha256(e.sealed_sha256);
         out.varint(e.size);
         out.octets(e.recipe);
         out.zigzag(e.internal_date.value);
@@ -318,12 +314,13 @@ struct WritePayload {
         out.varint(e.last.value);
         out.varint(e.visible.value);
         out.varint(e.floor.value);
+        out.varint(e.settled);
         std::uint32_t before = e.first.value;
         out.varint(e.there.size());
         for (const auto& m : e.there) {
             out.varint(m.uid.value - std::exchange(before, m.uid.value));
             out.id(m.email);
-            write_sha256(out, m.sealed_sha256);
+            out.sha256(m.sealed_sha256);
             write_flags(out, m.flags);
             write_registers(out, m.registers);
         }
@@ -343,6 +340,11 @@ struct WritePayload {
         out.uids(e.copies);
         return std::to_underlying(EntryTag::body_return);
     }
+    std::uint64_t operator()(const ComparedEntry& e) const {
+        out.varint(e.mailboxes);
+        out.varint(e.differing);
+        return std::to_underlying(EntryTag::compared);
+    }
     std::uint64_t operator()(const UnknownEntry& e) const {
         out.raw(e.payload);
         return e.tag;
@@ -350,12 +352,6 @@ struct WritePayload {
 };
 
 Result<Uid> read_uid(Reader& in) { return Uid(static_cast<std::uint32_t>(TRY(in.varint(UINT32_MAX)))); }
-
-Result<Sha256> read_sha256(Reader& in) {
-    Sha256 hash;
-    std::ranges::copy(TRY(in.raw(hash.size())), hash.begin());
-    return hash;
-}
 
 // How many items follow: each takes an octet at least, so nothing is reserved that cannot come.
 Result<std::size_t> read_count(Reader& in, std::size_t max) {
@@ -395,9 +391,9 @@ Result<Entry> read_message(Reader& in) {
     e.prev_uid = TRY(read_uid(in));
     e.email = TRY(in.id<EmailIdTag>());
     e.sealed_size = TRY(in.varint(max_object_octets));
-    e.sealed_sha256 = TRY(read_sha256(in));
+    e.sealed_sha256 = TRY(in.sha256());
     e.packed_size = TRY(in.varint(max_object_octets));
-    e.internal_date = UnixMillis(TRY(in.zigzag(first_date, last_date)));
+    e.internal_date = UnixMillis(TRY(in.zigzag(earliest_date.value, latest_date.value)));
     e.zone_minutes = static_cast<std::int16_t>(TRY(in.zigzag(-max_zone, max_zone)));
     e.flags = TRY(read_flags(in));
     e.registers = TRY(read_registers(in));
@@ -407,7 +403,7 @@ Result<Entry> read_message(Reader& in) {
 Result<Entry> read_chunk(Reader& in, std::size_t& data_octets) {
     ChunkEntry e;
     e.email = TRY(in.id<EmailIdTag>());
-    e.sealed_sha256 = TRY(read_sha256(in));
+    e.sealed_sha256 = TRY(in.sha256());
     e.offset = TRY(in.varint(max_object_octets));
     e.total = TRY(in.varint(max_object_octets));
     data_octets = TRY(in.varint(max_chunk_octets));
@@ -482,10 +478,10 @@ Result<Entry> read_append_request(Reader& in) {
     e.uid = TRY(read_uid(in));
     e.email = TRY(in.id<EmailIdTag>());
     e.sealed_size = TRY(in.varint(max_object_octets));
-    e.sealed_sha256 = TRY(read_sha256(in));
+    e.sealed_sha256 = TRY(in.sha256());
     e.size = TRY(in.varint(max_object_octets));
     e.recipe = TRY(in.octets(recipe_octets));
-    e.internal_date = UnixMillis(TRY(in.zigzag(first_date, last_date)));
+    e.internal_date = UnixMillis(TRY(in.zigzag(earliest_date.value, latest_date.value)));
     e.zone_minutes = static_cast<std::int16_t>(TRY(in.zigzag(-max_zone, max_zone)));
     e.flags = TRY(read_flags(in));
     e.registers = TRY(read_registers(in));
@@ -508,6 +504,7 @@ Result<Entry> read_state(Reader& in) {
     e.last = TRY(read_uid(in));
     e.visible = TRY(read_uid(in));
     e.floor = TRY(read_uid(in));
+    e.settled = TRY(in.boolean());
     auto read_next = [&](std::uint32_t& before) -> Result<Uid> {
         return Uid(before += static_cast<std::uint32_t>(TRY(in.varint(UINT32_MAX - before))));
     };
@@ -516,7 +513,7 @@ Result<Entry> read_state(Reader& in) {
     for (auto& m : e.there) {
         m.uid = TRY(read_next(before));
         m.email = TRY(in.id<EmailIdTag>());
-        m.sealed_sha256 = TRY(read_sha256(in));
+        m.sealed_sha256 = TRY(in.sha256());
         m.flags = TRY(read_flags(in));
         m.registers = TRY(read_registers(in));
     }
@@ -535,6 +532,13 @@ Result<Entry> read_return(Reader& in) {
     e.mailbox = TRY(in.id<MailboxIdTag>());
     e.bodies = TRY(in.uids(max_uid_intervals));
     e.copies = TRY(in.uids(max_uid_intervals));
+    return e;
+}
+
+Result<Entry> read_compared(Reader& in) {
+    ComparedEntry e;
+    e.mailboxes = TRY(in.varint(max_number));
+    e.differing = TRY(in.varint(max_number));
     return e;
 }
 
@@ -568,6 +572,8 @@ Result<Entry> read_payload(std::uint64_t tag, Reader& in, std::size_t& data_octe
             return StatedEntry{};
         case EntryTag::body_return:
             return read_return(in);
+        case EntryTag::compared:
+            return read_compared(in);
     }
     if (tag % 2 == 0)
         return fail(ErrorKind::refused, "an entry of kind " + std::to_string(tag) +
@@ -578,10 +584,10 @@ Result<Entry> read_payload(std::uint64_t tag, Reader& in, std::size_t& data_octe
 }  // namespace
 
 std::string_view entry_name(const Entry& entry) {
-    static constexpr std::string_view names[] = {"mailbox",      "message",        "chunk",   "flags",
-                                                 "expunge",      "account",        "stubbed", "subscription",
-                                                 "copy-request", "append-request", "confirm", "state",
-                                                 "stated",       "body-return",    "unknown"};
+    static constexpr std::string_view names[] = {"mailbox",      "message",        "chunk",    "flags",
+                                                 "expunge",      "account",        "stubbed",  "subscription",
+                                                 "copy-request", "append-request", "confirm",  "state",
+                                                 "stated",       "body-return",    "compared", "unknown"};
     static_assert(std::size(names) == std::variant_size_v<Entry>);
     return names[entry.index()];
 }

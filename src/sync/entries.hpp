@@ -22,8 +22,6 @@
 
 namespace fwmail::sync {
 
-using Sha256 = std::array<std::uint8_t, 32>;
-
 inline constexpr std::size_t max_name_octets = 1000;  // mailbox and account names, addresses, labels
 inline constexpr std::uint64_t max_object_octets = 1ull << 40;
 inline constexpr std::size_t max_list_items = 1000;  // addresses, verifiers, certificates of an account
@@ -33,6 +31,8 @@ inline constexpr std::size_t max_stated = 10'000;           // messages of one s
 inline constexpr std::size_t max_uid_intervals = 10'000;    // of one expunge entry
 inline constexpr std::size_t recipe_octets = 33;            // of an object that can be made again
 inline constexpr std::size_t max_chunk_octets = 48 << 20;   // data of one chunk
+// Dates of messages: years 1 to 9999.
+inline constexpr UnixMillis earliest_date{-62'135'596'800'000}, latest_date{253'402'300'799'999};
 
 // A mailbox as it is now. Its id is for ever, also when it is deleted or renamed. Either side sends it;
 // receivers merge it.
@@ -195,6 +195,7 @@ struct StateEntry {
     Uid floor;                 // not below that: what comes must be above this to be shown
     std::vector<There> there;  // ascending UIDs of the stretch; not those that wait to be confirmed
     std::vector<Gone> gone;    // likewise: once shown, and expunged
+    bool settled = false;      // told since digests differ: all that core had told had been applied
     bool operator==(const StateEntry&) const = default;
 };
 
@@ -212,6 +213,13 @@ struct ReturnEntry {
     bool operator==(const ReturnEntry&) const = default;
 };
 
+// Remote to core: it has compared core's digests with its own.
+struct ComparedEntry {
+    std::uint64_t mailboxes = 0;  // of them, and the subscribed names
+    std::uint64_t differing = 0;  // of which it tells all; at most so many
+    bool operator==(const ComparedEntry&) const = default;
+};
+
 // An entry of a later version that may be skipped. Applying it does nothing.
 struct UnknownEntry {
     std::uint64_t tag = 1;  // odd
@@ -221,7 +229,7 @@ struct UnknownEntry {
 
 using Entry = std::variant<MailboxEntry, MessageEntry, ChunkEntry, FlagsEntry, ExpungeEntry, AccountEntry,
                            StubbedEntry, SubscriptionEntry, CopyRequestEntry, AppendRequestEntry,
-                           ConfirmEntry, StateEntry, StatedEntry, ReturnEntry, UnknownEntry>;
+                           ConfirmEntry, StateEntry, StatedEntry, ReturnEntry, ComparedEntry, UnknownEntry>;
 
 // Wire tags; never reused.
 enum class EntryTag : std::uint64_t {
@@ -239,6 +247,7 @@ enum class EntryTag : std::uint64_t {
     state = 24,
     stated = 26,
     body_return = 28,
+    compared = 30,
 };
 
 // The name for logs: "mailbox", "message", ...

@@ -1,5 +1,6 @@
 #include "sync/frame.hpp"
 
+#include <algorithm>
 #include <set>
 
 #include "base/compress.hpp"
@@ -27,6 +28,17 @@ Result<void> validate_set(const NumberSet& set, const FrameLimits& limits) {
     return {};
 }
 
+Result<void> validate_digests(const Digests& digests, const FrameLimits& limits) {
+    if (digests.sent > max_number || digests.applied > max_number) return bad("a number is out of range");
+    if (digests.since < earliest_date || digests.since > latest_date)
+        return bad("digests do not begin at a date");
+    if (digests.list.size() > limits.digests) return bad("too many digests");
+    const auto& list = digests.list;
+    auto descends = [](const auto& a, const auto& b) { return a.mailbox >= b.mailbox; };
+    if (std::ranges::adjacent_find(list, descends) != list.end()) return bad("digests do not ascend");
+    return {};
+}
+
 Result<void> validate_section(const AccountSection& section, const FrameLimits& limits) {
     if (section.epoch.is_none()) return bad("a section without an epoch");
     if (section.epoch.counter > max_number || section.echo.counter > max_number)
@@ -36,6 +48,7 @@ Result<void> validate_section(const AccountSection& section, const FrameLimits& 
     if (section.first.value == 0 || section.first.value > max_number) return bad("a number is out of range");
     TRY(validate_set(section.acks, limits));
     TRY(validate_set(section.voids, limits));
+    if (section.digests) TRY(validate_digests(*section.digests, limits));
     EntryNumber before;
     for (const auto& [number, entry] : section.entries) {
         if (number <= before || number.value > max_number) return bad("entry numbers do not ascend");
@@ -76,6 +89,32 @@ Result<Epoch> read_epoch(Reader& in) {
     return epoch;
 }
 
+void write_digests(Writer& out, const Digests& digests) {
+    out.varint(digests.sent);
+    out.varint(digests.applied);
+    out.zigzag(digests.since.value);
+    out.varint(digests.list.size());
+    for (const auto& one : digests.list) {
+        out.id(one.mailbox);
+        out.sha256(one.sha256);
+    }
+}
+
+Result<Digests> read_digests(Reader& in, const FrameLimits& limits) {
+    Digests digests;
+    digests.sent = TRY(in.varint(max_number));
+    digests.applied = TRY(in.varint(max_number));
+    digests.since = UnixMillis(TRY(in.zigzag(earliest_date.value, latest_date.value)));
+    std::uint64_t count = TRY(in.varint(limits.digests));
+    if (count > in.remaining() / digest_octets) return bad("too many digests");
+    digests.list.resize(count);
+    for (auto& one : digests.list) {
+        one.mailbox = TRY(in.id<MailboxIdTag>());
+        one.sha256 = TRY(in.sha256());
+    }
+    return digests;
+}
+
 Result<void> write_section(Writer& meta, Writer& data, const AccountSection& section) {
     meta.id(section.account);
     write_epoch(meta, section.epoch);
@@ -84,6 +123,8 @@ Result<void> write_section(Writer& meta, Writer& data, const AccountSection& sec
     meta.fixed64(section.life.random);
     meta.varint(section.first.value);
     meta.varint(section.lost);
+    meta.varint(section.digests.has_value());
+    if (section.digests) write_digests(meta, *section.digests);
     meta.numbers(section.acks);
     meta.numbers(section.voids);
     meta.varint(section.entries.size());
@@ -113,6 +154,7 @@ Result<AccountSection> read_section(Reader& meta, Reader& data, const FrameLimit
     section.life.random = TRY(meta.fixed64());
     section.first = EntryNumber(TRY(meta.varint(max_number)));
     section.lost = TRY(meta.boolean());
+    if (TRY(meta.boolean())) section.digests = TRY(read_digests(meta, limits));
     section.acks = TRY(meta.numbers(limits.intervals));
     section.voids = TRY(meta.numbers(limits.intervals));
     std::uint64_t count = TRY(meta.varint());
@@ -217,8 +259,10 @@ std::size_t section_overhead(const AccountSection& section) {
     Writer out;
     out.numbers(section.acks);
     out.numbers(section.voids);
-    // Account, two epochs, life, first number, whether it is lost, number of entries, additions.
-    return out.size() + 16 + 2 * (9 + 8) + (7 + 8) + 9 + 1 + 3 + 1;
+    std::size_t digests = section.digests ? 2 * 9 + 7 + 3 + section.digests->list.size() * digest_octets : 0;
+    // Account, two epochs, life, first number, whether it is lost and has digests, number of entries,
+    // additions.
+    return out.size() + digests + 16 + 2 * (9 + 8) + (7 + 8) + 9 + 1 + 1 + 3 + 1;
 }
 
 }  // namespace fwmail::sync

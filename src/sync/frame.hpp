@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -28,6 +29,21 @@ struct Numbered {
     bool operator==(const Numbered&) const = default;
 };
 
+// What an account was like at one moment, in which the sender had nothing to tell: all that it had told was
+// acknowledged. Compared by a receiver that stands at the same cut, and by no other.
+struct Digests {
+    struct One {
+        MailboxId mailbox;  // zero: the subscribed names
+        Sha256 sha256{};
+        bool operator==(const One&) const = default;
+    };
+    std::uint64_t sent = 0;     // the sender had told its entries 1 to this,
+    std::uint64_t applied = 0;  // and applied the receiver's 1 to this; both below 2^63
+    UnixMillis since;           // what is older is in none of them; years 1 to 9999
+    std::vector<One> list;      // of all mailboxes; ascending
+    bool operator==(const Digests&) const = default;
+};
+
 // One account's share of a frame. The account id zero is the node's own section.
 struct AccountSection {
     AccountId account;
@@ -38,6 +54,7 @@ struct AccountSection {
     Life life;             // the sender's
     EntryNumber first{1};  // numbers from this one on have been given in this life only
     bool lost = false;     // the receiver does not know any more what it knew: this is why the epoch is new
+    std::optional<Digests> digests;
     std::vector<Numbered> entries;  // numbers strictly ascending
     bool operator==(const AccountSection&) const = default;
 
@@ -60,6 +77,7 @@ struct FrameLimits {
     std::size_t sections = 10'000;
     std::size_t entries = 100'000;   // in all sections
     std::size_t intervals = 50'000;  // in one set of numbers
+    std::size_t digests = 100'000;   // of one section
 };
 
 // Fails (protocol, with the reason) where the frame breaks an invariant or a limit, so that nothing is sent
@@ -73,5 +91,7 @@ Result<Frame> parse_frame(std::string_view octets, const FrameLimits& limits = {
 inline constexpr std::size_t frame_overhead = 128;
 // Octets of a section without its entries, at most.
 std::size_t section_overhead(const AccountSection& section);
+// What one digest takes.
+inline constexpr std::size_t digest_octets = 16 + 32;
 
 }  // namespace fwmail::sync

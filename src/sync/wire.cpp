@@ -1,5 +1,7 @@
 #include "sync/wire.hpp"
 
+#include <algorithm>
+
 namespace fwmail::sync {
 
 namespace {
@@ -105,6 +107,12 @@ Result<std::string_view> Reader::octets(std::size_t max) {
 }
 
 Result<bool> Reader::boolean() { return TRY(varint(1)) == 1; }
+
+Result<Sha256> Reader::sha256() {
+    Sha256 hash;
+    std::ranges::copy(TRY(raw(hash.size())), hash.begin());
+    return hash;
+}
 
 Result<NumberSet> Reader::numbers(std::size_t max_intervals) {
     return read_set<std::uint64_t>(*this, max_intervals, max_number);

@@ -17,6 +17,8 @@ namespace fwmail::sync {
 // Numbers of entries stay below 2^63, so that differences and a database's signed integers hold them.
 inline constexpr std::uint64_t max_number = (1ull << 63) - 1;
 
+using Sha256 = std::array<std::uint8_t, 32>;
+
 class Writer {
   public:
     void byte(std::uint8_t value) { out_ += static_cast<char>(value); }
@@ -34,6 +36,7 @@ class Writer {
     void id(const Id128<Tag>& value) {
         raw(value.octets());
     }
+    void sha256(const Sha256& hash) { raw({reinterpret_cast<const char*>(hash.data()), hash.size()}); }
     // Number of intervals; then for each the distance from the one before and the length less one.
     void numbers(const NumberSet& set);
     void uids(const UidSet& set);
@@ -66,6 +69,7 @@ class Reader {
     Result<Id128<Tag>> id() {
         return *Id128<Tag>::from_octets(TRY(raw(16)));
     }
+    Result<Sha256> sha256();
     // Numbers 1 to max_number; ascending, not touching.
     Result<NumberSet> numbers(std::size_t max_intervals);
     Result<UidSet> uids(std::size_t max_intervals);

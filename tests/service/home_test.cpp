@@ -44,9 +44,10 @@ TEST_CASE(
 
     AtRemote remote{store, core, t0};
     sync::MailboxEntry gone{other, "To", {}, "", {}, {}, true, again};
-    CHECK(must(apply_core_entry(remote, gone)));
     sync::ConfirmEntry confirmed{other, copied, inbox, Uid{9}};
-    CHECK(must(apply_core_entry(remote, confirmed)));
+    sync::AccountSection section;
+    section.entries = {{EntryNumber{1}, gone}, {EntryNumber{2}, confirmed}};
+    CHECK(must(apply_core_entries(remote, section)).numbers.count() == 2);
 
     NumberSet all;
     all.add(1, 1000);

@@ -1,4 +1,5 @@
 // kill -9 at random: what was reported durable is there, and nothing is in disorder.
+#include <poll.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -195,7 +196,10 @@ TEST_CASE("kill -9 at random moments loses nothing that was reported", "[crash]"
         }
         close(fds[1]);
         seed = seed * 1664525 + 1013904223;
+        bool at_work = round % 2;  // else perhaps while it opens its files
         std::thread killer([&] {
+            pollfd first{fds[0], POLLIN, 0};
+            if (at_work) poll(&first, 1, 60'000);
             usleep(20'000 + (seed >> 8) % 180'000);
             kill(pid, SIGKILL);
         });

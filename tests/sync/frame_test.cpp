@@ -55,6 +55,7 @@ Frame golden_frame() {
     section.acks.add(1, 1000);
     section.acks.add(1003);
     section.voids.add(7);
+    section.digests = Digests{7, 1003, UnixMillis(-1), {{MailboxId{}, hash}, {mailbox, hash}}};
     auto add = [&](std::uint64_t number, Entry entry) {
         section.entries.push_back({EntryNumber(number), std::move(entry)});
     };
@@ -91,9 +92,11 @@ Frame golden_frame() {
                        Uid(9),
                        Uid(10),
                        {{Uid(6), email, {}, {}}, {Uid(9), email, hash, flags, registers}},
-                       {{Uid(7), email}, {Uid(8), email, true}}});
+                       {{Uid(7), email}, {Uid(8), email, true}},
+                       true});
     add(18, StatedEntry{});
     add(19, ReturnEntry{mailbox, gone, moved});
+    add(20, ComparedEntry{12, 1});
     add(500, UnknownEntry{33, "later"});
     AccountSection own;
     own.epoch = {5, 6};
@@ -206,6 +209,10 @@ TEST_CASE("frame: what breaks an invariant is not written") {
     refused([](Frame& f) { f.sections[0].epoch.counter = max_number + 1; });
     refused([](Frame& f) { f.sections[0].acks.add(0); });
     refused([](Frame& f) { f.sections[0].voids.add(max_number + 1); });
+    refused([](Frame& f) { f.sections[0].digests = Digests{max_number + 1, 0, {}, {}}; });
+    refused([](Frame& f) { f.sections[0].digests = Digests{0, max_number + 1, {}, {}}; });
+    refused([](Frame& f) { f.sections[0].digests = Digests{0, 0, UnixMillis(latest_date.value + 1), {}}; });
+    refused([](Frame& f) { f.sections[0].digests = Digests{0, 0, {}, {{}, {}}}; });
     Entry good = StubbedEntry{*MailboxId::from_octets("mailbox-mailbox-"), Uid(1)};
     refused([&](Frame& f) { f.sections[0].entries = {{EntryNumber(0), good}}; });
     refused([&](Frame& f) { f.sections[0].entries = {{EntryNumber(max_number + 1), good}}; });
@@ -232,6 +239,7 @@ TEST_CASE("frame: limits hold when writing and when parsing") {
     both({.sections = 1});
     both({.entries = 7});
     both({.intervals = 1});
+    both({.digests = 1});
     both({.meta_octets = 300});
 }
 

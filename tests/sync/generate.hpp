@@ -78,7 +78,7 @@ class Generator {
         return hash;
     }
     Entry entry() {
-        switch (below(15)) {
+        switch (below(16)) {
             case 0:
                 return mailbox();
             case 1:
@@ -122,6 +122,10 @@ class Generator {
                 if (coin()) e.copies = std::get<ExpungeEntry>(expunge()).uids;
                 return e;
             }
+            case 14: {
+                std::uint64_t all = below(1000);
+                return ComparedEntry{all, below(all + 1)};
+            }
             default:
                 return UnknownEntry{1001 + 2 * below(1000), octets(below(40))};
         }
@@ -134,6 +138,7 @@ class Generator {
         section.life = {UnixMillis(static_cast<std::int64_t>(below(1ull << 48))), random_()};
         section.first = EntryNumber(1 + below(100'000));
         section.lost = coin();
+        if (coin()) section.digests = digests();
         section.acks = numbers();
         section.voids = numbers();
         std::uint64_t number = 0;
@@ -153,6 +158,13 @@ class Generator {
     }
 
   private:
+    Digests digests() {
+        Digests digests{any64() & max_number, any64() & max_number, latest_date, {}};
+        if (coin()) digests.since = UnixMillis(static_cast<std::int64_t>(below(1ull << 40)));
+        for (std::size_t i = below(5); i-- > 0;) digests.list.push_back({id<MailboxId>(), sha256()});
+        std::ranges::sort(digests.list, {}, &Digests::One::mailbox);
+        return digests;
+    }
     Entry mailbox() {
         static constexpr const char* uses[] = {"", "\\Sent", "\\Junk", "\\Archive"};
         MailboxEntry e{id<MailboxId>(), name(), {}, uses[below(4)], {}, {}, coin(), {}};
@@ -207,6 +219,7 @@ class Generator {
         }
         e.gone = messages<StateEntry::Gone>(e.first);
         for (auto& m : e.gone) m.moving = coin();
+        e.settled = coin();
         return e;
     }
     Entry append_request() {
