@@ -295,6 +295,13 @@ void print_status(const json::object& status) {
               "; refused " + number(row, "mails_refused"));
         print("  to go: " + number(row, "messages_to_go") + " messages, " + number(row, "unacknowledged") +
               " entries not acknowledged, " + number(row, "queued_mails") + " mails in the queue");
+        if (number(row, "waiting_for_bodies") != "0" || number(row, "unconfirmed") != "0")
+            print("  waiting: " + number(row, "waiting_for_bodies") +
+                  " messages for what is still to come, " + number(row, "unconfirmed") +
+                  " filed here to be confirmed");
+        if (number(row, "conflicts") != "0")
+            print("  flags of " + number(row, "conflicts") +
+                  " messages were changed on both sides at once, and merged");
         if (row.at("accounts_compared").to_number<std::uint64_t>())
             print("  compared: " + number(row, "accounts_compared") + " accounts, the longest ago " +
                   ago(row.at("compared")) + "; not alike were " + number(row, "accounts_differing"));

@@ -5,12 +5,14 @@
 #include "base/utf8.hpp"
 #include "service/admin.hpp"
 #include "service/digests.hpp"
+#include "service/flag_entries.hpp"
 #include "service/link_table.hpp"
 #include "service/link_token.hpp"
 #include "service/outbox_kinds.hpp"
 #include "service/quota.hpp"
 #include "store/epochs.hpp"
 #include "store/outside_expunges.hpp"
+#include "store/provisional.hpp"
 
 namespace fwmail::service {
 namespace json = boost::json;
@@ -192,6 +194,8 @@ struct AccountNumbers {
     std::map<NodeId, store::OutboxSummary> outbox;
     std::map<NodeId, bool> comparing;  // after a loss; nothing is planned meanwhile
     std::map<NodeId, Outcome> compared;
+    std::map<NodeId, std::uint64_t> conflicts;
+    store::Waiting waiting;
 };
 
 // Messages that the search index has not come to.
@@ -209,8 +213,9 @@ Result<AccountNumbers> numbers_of(AdminContext& context, AccountId account,
     auto store = TRY(
         store::AccountStore::open(context.data_dir(), account, context.clock(), store::Access::read_only));
     numbers.usage = TRY(store->usage());
-    if (auto count = TRY(store->value("withheld-count"))) numbers.withheld = std::stoull(*count);
-    if (auto count = TRY(store->value("stub-count"))) numbers.stubs = std::stoull(*count);
+    numbers.withheld = TRY(store->counter("withheld-count"));
+    numbers.stubs = TRY(store->counter("stub-count"));
+    numbers.waiting = TRY(store::summarize_waiting(*store));
     numbers.withheld_reason = TRY(store->value("withheld-reason")).value_or("");
     numbers.held = TRY(store::summarize_hidden(*store)).held;
     numbers.not_indexed = not_indexed(context, account, *store);
@@ -218,6 +223,7 @@ Result<AccountNumbers> numbers_of(AdminContext& context, AccountId account,
         numbers.outbox[link.peer] = TRY(store->outbox_summary(link.peer, outbox_message));
         numbers.comparing[link.peer] = TRY(store::awaited_state(*store, link.peer)) > 0;
         if (auto outcome = TRY(last_outcome(*store, link.peer))) numbers.compared[link.peer] = *outcome;
+        numbers.conflicts[link.peer] = TRY(store->counter(conflicts_counter(link.peer)));
     }
     return numbers;
 }
@@ -266,7 +272,8 @@ Result<json::object> admin_status(AdminContext& context) {
     status["listening"] = listening;
     auto links = TRY(context.system.load_links());
     std::map<NodeId, store::OutboxSummary> totals;
-    std::map<NodeId, std::uint64_t> comparing, compared, differing;
+    std::map<NodeId, std::uint64_t> comparing, compared, differing, conflicts;
+    store::Waiting waiting;
     std::map<NodeId, UnixMillis> oldest;
     for (const auto& user : TRY(context.system.load_users())) {
         if (!std::filesystem::exists(store::AccountStore::path_of(context.data_dir(), user.id))) continue;
@@ -275,7 +282,10 @@ Result<json::object> admin_status(AdminContext& context) {
             totals[peer].unacknowledged += summary.unacknowledged;
             totals[peer].messages += summary.messages;
             comparing[peer] += numbers.comparing[peer];
+            conflicts[peer] += numbers.conflicts[peer];
         }
+        waiting.bodies += numbers.waiting.bodies;
+        waiting.unconfirmed += numbers.waiting.unconfirmed;
         if (user.state != store::UserState::active) continue;
         std::uint64_t comparisons = 0;
         for (const auto& [peer, outcome] : numbers.compared) {
@@ -304,6 +314,10 @@ Result<json::object> admin_status(AdminContext& context) {
         row["unacknowledged"] = totals[link.peer].unacknowledged;
         row["messages_to_go"] = totals[link.peer].messages;
         row["accounts_comparing"] = comparing[link.peer];
+        row["conflicts"] = conflicts[link.peer];
+        // What a remote waits for, core alone brings.
+        row["waiting_for_bodies"] = link.role == "core" ? waiting.bodies : 0;
+        row["unconfirmed"] = link.role == "core" ? waiting.unconfirmed : 0;
         row["accounts_compared"] = compared[link.peer];
         row["accounts_differing"] = differing[link.peer];
         row["compared"] = nullptr;  // the account for which it is the longest ago

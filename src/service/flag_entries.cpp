@@ -1,12 +1,16 @@
 #include "service/flag_entries.hpp"
 
+#include "service/outbox_kinds.hpp"
+
 namespace fwmail::service {
 
 Result<FlagsApplied> apply_flags(store::AccountStore& account, NodeId peer, MailboxId mailbox, Uid uid,
                                  sync::FlagState theirs, UnixMillis now) {
     FlagsApplied applied;
     applied.ahead = sync::drop_ahead(theirs, now);
+    bool said = !peer.is_zero() && TRY(account.waits_in_outbox(peer, outbox_flags, mailbox, uid));
     applied.merged = TRY(account.merge_flags(peer, mailbox, uid, theirs));
+    if (said && applied.merged == store::Merged::changed) TRY(account.count_up(conflicts_counter(peer)));
     return applied;
 }
 

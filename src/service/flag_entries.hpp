@@ -12,6 +12,10 @@ struct FlagsApplied {
     bool ahead = false;  // some of it is stamped too far ahead: it is to come again
 };
 
+// The account's counter of messages whose flags were changed on both sides at about the same time: neither
+// had acknowledged the other's word. All of it is merged.
+inline std::string conflicts_counter(NodeId peer) { return "conflicts:" + peer.hex(); }
+
 // Merges it into the message, which may be one that is not shown yet. The mailbox must be there.
 Result<FlagsApplied> apply_flags(store::AccountStore& account, NodeId peer, MailboxId mailbox, Uid uid,
                                  sync::FlagState theirs, UnixMillis now);

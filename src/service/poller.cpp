@@ -441,8 +441,7 @@ net::Task<Result<bool>> Poller::plan(AccountId account, LinkRecord link) {
         if (named.value) TRY(store.set_value(mailboxes_cursor(peer), std::to_string(named.value)));
         for (const auto& record : plan.seals) {
             if (record.seal.state != store::SealState::withheld) continue;
-            auto count = TRY(store.value("withheld-count"));
-            TRY(store.set_value("withheld-count", std::to_string((count ? std::stoull(*count) : 0) + 1)));
+            TRY(store.count_up("withheld-count"));
             TRY(store.set_value("withheld-reason", record.seal.reason));
         }
         return {};

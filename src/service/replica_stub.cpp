@@ -108,8 +108,7 @@ net::Task<Result<>> Replica::place_stub(AccountId account, crypto::PublicKey key
         std::string places = TRY(store.value(stub_value(message.email_id))).value_or("");
         places += message.mailbox.hex() + ":" + std::to_string(message.uid.value) + ";";
         TRY(store.set_value(stub_value(message.email_id), places));
-        auto count = TRY(store.value("stub-count"));
-        return store.set_value("stub-count", std::to_string((count ? std::stoull(*count) : 0) + 1));
+        return store.count_up("stub-count");
     };
     co_return co_await node_.write(account, std::move(set));
 }

@@ -131,6 +131,16 @@ Result<UidSet> AccountStore::uids_in_outbox(NodeId peer, int kind, MailboxId mai
     return uids;
 }
 
+Result<bool> AccountStore::waits_in_outbox(NodeId peer, int kind, MailboxId mailbox, Uid uid) {
+    auto q =
+        TRY(db_->query("SELECT EXISTS(SELECT 1 FROM outbox INDEXED BY outbox_replacing WHERE peer=(SELECT id "
+                       "FROM peers WHERE "
+                       "peer=?) AND kind=? AND mailbox=? AND uid=? AND replaces=1 AND state<>?)",
+                       peer, kind, mailbox, uid, OutboxState::voided));
+    TRY(q.next());
+    return q.boolean(0);
+}
+
 Result<> AccountStore::hurry_outbox(NodeId peer, UnixMillis now, UnixMillis unless_sent_since) {
     return db_->run(
         "UPDATE outbox SET due=?1 WHERE peer=(SELECT id FROM peers WHERE peer=?2) AND due>?1 AND "

@@ -62,6 +62,18 @@ Result<void> AccountStore::set_value(std::string_view name, std::string_view val
                     Blob{value});
 }
 
+Result<std::uint64_t> AccountStore::counter(std::string_view name) {
+    auto text = TRY(value(name));
+    std::uint64_t count = 0;
+    if (text && std::from_chars(text->data(), text->data() + text->size(), count).ec != std::errc{})
+        return fail(ErrorKind::internal, std::string(name) + " is not a number");
+    return count;
+}
+
+Result<void> AccountStore::count_up(std::string_view name) {
+    return set_value(name, std::to_string(TRY(counter(name)) + 1));
+}
+
 // ---- references
 
 Result<void> journal_release(Database& db, ObjectId object, HoldId hold) {

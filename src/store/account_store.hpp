@@ -41,6 +41,9 @@ class AccountStore {
     // The caller's own small values (shadow states, watermarks).
     Result<std::optional<std::string>> value(std::string_view name);
     Result<void> set_value(std::string_view name, std::string_view value);
+    // Values that are counters, from 0.
+    Result<std::uint64_t> counter(std::string_view name);
+    Result<void> count_up(std::string_view name);
 
     // ---- mailboxes. `inbox` in any case is INBOX. Unknown ones are refused.
     Result<Mailbox> create_mailbox(std::string_view name, std::string_view special_use, UnixMillis now,
@@ -174,6 +177,8 @@ class AccountStore {
     Result<std::vector<OutboxRow>> load_outbox(NodeId peer, const NumberSet& numbers, std::size_t limit);
     // Of these UIDs, those for which a row of this kind waits that replaces earlier ones.
     Result<UidSet> uids_in_outbox(NodeId peer, int kind, MailboxId mailbox, const UidSet& among);
+    // Whether such a row waits for this message.
+    Result<bool> waits_in_outbox(NodeId peer, int kind, MailboxId mailbox, Uid uid);
     Result<std::optional<UnixMillis>> next_outbox_due(NodeId peer);
     // Everything is due now, but for what was sent after `unless_sent_since`.
     Result<> hurry_outbox(NodeId peer, UnixMillis now, UnixMillis unless_sent_since);

@@ -93,6 +93,15 @@ Result<UidSet> unconfirmed(AccountStore& account, MailboxId mailbox, const UidSe
     return uids;
 }
 
+Result<Waiting> summarize_waiting(AccountStore& account) {
+    auto q = TRY(account.database().query(
+        "SELECT (SELECT count(*) FROM pending WHERE state<>?),(SELECT count(*) FROM provisional WHERE "
+        "now_mailbox=zeroblob(16))",
+        BodyState::gone));
+    TRY(q.next());
+    return Waiting{q.natural(0), q.natural(1)};
+}
+
 Result<std::optional<Confirmed>> confirm(AccountStore& account, const Place& place, const Place& now_at,
                                          UnixMillis now) {
     Database& db = account.database();

@@ -30,6 +30,11 @@ Result<std::string> held_request(AccountStore& account, const Place& place);
 Result<void> change_held_request(AccountStore& account, const Place& place, std::string_view request);
 // Those of these numbers that core has not confirmed.
 Result<UidSet> unconfirmed(AccountStore& account, MailboxId mailbox, const UidSet& among);
+// How many messages core has announced that are not shown yet, and how many of these numbers there are.
+struct Waiting {
+    std::uint64_t bodies = 0, unconfirmed = 0;
+};
+Result<Waiting> summarize_waiting(AccountStore& account);
 struct Confirmed {
     bool expunged = false;  // core is to hear of that now
     struct Request {

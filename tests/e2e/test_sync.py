@@ -2,7 +2,7 @@
 
 import unittest
 
-from fwmail import DOMAIN, CommandFailed, letter
+from fwmail import DOMAIN, CommandFailed, letter, ok
 from lossy import LossyPair
 from raw_imap import RawImap
 from wire import smtp_send, wait_until
@@ -13,6 +13,9 @@ ANN = f"ann@{DOMAIN}"
 class Sync(LossyPair):
     def sync(self, node, *words):
         return node.command(["sync", *words, "--config", node.config])
+
+    def link(self, node):
+        return node.status()["links"][0]
 
     def deliver(self):
         smtp_send(self.core.smtp_port, "bob@elsewhere.test", ANN, letter("news")[1])
@@ -69,6 +72,37 @@ class Sync(LossyPair):
         self.sync(self.remote)
         self.sync(self.core, "--wait", "60s")
         self.assertEqual(self.core.status()["links"][0]["unacknowledged"], 0)
+
+    def test_status_tells_what_waits_and_what_was_merged(self):
+        self.sink.wait_for(1)
+        self.settle()
+        self.pass_on()
+        self.deliver()
+        self.come_through()
+        self.settle()
+        self.pass_on()
+        with self.remote.imap("ann", "INBOX", readonly=False) as client:
+            ok(client.uid("COPY", "1", "Archive"))
+        self.assertEqual(self.link(self.remote)["unconfirmed"], 1)
+        text = self.remote.command(["status", "--config", self.remote.config])
+        self.assertIn("waiting: 0 messages for what is still to come, 1 filed here to be confirmed", text)
+        # While nothing of core's arrives.
+        for node, flag in ((self.core, r"\Flagged"), (self.remote, r"\Answered")):
+            with node.imap("ann", "INBOX", readonly=False) as client:
+                ok(client.uid("STORE", "1", "+FLAGS", f"({flag})"))
+            wait_until(lambda node=node: self.link(node)["unacknowledged"], 30, "it is planned")
+        both = {b"\\Flagged", b"\\Answered"}
+        wait_until(lambda: set(self.core.state("ann")[1][1]) == both, 30, "core has both flags")
+
+        def agreed():
+            self.pass_on()
+            return set(self.remote.state("ann")[1][1]) == both and self.link(self.remote)["unconfirmed"] == 0
+
+        wait_until(agreed, 60, "the remote has both flags, and the copy is confirmed", interval=0.5)
+        for node in (self.core, self.remote):
+            self.assertEqual(self.link(node)["conflicts"], 1, node.role)
+        self.assertIn("flags of 1 messages were changed on both sides at once, and merged",
+                      self.core.command(["status", "--config", self.core.config]))
 
     def test_errors(self):
         for words, said in ((["nobody"], "there is no user nobody here"), (["ann", "bob"], "say one user"),

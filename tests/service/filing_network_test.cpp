@@ -19,6 +19,7 @@
 #include "store/database.hpp"
 #include "store/epochs.hpp"
 #include "store/support.hpp"
+#include "support/seeds.hpp"
 #include "sync/link.hpp"
 
 namespace fwmail::service::test {
@@ -619,10 +620,7 @@ class Network {
 }  // namespace
 
 TEST_CASE("agreement: what is appended, copied and moved everywhere at once is filed once, and alike") {
-    const char* rounds = std::getenv("FWMAIL_ROUNDS");
-    unsigned most = rounds ? static_cast<unsigned>(std::atoi(rounds)) : 60;
-    const char* first = std::getenv("FWMAIL_SEED");
-    for (unsigned seed = first ? static_cast<unsigned>(std::atoi(first)) : 1; seed <= most; ++seed) {
+    for (unsigned seed : fwmail::test::seeds(60)) {
         INFO("seed " << seed);
         Network network(seed);
         network.run(20 + seed % 150);
@@ -631,10 +629,7 @@ TEST_CASE("agreement: what is appended, copied and moved everywhere at once is f
 }
 
 TEST_CASE("agreement: what was never told is found by the digests, and mended") {
-    const char* rounds = std::getenv("FWMAIL_ROUNDS");
-    unsigned most = rounds ? static_cast<unsigned>(std::atoi(rounds)) : 60;
-    const char* first = std::getenv("FWMAIL_SEED");
-    for (unsigned seed = first ? static_cast<unsigned>(std::atoi(first)) : 1; seed <= most; ++seed) {
+    for (unsigned seed : fwmail::test::seeds(60)) {
         INFO("seed " << seed);
         Network network(seed);
         network.run(20 + seed % 150);
@@ -648,10 +643,7 @@ TEST_CASE("agreement: what was never told is found by the digests, and mended") 
 }
 
 TEST_CASE("agreement: what one node has lost comes back from the others") {
-    const char* rounds = std::getenv("FWMAIL_ROUNDS");
-    unsigned most = rounds ? static_cast<unsigned>(std::atoi(rounds)) : 60;
-    const char* first = std::getenv("FWMAIL_SEED");
-    for (unsigned seed = first ? static_cast<unsigned>(std::atoi(first)) : 1; seed <= most; ++seed) {
+    for (unsigned seed : fwmail::test::seeds(60)) {
         INFO("seed " << seed);
         Network network(seed);
         network.run(40 + seed % 150, 1 + seed % 4, seed % nodes);

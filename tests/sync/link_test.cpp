@@ -6,6 +6,8 @@
 #include <random>
 #include <set>
 
+#include "support/seeds.hpp"
+
 using namespace fwmail;
 using namespace fwmail::sync;
 
@@ -256,7 +258,7 @@ TEST_CASE("epochs: whoever has lost what it knew is found out, and told") {
 
 // Two nodes, each of which may lose what it knew, over a way that loses, repeats and reorders.
 TEST_CASE("epochs: two that begin at any time come to rest, and each knows the other's") {
-    for (unsigned seed = 1; seed <= 3000; ++seed) {
+    for (unsigned seed : fwmail::test::seeds(3'000)) {
         INFO("seed " << seed);
         std::mt19937_64 random(seed);
         auto below = [&](std::size_t n) { return random() % n; };

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "lossy_network.hpp"
+#include "support/seeds.hpp"
 
 using namespace fwmail;
 using namespace fwmail::sync;
@@ -357,7 +358,7 @@ class Network : public test::LossyNetwork<Row, Entry> {
 
 TEST_CASE(
     "agreement: mailboxes made, renamed and deleted everywhere at once are the same everywhere in the end") {
-    for (unsigned seed = 1; seed <= 5'000; ++seed) {
+    for (unsigned seed : fwmail::test::seeds(5'000)) {
         INFO("seed " << seed);
         Network network(seed);
         network.run(20 + seed % 150);
