@@ -1,5 +1,7 @@
 """Foreign servers for tests: Postfix and Dovecot in private roots (scripts/peer), on loopback ports of the host.
 
+Started within a network namespace (netns.py) Postfix may have an address there.
+
 All that they write lies in one directory of the test, so that they can be killed and started again.
 """
 
@@ -33,6 +35,7 @@ class Peer:
     """What the servers have in common: a directory, a process, a log."""
 
     name = ""
+    address = "127.0.0.1"
 
     def __init__(self, directory):
         require_peer(self.name)
@@ -70,7 +73,7 @@ class Peer:
     def is_up(self):
         if self.process.poll() is not None:
             raise RuntimeError(f"{self.name} ended with {self.process.returncode}:\n{self.log()[-3000:]}")
-        return all(is_open(port) for port in self.ports())
+        return all(is_open(port, self.address) for port in self.ports())
 
     def stop(self):
         """Orderly: pid 1 of the namespace, the child of the process that we started, hands the signal on."""
@@ -92,7 +95,7 @@ class Peer:
     def ended(self):
         self.process.wait()
         self.process = None
-        wait_until(lambda: not any(is_open(port) for port in self.ports()), 10, f"{self.name} is gone")
+        wait_until(lambda: not any(is_open(port, self.address) for port in self.ports()), 10, f"{self.name} is gone")
 
     def restart(self):
         self.stop()
@@ -136,7 +139,7 @@ local_recipient_maps =
 local_transport = error:no local delivery here
 alias_maps =
 alias_database =
-inet_interfaces = 127.0.0.1
+inet_interfaces = {address}
 inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
 smtpd_relay_restrictions = permit_mynetworks, reject
@@ -160,7 +163,7 @@ biff = no
 """
 
 POSTFIX_MASTER = """\
-127.0.0.1:{port} inet n - n - - smtpd
+{address}:{port} inet n - n - - smtpd
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -187,24 +190,26 @@ postlog unix-dgram n - n - 1 postlogd
 
 
 class Postfix(Peer):
-    """Relays between loopback ports. routes: domain -> port. settings: more of main.cf, with _ in the names."""
+    """Relays between servers. routes: domain -> port, or (address, port). settings: more of main.cf, with _ in the names."""
 
     name = "postfix"
 
     def __init__(self, directory, routes=None, virtual=None, relay_port=None, port=None, hostname="mx.test",
-                 message_size_limit=102400000, **settings):
+                 message_size_limit=102400000, address="127.0.0.1", **settings):
         super().__init__(directory)
         self.port = port or free_port()
+        self.address = address
         self.config = os.path.join(self.directory, "etc")
         os.makedirs(self.config, exist_ok=True)
         os.makedirs(os.path.join(self.directory, "queue"), exist_ok=True)
-        main = POSTFIX_MAIN.format(directory=self.directory, hostname=hostname,
+        main = POSTFIX_MAIN.format(directory=self.directory, hostname=hostname, address=address,
                                    relayhost=next_hop(relay_port) if relay_port else "",
                                    default_transport="smtp" if relay_port else "error:no route in this test",
                                    message_size_limit=message_size_limit)
-        # What main.cf says last, holds.
-        self.write("etc/main.cf", main + "".join(f"{key} = {value}\n" for key, value in settings.items()))
-        self.write("etc/master.cf", POSTFIX_MASTER.format(port=self.port))
+        lines = [line for line in main.splitlines() if line.partition(" ")[0] not in settings]
+        lines += [f"{key} = {value}" for key, value in settings.items()]
+        self.write("etc/main.cf", "\n".join(lines) + "\n")
+        self.write("etc/master.cf", POSTFIX_MASTER.format(address=address, port=self.port))
         self.write("virtual", "".join(f"{key} {value}\n" for key, value in (virtual or {}).items()))
         self.routes = dict(routes or {})
         self.write_routes()
@@ -260,8 +265,9 @@ class Postfix(Peer):
         wait_until(is_empty, timeout, lambda: f"Postfix's queue is empty; {self.log()[-2000:]}")
 
 
-def next_hop(port):
-    return f"[127.0.0.1]:{port}"
+def next_hop(place):
+    address, port = place if isinstance(place, tuple) else ("127.0.0.1", place)
+    return f"[{address}]:{port}"
 
 
 DOVECOT_CONF = """\
