@@ -35,7 +35,7 @@ SubFolders Verbatim
 Channel all
 Far :there:
 Near :here:
-Patterns Drafts
+Patterns {patterns}
 Create Near
 Expunge Both
 SyncState *
@@ -53,7 +53,11 @@ class Filing(NodeTest):
         self.core, self.remote = self.pair.core, self.pair.remote
         if self.accept_plain:
             self.remote.set_option("imap", "accept-plain = yes")
+        self.configure()
         self.pair.start()
+
+    def configure(self):
+        """Options of a test, before the nodes start."""
 
     def tearDown(self):
         self.pair.stop()
@@ -313,7 +317,8 @@ class Plain(Filing):
             os.makedirs(os.path.join(folder, name))
         config = os.path.join(folder, "rc")
         with open(config, "w", encoding="utf-8") as file:
-            file.write(MBSYNC.format(port=self.remote.imap_port, password=self.remote.password("ann"), folder=folder))
+            file.write(MBSYNC.format(port=self.remote.imap_port, password=self.remote.password("ann"), folder=folder,
+                                     patterns="Drafts"))
         messages = [letter(f"draft {number}")[1].replace(b"\r\n", b"\n") for number in range(3)]
         for number, message in enumerate(messages):
             with open(os.path.join(folder, "Drafts/cur", f"{number}.host:2,S"), "wb") as file:
