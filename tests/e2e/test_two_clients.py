@@ -29,7 +29,7 @@ import unittest
 
 from fwmail import DOMAIN, is_long, letter
 from test_filed_outside import MBSYNC, Filing
-from wire import PATIENCE, smtp_send, wait_until
+from wire import PATIENCE, smtp_send
 
 ANN = f"ann@{DOMAIN}"
 SECONDS = 240 if is_long() else 8
@@ -342,7 +342,7 @@ class TwoClients(Filing):
         """Until all is said and acknowledged."""
         self.agree()
         for node in (self.core, self.remote):
-            wait_until(lambda: not node.status()["links"][0]["unacknowledged"], 60, "all is acknowledged", interval=0.5)
+            node.command(["sync", "--wait", f"{60 * PATIENCE}s", "--config", node.config])
         self.agree()
 
     def states(self, node):
