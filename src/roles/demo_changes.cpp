@@ -177,8 +177,12 @@ Result<> Journey::show_status() {
         TRY(verify(text(status, "role") == node->role && running && running->is_bool() && running->get_bool(),
                    "status says that " + node->role + " runs"));
     }
-    auto home = TRY(link_number(core_, "mails_received"));
-    return verify(home > 0 && home == TRY(link_number(remote_, "mails_sent")), "mail went the other way too");
+    // Each tells the other from time to time; one may be on its way.
+    return wait_until("mail that went the other way too", [&]() -> Result<std::string> {
+        auto sent = TRY(link_number(remote_, "mails_sent")), home = TRY(link_number(core_, "mails_received"));
+        if (home > 0 && home == sent) return "";
+        return "core has received " + std::to_string(home) + " of " + std::to_string(sent) + " mails";
+    });
 }
 
 }  // namespace fwmail::roles
