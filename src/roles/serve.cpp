@@ -419,14 +419,23 @@ class Server {
     std::shared_ptr<net::ControlServer> control_;
 };
 
+// Lives of a node ascend, whatever its clock does: what an earlier one has acknowledged does not count.
+Result<sync::Life> begin_life(store::SystemStore& system, UnixMillis now) {
+    sync::Life life{now, 0};
+    if (auto last = TRY(system.setting("life")))
+        life.start = std::max(now, UnixMillis{std::stoll(*last) + 1});
+    fill_random({reinterpret_cast<std::uint8_t*>(&life.random), sizeof life.random});
+    TRY(system.set_setting("life", std::to_string(life.start.value)));
+    return life;
+}
+
 // `system` is the store as it was opened for the start.
 Result<> run_server(NodeRole role, const config::Config& config, Log& log, Secret master_key,
                     Identity identity, std::unique_ptr<store::SystemStore> system) {
     store::ExecutorOptions options;
     options.data_dir = config.path("data-dir");
     options.threads = static_cast<unsigned>(config.count("limits.store-threads"));
-    options.life.start = options.clock();
-    fill_random({reinterpret_cast<std::uint8_t*>(&options.life.random), sizeof options.life.random});
+    options.life = TRY(begin_life(*system, options.clock()));
     std::unique_ptr<Server> server;  // outlives the runtime, which destroys the sessions that were cut
     net::Runtime runtime(log, static_cast<unsigned>(config.count("threads")));
     auto executor = TRY(store::Executor::open(std::move(options)));

@@ -151,6 +151,10 @@ Result<bool> apply_entry(AtRemote&, const sync::UnknownEntry&) { return true; }
 
 }  // namespace
 
+bool is_stand_in(const store::Mailbox& mailbox) {
+    return mailbox.name == mailbox.id.hex() && mailbox.named == sync::Stamp{};
+}
+
 bool only_a_remote_sends(const sync::Entry& entry) {
     return std::holds_alternative<sync::StubbedEntry>(entry) ||
            std::holds_alternative<sync::StateEntry>(entry) ||

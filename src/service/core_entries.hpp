@@ -21,6 +21,9 @@ struct AtRemote {
     std::size_t chunk_octets = 1;
 };
 
+// Made here because something was said of it before its own entry came.
+bool is_stand_in(const store::Mailbox& mailbox);
+
 bool only_a_remote_sends(const sync::Entry& entry);
 
 // A chunk that is the whole object goes to the body store before.

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "base/random.hpp"
+#include "service/core_entries.hpp"
 #include "service/home.hpp"
 #include "service/outbox_kinds.hpp"
 #include "store/epochs.hpp"
@@ -23,9 +24,12 @@ Result<> put_back(store::AccountStore& account, NodeId peer, std::vector<store::
 }
 
 // What is to be told follows from what the remote says that it has.
-Result<> begin_at_core(store::AccountStore& account, const EpochTurn& turn, bool leap) {
+Result<> begin_at_core(store::AccountStore& account, const EpochTurn& turn, bool lost, bool leap) {
     if (leap) TRY(store::leap(account, true, turn.now));
-    auto kept = TRY(store::begin_numbers(account, turn.peer, {outbox_confirm, outbox_expunge}, turn.now));
+    // Of what core has lost a UID may name something else at the remote by now: the comparison knows better.
+    std::vector<int> kinds{outbox_confirm};
+    if (!lost) kinds.push_back(outbox_expunge);
+    auto kept = TRY(store::begin_numbers(account, turn.peer, kinds, turn.now));
     TRY(store::forget_planned(account, turn.peer));
     TRY(store::await_state(account, turn.peer, store::state_not_told));
     TRY(account.set_value("account-entry:" + turn.peer.hex(), ""));
@@ -63,6 +67,9 @@ Result<> add_rows(store::AccountStore& account, const Visible& visible, bool nam
     row.due = now;
     row.kind = outbox_mailbox;
     for (const auto& [mailbox, last] : visible) {
+        // What stands in for a mailbox whose own entry is still on the way has no name to tell.
+        auto known = TRY(account.find_mailbox(mailbox));
+        if (!known || is_stand_in(*known)) continue;
         row.mailbox = mailbox;
         rows.push_back(row);
     }
@@ -147,7 +154,8 @@ Result<sync::SectionVerdict> take_epochs(store::AccountStore& account, const Epo
     // An epoch that nobody has heard of yet was begun for the same loss: there is no second leap.
     bool leap = verdict.restored && (state.heard || !state.begun);
     if (verdict.begun)
-        TRY(turn.core ? begin_at_core(account, turn, leap) : begin_at_remote(account, turn, leap));
+        TRY(turn.core ? begin_at_core(account, turn, verdict.restored, leap)
+                      : begin_at_remote(account, turn, leap));
     // What was told in this epoch may be from before the last that was applied of core's former one.
     if (!turn.core && verdict.adopted && !verdict.begun)
         TRY(put_back(account, turn.peer, TRY(state_rows(account, TRY(load_visible(account)), turn.now))));
@@ -162,7 +170,7 @@ Result<> begin_after_loss(store::AccountStore& account, const std::vector<EpochT
         TRY(store::save_epochs(account, turn.peer, sync::begin_epoch(state, turn.random)));
         TRY(store::forget_applied(account, turn.peer));
         if (!turn.core) TRY(store::show_what_came(account, turn.now));
-        TRY(turn.core ? begin_at_core(account, turn, leap) : begin_at_remote(account, turn, leap));
+        TRY(turn.core ? begin_at_core(account, turn, true, leap) : begin_at_remote(account, turn, leap));
         leap = false;
     }
     return {};

@@ -134,11 +134,14 @@ net::Task<Result<sync::SectionVerdict>> LinkReceiver::enter_epoch(const LinkReco
                                       (verdict.begun ? "; all is told anew and compared" : "; left alone"));
     }
     if (verdict.acks && !section.acks.empty()) node_.link_wake.notify();
-    if (!verdict.begun) co_return verdict;
-    crash_point("link.epoch-begun");
-    node_.hub.changed(account);
-    node_.hub.outbox_changed(account);
-    std::lock_guard lock(mutex_);  // the peer is to hear of it whatever there is to send
+    if (verdict.reason.empty()) co_return verdict;
+    if (verdict.begun) {
+        crash_point("link.epoch-begun");
+        node_.hub.changed(account);
+        node_.hub.outbox_changed(account);
+    }
+    // The peer is to hear in which epoch we are, whatever there is to send: it may know of none of this.
+    std::lock_guard lock(mutex_);
     acks_[{record.link.peer, account}].ask(node_.clock());
     co_return verdict;
 }

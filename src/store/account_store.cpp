@@ -1,6 +1,8 @@
 // Opening, counters, references and the change list.
 #include "store/account_store.hpp"
 
+#include <charconv>
+
 #include "store/account_rows.hpp"
 #include "store/database.hpp"
 

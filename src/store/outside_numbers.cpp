@@ -133,14 +133,15 @@ Result<std::optional<Place>> unless_nowhere(AccountStore& account, NodeId peer, 
     return std::nullopt;
 }
 
-// Whether what is known here is less than what was: a number that the peer was told of is not known at all.
-Result<bool> is_forgotten(Database& db, const Place& called) {
+// Whether what is known here is less than what was: the peer was told of this message under this number, and
+// here it never had that.
+Result<bool> is_forgotten(Database& db, const Place& called, EmailId email) {
     auto row = TRY(find_mailbox_row(db, called.mailbox));
     if (!row) return true;
     auto q = TRY(db.query(
-        "SELECT EXISTS (SELECT 1 FROM messages WHERE mailbox=?1 AND uid=?2) OR EXISTS (SELECT 1 FROM "
-        "expunged WHERE mailbox=?1 AND uid=?2)",
-        row->row, called.uid));
+        "SELECT EXISTS (SELECT 1 FROM messages WHERE mailbox=?1 AND uid=?2 AND email=?3) OR EXISTS (SELECT 1 "
+        "FROM expunged WHERE mailbox=?1 AND uid=?2 AND email=?3)",
+        row->row, called.uid, email));
     TRY(q.next());
     return !q.boolean(0);
 }
@@ -309,7 +310,7 @@ Result<Filed> file_copy(AccountStore& account, NodeId peer, const CopyWord& word
         filed.now = {word.to.mailbox, Uid{}};
         auto is_lost = [&]() -> Result<bool> {
             return word.from != word.to && !TRY(noted(db, peer, word.from)) &&
-                   TRY(is_forgotten(db, word.from));
+                   TRY(is_forgotten(db, word.from, word.email));
         };
         if (!word.moved.is_zero()) {
             bool lost = !TRY(is_of(db, *from, word.email)) && TRY(is_lost());

@@ -117,7 +117,9 @@ SectionVerdict judge_section(const EpochState& state, const AccountSection& sect
         next.peer = section.epoch;
         next.peer_life = section.life;
         verdict.restored |= section.lost;
-        if (!unheard && !verdict.begun)
+        // Or it has heard of that one, and we have lost what we knew in it.
+        bool lost_since = section.lost && section.echo == state.own;
+        if ((!unheard || lost_since) && !verdict.begun)
             begin("it has begun epoch " + section.epoch.text() +
                   (section.lost ? ": we have lost what we knew" : ""));
     } else if (section.epoch != state.peer) {
@@ -158,7 +160,9 @@ SectionVerdict judge_section(const EpochState& state, const AccountSection& sect
         next.begun = true;
         next.heard = false;
     }
-    verdict.acks = section.echo == next.own;
+    // An earlier life of the peer may have acknowledged what the present one has lost.
+    bool earlier = section.epoch == state.peer && section.life < state.peer_life;
+    verdict.acks = section.echo == next.own && !earlier;
     // Its numbers are no good: it will begin anew when it hears of that.
     verdict.entries = section.epoch == next.peer && !next.lost;
     return verdict;

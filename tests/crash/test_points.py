@@ -13,9 +13,9 @@ from wire import PATIENCE, is_open
 ANN = f"ann@{DOMAIN}"
 
 
-# Only where a body is lost on the way, in an import, and after a backup was restored: test_stub_point,
-# test_import_point, test_restored_points.
-ELSEWHERE = {"replica.stub-stored", "import.between-files", "link.epoch-begun", "replica.returns-held",
+# Only where a body is lost on the way, in an import, at a comparison, and after a backup was restored: test_stub_point,
+# test_import_point, test_compare_point, test_restored_points.
+ELSEWHERE = {"replica.stub-stored", "import.between-files", "link.compared", "link.epoch-begun", "replica.returns-held",
              "witness.begun", "witness.stored"}
 
 

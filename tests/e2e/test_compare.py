@@ -45,12 +45,15 @@ class Compare(NodeTest):
         self.pair.stop()
         self.pair.check()
 
+    def account_file(self, node):
+        folder = os.path.join(node.data_dir, "accounts")
+        (name,) = [name for name in os.listdir(folder) if name.endswith(".db") and not name.endswith(".search.db")]
+        return os.path.join(folder, name)
+
     def damage(self, node, statement):
         """As a disk might, or somebody's hand: nothing else in the file tells of it."""
         node.stop()
-        folder = os.path.join(node.data_dir, "accounts")
-        (name,) = [name for name in os.listdir(folder) if name.endswith(".db") and not name.endswith(".search.db")]
-        with sqlite3.connect(os.path.join(folder, name)) as db:
+        with sqlite3.connect(self.account_file(node)) as db:
             self.assertEqual(db.execute(statement).rowcount, 1)
             db.execute("DELETE FROM messages WHERE mailbox NOT IN (SELECT id FROM mailboxes)")
             for table in ("message_texts", "message_keys", "message_headers"):
@@ -111,6 +114,22 @@ class Compare(NodeTest):
         self.damage(self.remote, "DELETE FROM mailboxes WHERE name='Work'")
         self.assert_compared(1)
         self.assertIn("all is told and compared", self.remote.log())
+        self.assert_healed()
+
+    def test_file_lost_outside(self):
+        """All that the remote knew of the account: found out by its numbers, not by digests."""
+        with self.core.imap("ann", "INBOX", readonly=False) as client:
+            ok(client.create("Work"))
+            ok(client.uid("COPY", "1:3", "Work"))
+        wait_for_agreement(self.core, self.remote, TIMEOUT)
+        self.remote.stop()
+        os.unlink(self.account_file(self.remote))
+        self.remote.start()
+        with self.core.imap("ann", "Work", readonly=False) as client:
+            ok(client.uid("STORE", "2", "+FLAGS", r"(\Flagged)"))  # of a mailbox that the remote does not know
+        wait_for_agreement(self.core, self.remote, TIMEOUT)
+        for node in (self.core, self.remote):
+            self.assertEqual(node.count("ann", "Work"), 3, node.role)
         self.assert_healed()
 
 

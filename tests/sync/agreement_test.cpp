@@ -19,7 +19,7 @@ struct Flags {
 };
 
 // A row names the message.
-class Network : public test::LossyNetwork<std::uint32_t, Flags> {
+class Network : public sync::test::LossyNetwork<std::uint32_t, Flags> {
   public:
     explicit Network(unsigned seed) : LossyNetwork(seed) {
         for (auto& node : states_)

@@ -216,6 +216,33 @@ TEST_CASE("epochs: whoever has lost what it knew is found out, and told") {
         CHECK(answered.state.heard);
         CHECK_FALSE(answered.state.lost);
     }
+    SECTION("in an earlier life it acknowledged more") {
+        AccountSection section = of_peer();
+        section.life = {UnixMillis(2000), 8};
+        section.acks.add(1, 9);
+        auto later = judge_section(state, section, known_up_to(50, 0), 99);
+        CHECK(later.acks);
+        section.life = state.peer_life;
+        section.acks.add(10, 20);
+        auto verdict = judge_section(later.state, section, known_up_to(50, 9), 99);
+        CHECK_FALSE(verdict.acks);
+        CHECK(verdict.entries);
+        CHECK(verdict.state == later.state);
+    }
+    SECTION("we have, once more, in the epoch that we had begun for that") {
+        state.begun = true;
+        state.heard = false;
+        AccountSection section = of_peer();
+        section.epoch = {peer.counter + 1, 55};
+        section.lost = true;
+        auto verdict = judge_section(state, section, {}, 99);
+        CHECK(verdict.begun);
+        CHECK(verdict.restored);
+        CHECK(verdict.state.own.counter > own.counter);
+        // Not where it has not heard of that epoch: it speaks of the one before.
+        section.echo = {own.counter - 1, 5};
+        CHECK_FALSE(judge_section(state, section, {}, 99).begun);
+    }
     SECTION("it has not what it had acknowledged") {
         AccountSection section = of_peer();
         section.life = {UnixMillis(2000), 8};

@@ -150,7 +150,7 @@ struct Node {
     std::set<int> seen;  // messages that were ever shown here
 };
 
-class Network : public test::LossyNetwork<Row, Entry> {
+class Network : public sync::test::LossyNetwork<Row, Entry> {
   public:
     explicit Network(unsigned seed) : LossyNetwork(seed) {
         for (auto& node : nodes_) node.boxes[id_of(1)] = {{"INBOX", {}, "", {}, false}, "INBOX"};
