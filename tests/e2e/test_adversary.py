@@ -4,6 +4,9 @@ The days are of the nodes' clocks (FWMAIL_CLOCK_OFFSET_FILE); the adversary is l
 core is backed up, some days later it is lost and the backup put back: from then on mails of the earlier epoch come again.
 In the end both agree, nothing of what both knew is lost or there twice, each bad mail was refused and counted, and no good
 one was; and when everything that was ever sent is said once more, nothing changes.
+
+Two things are not done here, since what becomes of them is not agreed yet (HACKING.md, open ends): moving outside what core
+has lost, before the two have compared; and expunging inside what the remote has never shown.
 """
 
 import collections
@@ -43,6 +46,7 @@ class Days(NodeTest):
         self.relay.calm()
         self.relay.start(self.core, self.remote)
         self.there = set()  # what was delivered and not expunged
+        self.deeds = collections.defaultdict(list)
         wait_until(lambda: self.remote.can_log_in("ann"), 60, "ann can log in at the remote")
 
     def sync(self):
@@ -72,6 +76,10 @@ class Days(NodeTest):
         identity, message = letter(f"day {self.relay.day}", "A line.\r\n" * self.chance.randint(1, 300))
         smtp_send(self.core.smtp_port, "bob@elsewhere.test", ANN, message)
         self.there.add(identity)
+        self.note(identity, "delivered")
+
+    def note(self, identity, deed):
+        self.deeds[identity].append(f"day {self.relay.day}: {deed}")
 
     def store(self):
         node, flag = self.chance.choice((self.core, self.remote)), self.chance.choice((r"\Flagged", r"\Seen", "$Work"))
@@ -83,20 +91,23 @@ class Days(NodeTest):
         return uid, identity
 
     def expunge(self):
-        node = self.chance.choice((self.core, self.remote))
+        """Of what both show there. A remote can tell that a message is gone if it has had it; what was moved lives on."""
+        node, other = self.chance.sample((self.core, self.remote), 2)
         uid, identity = self.pick(node)
-        if uid:
+        if uid and identity in {found for found, _ in other.state("ann").values()}:
             with node.imap("ann", "INBOX", readonly=False) as client:
                 ok(client.uid("STORE", str(uid), "+FLAGS", r"(\Deleted)"))
                 ok(client.uid("EXPUNGE", str(uid)))
             self.there.discard(identity)
+            self.note(identity, f"{uid} expunged at {node.role}")
 
     def move(self):
-        """Outside: numbers that the remote gives."""
-        uid, _ = self.pick(self.remote)
-        if uid:
+        """Outside: numbers that the remote gives. Not of what core has lost and may be given the number of another."""
+        uid, identity = self.pick(self.remote)
+        if uid and (self.relay.day < LOSS or identity in self.backed_up):
             with self.remote.imap("ann", "INBOX", readonly=False) as client:
                 ok(client.uid("MOVE", str(uid), "Archive"))
+            self.note(identity, f"{uid} moved at the remote")
 
     def work(self):
         for deed in self.chance.choices((self.deliver, self.store, self.move, self.expunge), (4, 4, 1, 1), k=6):
@@ -106,7 +117,7 @@ class Days(NodeTest):
         with self.relay.lock:
             self.core.stop()
             shutil.copytree(self.core.data_dir, self.core.directory + ".backup")
-            self.memory = self.relay.memory(self.core)
+            self.memory, self.backed_up = self.relay.memory(self.core), set(self.there)
             self.core.start()
 
     def restore(self):
@@ -119,6 +130,11 @@ class Days(NodeTest):
 
     def identities(self, node):
         return collections.Counter(identity for mailbox in MAILBOXES for identity, _ in node.state("ann", mailbox).values())
+
+    def assert_there(self):
+        found, wanted = self.identities(self.core), collections.Counter(self.there)
+        differ = (found - wanted) + (wanted - found)
+        self.assertEqual({identity: (found[identity], *self.deeds[identity]) for identity in differ}, {})
 
     def assert_counted(self):
         self.assertEqual(self.relay.wrong, [])
@@ -145,7 +161,7 @@ class Days(NodeTest):
             self.sync()
             wait_until(self.relay.is_quiet, 30, "the day's mail is on its way", interval=0.1)
         self.agree()
-        self.assertEqual(self.identities(self.core), collections.Counter(self.there))
+        self.assert_there()
         self.assertRegex(self.core.log() + self.remote.log(),
                          "it has lost what it knew|it acknowledges numbers that we have not given")
 

@@ -181,7 +181,8 @@ class Adversary(Relay):
         if self.is_calm.is_set():
             self.hand_over(mail)
             return
-        fate, = self.random.choices(list(self.FATES), self.FATES.values())
+        untried = [fate for fate in self.FATES if not self.kinds[fate]]
+        fate, = [self.random.choice(untried)] if untried else self.random.choices(list(self.FATES), self.FATES.values())
         self.kinds[fate] += 1
         if fate == "held":
             self.held.append((self.day + self.random.randint(1, 10), mail))
