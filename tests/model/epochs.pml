@@ -645,7 +645,6 @@ inline take_confirmation(nr, now_at) {
 }
 
 inline apply_expunge(nr, prev, from_first, is_elsewhere) {
-    before = IS(r.provisional[nr], unconfirmed);
     listed = 0;
     for (v : 1 .. UIDS - 1) {
         if
