@@ -85,6 +85,12 @@ constexpr Option table[] = {
     {"lmtp", "max-connections-per-address", count, "100", "LMTP connections at one time from one address",
      role_core},
 
+    {"websocket", "listen", host_port, "",
+     "Address where core dials in, under TLS, as *:443; may be repeated", role_remote, false, true},
+    {"websocket", "max-connections", count, "100", "Connections there at one time", role_remote},
+    {"websocket", "max-connections-per-address", count, "10",
+     "Connections there at one time from one address", role_remote},
+
     {"tls", "certificate", path, "", "Certificate chain, PEM; empty: one is made in data-dir"},
     {"tls", "key", path, "", "Its private key, PEM; empty: made in data-dir"},
 
@@ -127,6 +133,10 @@ constexpr Option table[] = {
      "How long an expunged message's octets stay, for whoever is reading it"},
     {"limits", "store-threads", count, "4", "Threads that work on the store"},
 
+    {"link.*", "dial", host_port, "",
+     "Where the remote listens for a dialled line; empty: the link goes by SMTP", role_core},
+    {"link.*", "dialled", boolean, "no", "Whether core dials for this link, which then goes by that line",
+     role_remote},
     {"link.*", "next-hop", host_port, "",
      "Mail server for this link's mail; empty: the smart host, or else the peer itself"},
     {"link.*", "tls", choice, "opportunistic", "How the way to the next hop is protected", both, false, false,

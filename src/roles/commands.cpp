@@ -282,6 +282,12 @@ std::string ago(const json::value& when) {
     return std::to_string(seconds / 3600) + " h ago";
 }
 
+std::string line_text(const json::object& line) {
+    if (line.at("open").as_bool()) return "open, since " + ago(line.at("since"));
+    auto error = text_of(line, "error");
+    return "NOT open" + (error.empty() ? "" : ": " + error);
+}
+
 void print_status(const json::object& status) {
     print(text_of(status, "role") + " " + text_of(status, "host_name") +
           (status.at("running").as_bool() ? " is running" : " is NOT running"));
@@ -305,6 +311,8 @@ void print_status(const json::object& status) {
         if (row.at("accounts_compared").to_number<std::uint64_t>())
             print("  compared: " + number(row, "accounts_compared") + " accounts, the longest ago " +
                   ago(row.at("compared")) + "; not alike were " + number(row, "accounts_differing"));
+        if (const auto& line = row.at("line"); line.is_object())
+            print("  the dialled line is " + line_text(line.as_object()));
         if (row.at("accounts_comparing").to_number<std::uint64_t>())
             print("  " + number(row, "accounts_comparing") +
                   " accounts are compared, as one side has lost what it knew: until that is done nothing new "

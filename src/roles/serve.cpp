@@ -13,6 +13,7 @@
 #include "net/listener.hpp"
 #include "roles/command.hpp"
 #include "service/admin.hpp"
+#include "service/dialled_lines.hpp"
 #include "service/imap_driver.hpp"
 #include "service/link_sender.hpp"
 #include "service/mailbox_service.hpp"
@@ -72,7 +73,8 @@ class Server {
                       return queue_.send_now(std::move(item), std::move(content));
                   }),
           indexer_(node_),
-          queue_(node_, intake_,
+          lines_(node_, receiver_, mail_limits_, [this](NodeId link) { on_line_open(link); }),
+          queue_(node_, intake_, lines_,
                  [this](NodeId link, const std::string& error) { sender_.on_mail_done(link, error); }) {}
 
     Result<> start(store::SystemStore& system) {
@@ -85,6 +87,7 @@ class Server {
         if (!config_.path("witness").empty())
             TRY(question_witness(system, config_, links_, node_.role, node_.log, node_.clock()));
         TRY(load_tls());
+        TRY(DialledLines::check(config_));
         for (auto& socket : net::take_activated_sockets()) activated_.push_back(socket);
         TRY(listen("imap", "imap.listen", nullptr));
         TRY(listen("imaps", "imap.listen-tls", node_.tls));
@@ -95,6 +98,8 @@ class Server {
             TRY(listen("submission", "submission.listen", nullptr));
             TRY(listen("submissions", "submission.listen-tls", node_.tls));
             TRY(listen("lmtp", "lmtp.listen", nullptr));
+        } else {
+            TRY(listen("websocket", "websocket.listen", node_.tls));
         }
         if (listeners_.empty())
             return fail(ErrorKind::usage, "nothing to listen on: set listen in [imap] and [smtp]");
@@ -114,6 +119,7 @@ class Server {
         node_.runtime.spawn_on(main, "upkeep", upkeep());
         if (!config_.path("witness").empty()) node_.runtime.spawn_on(main, "witness", keep_witness());
         if (node_.is_core()) {
+            lines_.dial_all();
             node_.runtime.spawn_on(main, "poller", poller_.run());
             node_.runtime.spawn_on(main, "search", indexer_.run());
         } else
@@ -149,7 +155,7 @@ class Server {
 
     Result<> listen(const std::string& name, const std::string& option, std::shared_ptr<net::TlsServer> tls) {
         std::string section = option.substr(0, option.find('.'));
-        bool imap = section == "imap", pop3 = section == "pop3";
+        bool imap = section == "imap", pop3 = section == "pop3", line = section == "websocket";
         MailService service = section == "submission" ? MailService::submission
                               : section == "lmtp"     ? MailService::delivery
                                                       : MailService::transfer;
@@ -162,9 +168,11 @@ class Server {
         options.farewell = imap   ? "* BYE Too many connections\r\n"
                            : pop3 ? "-ERR [SYS/TEMP] Too many connections\r\n"
                                   : "421 4.3.2 Too many connections, try again later\r\n";
-        net::SessionHandler handler = [this, imap, pop3, service](net::StreamPtr stream) -> net::Task<> {
+        net::SessionHandler handler = [this, imap, pop3, line,
+                                       service](net::StreamPtr stream) -> net::Task<> {
             return imap   ? serve_imap(node_, std::move(stream))
                    : pop3 ? serve_pop3(node_, std::move(stream))
+                   : line ? lines_.serve(std::move(stream))
                           : serve_smtp(node_, intake_, receiver_, mail_limits_, service, std::move(stream));
         };
         if (section == "lmtp") TRY(listen_unix(options, handler));
@@ -271,6 +279,18 @@ class Server {
         }
     }
 
+    // What has waited for it need not wait any longer.
+    void on_line_open(NodeId link) {
+        sender_.on_mail_done(link, {});
+        auto job = [link, now = node_.clock()](store::SystemStore& system) {
+            return system.hurry_link(link, now);
+        };
+        node_.executor.write(store::system_file, job, [this](Result<> hurried) {
+            if (!hurried) node_.log.error("line", hurried.error().text);
+            node_.queue_wake.notify();
+        });
+    }
+
     net::Task<> keep_witness() {
         net::Notifier wake(co_await boost::asio::this_coro::executor);
         auto stop = node_.hub.subscribe(AccountId{}, wake);
@@ -362,6 +382,7 @@ class Server {
         auto job = [this, shared](store::SystemStore& system) -> Result<Outcome> {
             AdminContext context{
                 system, config_, node_.master_key, identity_, node_.clock, listening(), false, false, {}, {}};
+            context.lines = lines_.states();
             auto done = TRY(execute_admin(context, *shared));
             return Outcome{std::move(done),         context.users_changed, context.links_changed,
                            context.queue_changed,   context.compare,       context.accounts_changed,
@@ -413,6 +434,7 @@ class Server {
     Poller poller_;
     LinkSender sender_;
     SearchIndexer indexer_;
+    DialledLines lines_;
     QueueRunner queue_;
     std::vector<net::ActivatedSocket> activated_;
     std::vector<std::shared_ptr<net::Listener>> listeners_;

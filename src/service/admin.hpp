@@ -3,10 +3,12 @@
 #pragma once
 
 #include <boost/json.hpp>
+#include <map>
 #include <set>
 
 #include "config/config.hpp"
 #include "service/identity.hpp"
+#include "service/line_state.hpp"
 
 namespace fwmail::service {
 
@@ -22,6 +24,7 @@ struct AdminContext {
     std::set<AccountId> accounts_changed, accounts_hurried;
     bool queue_changed = false;
     bool compare = false;  // the hurried accounts are compared with the other side's
+    std::map<NodeId, LineState> lines = {};  // of those links that are dialled, when the node runs
 
     std::filesystem::path data_dir() const { return config.path("data-dir"); }
 };

@@ -146,6 +146,15 @@ json::value time_of(const std::optional<UnixMillis>& when) {
     return when ? json::value(when->value / 1000) : json::value(nullptr);
 }
 
+// Null: the link goes by SMTP.
+json::value line_of(const AdminContext& context, const store::Link& link) {
+    if (!is_dialled(context.config, link.name)) return nullptr;
+    LineState state;
+    if (auto found = context.lines.find(link.peer); found != context.lines.end()) state = found->second;
+    return json::object{
+        {"open", state.open_since.has_value()}, {"since", time_of(state.open_since)}, {"error", state.error}};
+}
+
 Result<json::object> describe(AdminContext& context, const store::Link& link) {
     json::object out{{"name", link.name},
                      {"role", link.role},
@@ -156,7 +165,8 @@ Result<json::object> describe(AdminContext& context, const store::Link& link) {
                      {"mails_refused", link.mails_refused},
                      {"last_sent", time_of(link.last_sent)},
                      {"last_received", time_of(link.last_received)},
-                     {"last_error", link.last_error}};
+                     {"last_error", link.last_error},
+                     {"line", line_of(context, link)}};
     if (auto key = crypto::parse_compact_key(link.peer_certificate, link.peer_address))
         out["fingerprint"] = key->fingerprint.grouped();
     auto queue = TRY(context.system.queue_summary(link.peer));

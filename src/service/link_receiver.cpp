@@ -40,14 +40,24 @@ net::Task<Result<>> LinkReceiver::receive(NodeId peer, bool from_nobody, std::st
         node_.log.warning("link", "a delivery notification came for link " + record->link.name);
         co_return Result<>();
     }
-    auto frame = co_await open(*record, std::move(mail));
+    co_return co_await take(std::move(*record), Carrier::mail, std::move(mail));
+}
+
+net::Task<Result<>> LinkReceiver::receive_frame(NodeId peer, std::string sealed) {
+    auto record = table_.find(peer);
+    if (!record) co_return fail(ErrorKind::refused, "the link is no longer active");
+    co_return co_await take(std::move(*record), Carrier::line, std::move(sealed));
+}
+
+net::Task<Result<>> LinkReceiver::take(LinkRecord record, Carrier carrier, std::string octets) {
+    auto frame = co_await open(record, carrier, std::move(octets));
     Result<> result;
     if (frame)
-        result = co_await apply(*record, std::move(*frame));
+        result = co_await apply(record, std::move(*frame));
     else
         result = fail(frame.error());
     if (!result && result.error().kind != ErrorKind::temporary && result.error().kind != ErrorKind::internal)
-        co_await note_refusal(*record, result.error().text);
+        co_await note_refusal(record, result.error().text);
     if (!result && result.error().kind == ErrorKind::internal)
         node_.log.error("link", "a frame could not be applied: " + result.error().text);
     co_return result;
@@ -63,10 +73,11 @@ net::Task<> LinkReceiver::note_refusal(LinkRecord record, std::string reason) {
     if (!noted) node_.log.error("link", noted.error().text);
 }
 
-net::Task<Result<sync::Frame>> LinkReceiver::open(LinkRecord record, std::string mail) {
-    auto job = [this, record, mail = std::move(mail)](store::SystemStore& system) -> Result<sync::Frame> {
-        auto envelope = TRY(sync::parse_node_mail(mail));
-        auto opened = crypto::open(envelope.content, {&node_.key, 1}, {&record.peer_key, 1});
+net::Task<Result<sync::Frame>> LinkReceiver::open(LinkRecord record, Carrier carrier, std::string octets) {
+    auto job = [this, record, carrier,
+                octets = std::move(octets)](store::SystemStore& system) mutable -> Result<sync::Frame> {
+        if (carrier == Carrier::mail) octets = TRY(sync::parse_node_mail(octets)).content;
+        auto opened = crypto::open(octets, {&node_.key, 1}, {&record.peer_key, 1});
         if (!opened) return fail(ErrorKind::refused, "it cannot be opened: " + opened.error().text);
         if (opened->signature != crypto::SignatureStatus::valid ||
             opened->valid_signer != record.peer_key.fingerprint)
@@ -74,8 +85,11 @@ net::Task<Result<sync::Frame>> LinkReceiver::open(LinkRecord record, std::string
         auto frame = TRY(sync::parse_frame(opened->plain));
         if (frame.to != node_.id || frame.from != record.link.peer)
             return fail(ErrorKind::refused, "it is for another node");
-        if (TRY(system.seen_within(frame_digest(frame.id), UnixMillis{node_.clock().value - replay_window})))
-            return fail(ErrorKind::refused, "it has been received before");
+        if (TRY(system.seen_within(frame_digest(frame.id),
+                                   UnixMillis{node_.clock().value - replay_window}))) {
+            if (carrier == Carrier::mail) return fail(ErrorKind::refused, "it has been received before");
+            frame.sections.clear();
+        }
         return frame;
     };
     co_return co_await node_.read(store::system_file, std::move(job));

@@ -59,6 +59,9 @@ class LinkReceiver {
     // A whole mail to the link's address. Ok: applied and durable; or a notification (`from_nobody`: the null
     // reverse path), which is noted and dropped.
     net::Task<Result<>> receive(NodeId peer, bool from_nobody, std::string mail);
+    // A sealed frame from a peer that has proved who it is. One that was applied before is Ok as well, and
+    // changes nothing: its answer was cut off.
+    net::Task<Result<>> receive_frame(NodeId peer, std::string sealed);
 
     NodeMailRoom& room() { return room_; }
 
@@ -72,7 +75,9 @@ class LinkReceiver {
                                       std::optional<UnixMillis>& next);
 
   private:
-    net::Task<Result<sync::Frame>> open(LinkRecord record, std::string mail);
+    enum class Carrier { mail, line };
+    net::Task<Result<>> take(LinkRecord record, Carrier carrier, std::string octets);
+    net::Task<Result<sync::Frame>> open(LinkRecord record, Carrier carrier, std::string octets);
     net::Task<Result<>> apply(LinkRecord record, sync::Frame frame);
     net::Task<Result<bool>> is_known(AccountId account);
     struct Prepared {

@@ -8,6 +8,7 @@
 #include "base/random.hpp"
 #include "service/mx_plan.hpp"
 #include "service/queue_runner.hpp"
+#include "service/tls_options.hpp"
 
 namespace fwmail::service {
 namespace {
@@ -41,7 +42,7 @@ Result<QueueRunner::Hop> QueueRunner::hop_from_config(const std::string& section
     Hop hop;
     hop.to = std::move(to);
     const auto& config = node_.config;
-    std::string tls = config.text(section + ".tls"), verify = config.text(section + ".verify");
+    std::string tls = config.text(section + ".tls");
     hop.implicit_tls = tls == "implicit";
     hop.tls = tls == "none"            ? smtp::TlsPolicy::none
               : tls == "opportunistic" ? smtp::TlsPolicy::opportunistic
@@ -49,17 +50,7 @@ Result<QueueRunner::Hop> QueueRunner::hop_from_config(const std::string& section
     // Opportunistic TLS goes on in clear where none is offered, so a name check would protect nothing. But a
     // password never goes in clear, so that with one TLS is required in effect, and the name counts.
     bool check = tls == "required" || tls == "implicit" || !config.text(section + ".user").empty();
-    hop.verify.verify = verify == "pin"            ? net::TlsVerify::pin
-                        : verify == "yes" && check ? net::TlsVerify::ca
-                                                   : net::TlsVerify::none;
-    hop.verify.ca_file = config.path(section + ".ca-file");
-    if (hop.verify.verify == net::TlsVerify::pin) {
-        auto pin = hex_decode(config.text(section + ".pin"));
-        if (!pin || pin->size() != 32)
-            return fail(ErrorKind::usage,
-                        section + ".pin is not the SHA-256 of a certificate in hexadecimal");
-        hop.verify.pinned_sha256 = *pin;
-    }
+    hop.verify = TRY(tls_options_of(config, section, check));
     if (std::string user = config.text(section + ".user"); !user.empty())
         hop.credentials =
             smtp::Credentials{user, TRY(read_password(config.path(section + ".password-file")))};
@@ -75,8 +66,14 @@ net::Task<Result<QueueRunner::Hop>> QueueRunner::hop_for(store::QueueItem item) 
         auto names = node_.config.names("link");
         if (std::ranges::find(names, link->name) != names.end()) {
             std::string section = "link." + link->name;
-            if (auto to = node_.config.host_port(section + ".next-hop"); !to.host.empty())
-                co_return hop_from_config(section, std::move(to));
+            auto to = node_.config.host_port(section + ".next-hop");
+            if (is_dialled(node_.config, link->name) && (to.host.empty() || lines_.is_open(item.link))) {
+                Hop hop;
+                hop.line = true;
+                hop.to.host = "the line of link " + link->name;
+                co_return hop;
+            }
+            if (!to.host.empty()) co_return hop_from_config(section, std::move(to));
         }
         if (smarthost.host.empty() && !link->next_hop.empty()) {
             Hop direct;

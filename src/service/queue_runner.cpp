@@ -257,10 +257,13 @@ void QueueRunner::give(store::QueueItem item, Hop hop) {
         return;
     }
     std::size_t bearable = node_mail ? 0 : worker.running * mails_a_connection;
-    auto most = std::max<std::uint64_t>(1, node_.config.count("smtp.connections-per-hop"));
+    auto most = hop.line ? sync::line_window
+                         : std::max<std::uint64_t>(1, node_.config.count("smtp.connections-per-hop"));
     if (worker.running >= most || (worker.running && worker.items.size() <= bearable)) return;
     ++worker.running;
-    node_.runtime.spawn_on(node_.runtime.main_executor(), "queue", work(std::move(key), std::move(hop)));
+    bool line = hop.line;
+    node_.runtime.spawn_on(node_.runtime.main_executor(), "queue",
+                           line ? work_line(std::move(key)) : work(std::move(key), std::move(hop)));
 }
 
 net::Task<Result<>> QueueRunner::send_now(store::QueueItem item, std::string content) {
@@ -299,6 +302,37 @@ net::Task<> QueueRunner::work(std::string key, Hop hop) {
     if (!left.empty())
         node_.log.warning("queue", state.error().text + "; " + std::to_string(left.size()) + " mails wait");
     for (auto& item : left) co_await defer(std::move(item), state.error());
+}
+
+// As many of these as the line takes mails at one time.
+net::Task<> QueueRunner::work_line(std::string key) {
+    Worker& worker = workers_[key];
+    while (!worker.items.empty() && !node_.stopping) {
+        store::QueueItem item = std::move(worker.items.front());
+        worker.items.pop_front();
+        auto sent = co_await send_by_line(item);
+        if (!sent) {
+            co_await defer(std::move(item), sent.error());
+            continue;
+        }
+        crash_point("queue.sent");
+        for (auto& recipient : item.recipients) recipient.state = store::RecipientState::delivered;
+        co_await finish(std::move(item), {});
+    }
+    if (--worker.running == 0) let_go(std::exchange(worker.items, {}));
+}
+
+net::Task<Result<>> QueueRunner::send_by_line(store::QueueItem item) {
+    std::string mail;
+    if (auto direct = direct_.find(item.id); direct != direct_.end()) {
+        mail = direct->second->content;
+    } else {
+        auto job = [object = item.object, size = item.size](store::SystemStore& system) {
+            return system.read_object(object, 0, size);
+        };
+        mail = CO_TRY(co_await node_.read(store::system_file, std::move(job)));
+    }
+    co_return co_await lines_.send(item.link, std::move(mail));
 }
 
 // One connection. An error: it came to nothing, another host may do better.

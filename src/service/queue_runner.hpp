@@ -1,5 +1,6 @@
-// Sends the queue: a few connections a next hop, mails one after another on each, retries with backoff,
-// notifications to the sender when it ends badly. All on the main executor, so it needs no lock.
+// Sends the queue: a few connections a next hop, mails one after another on each, or over a link's dialled
+// line; retries with backoff, notifications to the sender when it ends badly. All on the main executor, so it
+// needs no lock.
 #pragma once
 
 #include <deque>
@@ -11,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "service/dialled_lines.hpp"
 #include "service/intake.hpp"
 #include "service/node.hpp"
 #include "service/notices.hpp"
@@ -27,8 +29,8 @@ class QueueRunner {
     // Told of each node mail that left the queue: an empty error means that the next hop has taken it.
     using NodeMailDone = std::function<void(NodeId link, const std::string& error)>;
 
-    QueueRunner(Node& node, Intake& intake, NodeMailDone done)
-        : node_(node), intake_(intake), done_(std::move(done)) {}
+    QueueRunner(Node& node, Intake& intake, DialledLines& lines, NodeMailDone done)
+        : node_(node), intake_(intake), lines_(lines), done_(std::move(done)) {}
 
     // Until the node stops.
     net::Task<> run();
@@ -46,11 +48,12 @@ class QueueRunner {
         bool implicit_tls = false;
         net::TlsClientOptions verify;
         std::optional<smtp::Credentials> credentials;
+        bool line = false;  // not by SMTP: over the link's dialled line
     };
     // One next hop.
     struct Worker {
         std::deque<store::QueueItem> items;
-        std::size_t running = 0;           // connections
+        std::size_t running = 0;           // connections, or mails on the line
         std::vector<net::Notifier*> idle;  // of those that wait for another mail
     };
     // A mail that is in memory only.
@@ -70,6 +73,8 @@ class QueueRunner {
     net::Task<Result<Hop>> hop_for(store::QueueItem item);
     Result<Hop> hop_from_config(const std::string& section, config::HostPort to);
     net::Task<> work(std::string key, Hop hop);
+    net::Task<> work_line(std::string key);
+    net::Task<Result<>> send_by_line(store::QueueItem item);
     net::Task<Result<>> talk(Worker& worker, Hop hop, std::shared_ptr<net::TlsClient> tls);
     net::Task<> record(store::QueueItem item, smtp::TransactionResult result);
     net::Task<> defer(store::QueueItem item, Error why);
@@ -82,6 +87,7 @@ class QueueRunner {
 
     Node& node_;
     Intake& intake_;
+    DialledLines& lines_;
     NodeMailDone done_;
     std::map<std::string, Worker> workers_;
     std::set<store::QueueId> under_way_;  // what this process has taken and not settled

@@ -65,7 +65,8 @@ class Examples(NodeTest):
 
     def test_every_example_is_started_by_a_test(self):
         names = sorted(os.listdir(EXAMPLES))
-        self.assertEqual(names, ["core.conf", "loopback-core.conf", "loopback-remote.conf", "remote.conf"])
+        self.assertEqual(names, ["core.conf", "dialled-core.conf", "dialled-remote.conf", "loopback-core.conf",
+                                 "loopback-remote.conf", "remote.conf"])
 
     def check_starts(self, name):
         """As it is, but for places that exist on no machine but the administrator's."""
@@ -77,6 +78,9 @@ class Examples(NodeTest):
         words = ["--config", os.path.join(EXAMPLES, name), "--data-dir", data_dir,
                  "--imap.listen", f"127.0.0.1:{ports[0]}", "--imap.listen-tls", f"127.0.0.1:{ports[1]}",
                  "--smtp.listen", f"127.0.0.1:{ports[2]}", "--tls.certificate", certificate, "--tls.key", key]
+        if name == "dialled-remote.conf":
+            ports.append(free_port())
+            words += ["--websocket.listen", f"127.0.0.1:{ports[3]}"]
         with self.running(role, words, ports):
             with imaplib.IMAP4_SSL("127.0.0.1", ports[1], ssl_context=any_tls(), timeout=30) as client:
                 self.assertIn("AUTH=PLAIN", client.capabilities)
@@ -86,6 +90,12 @@ class Examples(NodeTest):
 
     def test_remote_starts(self):
         self.check_starts("remote.conf")
+
+    def test_dialled_core_starts(self):
+        self.check_starts("dialled-core.conf")
+
+    def test_dialled_remote_starts(self):
+        self.check_starts("dialled-remote.conf")
 
     def test_a_mistake_in_an_example_would_show(self):
         with open(os.path.join(EXAMPLES, "core.conf"), encoding="utf-8") as file:

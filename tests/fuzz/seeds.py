@@ -85,6 +85,17 @@ def frames():
             yield f"{path.stem}-{at}", octets[at:]
 
 
+def dialled():
+    some = bytes(range(32))
+    yield "line-challenge", b"\x01" + some
+    yield "line-hello", b"\x02" + some + some
+    yield "line-proof", b"\x03\xac\x02\x03abc"
+    yield "line-open", b"\x04"
+    yield "line-frame", b"\x05\xac\x02sealed"
+    for verdict in range(4):
+        yield f"line-answer-{verdict}", b"\x06\x01" + bytes([verdict]) + b"\x05caf\xc3\xa9"
+
+
 def charsets():
     samples = {"utf-8": "Grüße 会議 😀", "iso-2022-jp": "会議の件 ｶﾀｶﾅ", "shift_jis": "会議の件 ｶﾀｶﾅ", "euc-jp": "会議の件",
                "gb18030": "会议 😀", "hz": "会议 a", "big5": "會議", "euc-kr": "회의", "iso-2022-kr": "회의 a", "utf-7": "会議+ä",
@@ -117,7 +128,7 @@ SEEDS = {
     "openpgp": openpgp,
     "charset": charsets,
     "search": searches,
-    "sync": lambda: [*frames(), *node_mail()],
+    "sync": lambda: [*frames(), *node_mail(), *dialled()],
 }
 
 

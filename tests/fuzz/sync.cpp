@@ -1,6 +1,7 @@
-// What nodes send each other: frames, single entries, node mail. All of it comes from outside before its
-// signature is known, or from a peer that may be damaged.
+// What nodes send each other: frames, single entries, node mail, messages of a dialled line. All of it comes
+// from outside before its signature is known, or from a peer that may be damaged.
 #include "fuzz/fuzz.hpp"
+#include "sync/dialled.hpp"
 #include "sync/frame.hpp"
 #include "sync/node_mail.hpp"
 
@@ -53,10 +54,25 @@ void try_mail(std::string_view octets) {
     require(*again == *mail, "node mail is the same built and read");
 }
 
+void try_line(std::string_view octets) {
+    auto message = sync::parse_line_message(octets);
+    if (auto* answer = message ? std::get_if<sync::LineAnswer>(&*message) : nullptr)
+        require(sync::line_answer_text(answer->text) == answer->text,
+                "what is taken for plain is left as it is");
+    if (message)
+        require(sync::write_line_message(*message) == octets,
+                "a message of a line is the same read and written");
+    std::string text = sync::line_answer_text(std::string(octets));
+    auto answer = sync::parse_line_message(
+        sync::write_line_message(sync::LineAnswer{1, sync::LineVerdict::refused, text}));
+    require(answer.has_value(), "any text can be made fit for an answer");
+}
+
 }  // namespace
 
 FUZZ_TARGET(sync) {
     try_frame(input.text);
     try_entry(input.text);
+    try_line(input.text);
     try_mail(input.text);
 }
