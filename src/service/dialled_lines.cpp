@@ -14,7 +14,7 @@ namespace {
 
 constexpr auto handshake_time = std::chrono::seconds(10);
 constexpr auto dial_time = std::chrono::seconds(30);
-constexpr auto settled = std::chrono::seconds(60);       // a line that lasted so long was a good one
+constexpr auto settled = std::chrono::seconds(10);       // a line that lasted so long was a good one
 constexpr auto unlinked_wait = std::chrono::seconds(2);  // until `link accept` is looked for again
 
 // Doubling to a minute, spread by a quarter, so that not all dial at once whom a failure has cut off.

@@ -62,6 +62,7 @@ class Wire:
                 sink.sendall(octets)
         except OSError:
             pass
+        flowing.wait()  # the other end does not hear of it
         for end in (source, sink):
             try:
                 end.shutdown(socket.SHUT_RDWR)
@@ -88,7 +89,6 @@ class Wire:
 
     def stop(self):
         self.listener.close()
-        self.flowing.set()
         self.cut()
 
 
