@@ -141,7 +141,7 @@ class Dialled(DialledTest):
         self.same_state(1)
 
     def test_wrong_pin(self):
-        self.core.replace(self.pin, "00" * 32)
+        self.core.replace(f"pin = {self.pin}", f"pin = {'00' * 32}")
         self.core.start()
         self.remote.start()
         self.deliver()
@@ -150,7 +150,7 @@ class Dialled(DialledTest):
         self.assertIn(said, self.core.line()["error"])
         self.assertFalse(self.remote.is_line_open())
         self.core.stop()
-        self.core.replace("00" * 32, self.pin)
+        self.core.replace(f"pin = {'00' * 32}", f"pin = {self.pin}")
         self.core.start()
         self.same_state(1)
 
@@ -256,11 +256,11 @@ class Dialled(DialledTest):
         wait_until(lambda: "it does not take a line of this link" in self.core.log(), 30, "core dials in vain")
 
     def test_no_place_to_be_dialled_at(self):
-        self.remote.replace(f"[websocket]\nlisten = 127.0.0.1:{self.websocket_port}\n", "[websocket]\n")
+        self.remote.replace(f"listen = 127.0.0.1:{self.websocket_port}", "")
         with self.assertRaises(CommandFailed) as caught:
             self.remote.command(["remote", "--config", self.remote.config])
         self.assertIn("set listen in [websocket]", str(caught.exception))
-        self.core.replace(self.pin, "no pin")
+        self.core.replace(f"pin = {self.pin}", "pin = none")
         with self.assertRaises(CommandFailed) as caught:
             self.core.command(["core", "--config", self.core.config])
         self.assertIn("link.outside.pin is not the SHA-256", str(caught.exception))
@@ -292,7 +292,6 @@ class BySmtpMeanwhile(DialledTest):
         self.start()
         smtp_send(self.core.smtp_port, "bob@elsewhere.test", ANN, letter()[1])
         uid, = self.same_state(1)
-        self.assertNotIn("smtp", self.core.log().replace("smtp 127", ""))
         self.wire.down = True
         self.wire.cut()
         wait_until(lambda: not self.remote.is_line_open(), 30, "the line is closed")

@@ -107,11 +107,12 @@ class LineNode(Node):
     """One whose SMTP no other node knows of: what travels between nodes goes by the line, or not at all."""
 
     def replace(self, before, after):
+        """Whole lines of the configuration."""
         with open(self.config, encoding="utf-8") as file:
             text = file.read()
-        assert before in text, f"{before!r} is not in {self.config}"
+        assert text.count(f"\n{before}\n") == 1, f"{before!r} is not once in {self.config}"
         with open(self.config, "w", encoding="utf-8") as file:
-            file.write(text.replace(before, after, 1))
+            file.write(text.replace(f"\n{before}\n", f"\n{after}\n"))
 
     def line(self):
         return self.status()["links"][0]["line"]
@@ -141,12 +142,12 @@ class DialledTest(NodeTest):
             ("tls.certificate", file), ("tls.key", key), *self.remote_settings])
         # While the two are paired each believes that its SMTP is at a port where nobody listens.
         for node in (self.core, self.remote):
-            node.replace(f"127.0.0.1:{node.smtp_port}", f"127.0.0.1:{self.deaf_port}")
+            node.replace(f"listen = 127.0.0.1:{node.smtp_port}", f"listen = 127.0.0.1:{self.deaf_port}")
         for user in self.users:
             self.core.add_user(user)
         link(self.core, self.remote)
         for node in (self.core, self.remote):
-            node.replace(f"127.0.0.1:{self.deaf_port}", f"127.0.0.1:{node.smtp_port}")
+            node.replace(f"listen = 127.0.0.1:{self.deaf_port}", f"listen = 127.0.0.1:{node.smtp_port}")
             self.addCleanup(node.kill9)
 
     def start(self):
