@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/json.hpp>
 #include <csignal>
 #include <cstdio>
@@ -87,7 +88,6 @@ class Server {
         if (!config_.path("witness").empty())
             TRY(question_witness(system, config_, links_, node_.role, node_.log, node_.clock()));
         TRY(load_tls());
-        TRY(DialledLines::check(config_));
         for (auto& socket : net::take_activated_sockets()) activated_.push_back(socket);
         TRY(listen("imap", "imap.listen", nullptr));
         TRY(listen("imaps", "imap.listen-tls", node_.tls));
@@ -101,6 +101,9 @@ class Server {
         } else {
             TRY(listen("websocket", "websocket.listen", node_.tls));
         }
+        TRY(DialledLines::check(config_, std::ranges::any_of(listeners_, [](const auto& listener) {
+                                    return listener->name() == "websocket";
+                                })));
         if (listeners_.empty())
             return fail(ErrorKind::usage, "nothing to listen on: set listen in [imap] and [smtp]");
         control_ = TRY(net::ControlServer::open(node_.runtime, config_.path("data-dir") / "control",
@@ -137,6 +140,7 @@ class Server {
     void close() {
         listeners_.clear();
         control_.reset();
+        lines_.forget();
     }
 
   private:
@@ -165,6 +169,7 @@ class Server {
         options.max_connections = static_cast<std::size_t>(config_.count(section + ".max-connections"));
         options.max_connections_per_address =
             static_cast<std::size_t>(config_.count(section + ".max-connections-per-address"));
+        if (line) options.handshake_time = std::chrono::seconds(10);  // nobody but a core has business there
         options.farewell = imap   ? "* BYE Too many connections\r\n"
                            : pop3 ? "-ERR [SYS/TEMP] Too many connections\r\n"
                                   : "421 4.3.2 Too many connections, try again later\r\n";

@@ -10,6 +10,8 @@ namespace fwmail::service {
 namespace {
 
 constexpr auto ping_interval = std::chrono::seconds(20);
+constexpr auto answer_time =
+    std::chrono::hours(1);  // a frame's way there, its turn, and the answer's way back
 
 sync::LineAnswer answer_of(std::uint64_t number, const Result<>& taken) {
     using enum sync::LineVerdict;
@@ -67,7 +69,8 @@ void DialledLine::end(std::string reason, net::CloseCode code) {
         ended_ = reason;
         close_code_ = code;
         for (auto& outgoing : std::exchange(waiting_, {})) left.push_back(std::move(outgoing.answered));
-        for (auto& [number, answered] : std::exchange(unanswered_, {})) left.push_back(std::move(answered));
+        for (auto& [number, frame] : std::exchange(unanswered_, {}))
+            left.push_back(std::move(frame.answered));
         answers_.clear();
     }
     for (auto& answered : left) answered(fail(ErrorKind::temporary, "the line was lost: " + reason));
@@ -80,9 +83,14 @@ bool DialledLine::has_ended() const {
     return ended_.has_value();
 }
 
+bool DialledLine::waits_in_vain() const {
+    std::lock_guard lock(mutex_);
+    return !unanswered_.empty() && unanswered_.begin()->second.until < std::chrono::steady_clock::now();
+}
+
 net::Task<std::string> DialledLine::run() {
-    node_.runtime.spawn_on(executor_, "line", write());
-    node_.runtime.spawn_on(executor_, "line", keep_alive());
+    node_.runtime.spawn_on(executor_, "line", write(shared_from_this()));
+    node_.runtime.spawn_on(executor_, "line", keep_alive(shared_from_this()));
     while (!has_ended()) {
         auto received = co_await read_message();
         auto taken = received ? on_message(std::move(*received)) : fail(received.error());
@@ -105,12 +113,12 @@ std::optional<std::string> DialledLine::next_message() {
     if (waiting_.empty() || unanswered_.size() >= sync::line_window) return std::nullopt;
     auto outgoing = std::move(waiting_.front());
     waiting_.pop_front();
-    unanswered_.emplace(++last_sent_, std::move(outgoing.answered));
+    unanswered_.emplace(++last_sent_,
+                        Unanswered{std::move(outgoing.answered), net::deadline_after(answer_time)});
     return sync::write_line_message(sync::LineFrame{last_sent_, std::move(outgoing.sealed)});
 }
 
-net::Task<> DialledLine::write() {
-    auto self = shared_from_this();
+net::Task<> DialledLine::write(Self) {
     while (!has_ended()) {
         auto octets = next_message();
         if (!octets) {
@@ -123,8 +131,7 @@ net::Task<> DialledLine::write() {
 }
 
 // The reader finds out that nothing comes; here something goes, so that the peer's does not.
-net::Task<> DialledLine::keep_alive() {
-    auto self = shared_from_this();
+net::Task<> DialledLine::keep_alive(Self) {
     while (!has_ended()) {
         bool woken = co_await pulse_.wait(net::deadline_after(ping_interval));
         auto link = node_.links.find(peer_.link.link.peer);
@@ -132,6 +139,8 @@ net::Task<> DialledLine::keep_alive() {
             end("this server stops", net::CloseCode::going_away);
         else if (!link || link->peer_key != peer_.link.peer_key)
             end("the link is no longer active");
+        else if (waits_in_vain())
+            end("a frame has no answer for an hour");
         else if (!woken) {
             auto pinged = co_await socket_->ping();
             if (!pinged) end(pinged.error().text);
@@ -172,8 +181,9 @@ Result<> DialledLine::on_message(Received received) {
         return {};
     }
     received.octets = {};
-    node_.runtime.spawn_on(executor_, "line",
-                           apply(frame->number, std::move(frame->sealed), std::move(received.share)));
+    node_.runtime.spawn_on(
+        executor_, "line",
+        apply(shared_from_this(), frame->number, std::move(frame->sealed), std::move(received.share)));
     return {};
 }
 
@@ -182,7 +192,7 @@ Result<> DialledLine::on_answer(sync::LineAnswer answer) {
     {
         std::lock_guard lock(mutex_);
         auto found = unanswered_.extract(answer.number);
-        if (found) answered = std::move(found.mapped());
+        if (found) answered = std::move(found.mapped().answered);
     }
     if (!answered) return fail(ErrorKind::protocol, "an answer to a frame that was not sent");
     wake_.notify();
@@ -200,9 +210,7 @@ Result<> DialledLine::on_answer(sync::LineAnswer answer) {
     return {};
 }
 
-net::Task<> DialledLine::apply(std::uint64_t number, std::string sealed, NodeMailRoom::Share share) {
-    auto self = shared_from_this();
-    NodeMailRoom::Share held = std::move(share);
+net::Task<> DialledLine::apply(Self, std::uint64_t number, std::string sealed, NodeMailRoom::Share) {
     auto taken = co_await take(std::move(sealed));
     crash_point("line.applied");
     auto outcome = answer_of(number, taken);

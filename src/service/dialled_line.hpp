@@ -44,6 +44,10 @@ class DialledLine : public std::enable_shared_from_this<DialledLine> {
         std::string sealed;
         Answered answered;
     };
+    struct Unanswered {
+        Answered answered;
+        net::Deadline until;
+    };
     struct Received {
         std::string octets;
         NodeMailRoom::Share share{};
@@ -52,12 +56,15 @@ class DialledLine : public std::enable_shared_from_this<DialledLine> {
 
     std::optional<std::string> next_message();
     bool has_ended() const;
-    net::Task<> write();
-    net::Task<> keep_alive();
+    bool waits_in_vain() const;
+    // These go on for a while when run() has ended, so they hold the line.
+    using Self = std::shared_ptr<DialledLine>;
+    net::Task<> write(Self self);
+    net::Task<> keep_alive(Self self);
+    net::Task<> apply(Self self, std::uint64_t number, std::string sealed, NodeMailRoom::Share share);
     net::Task<Result<Received>> read_message();
     Result<> on_message(Received received);
     Result<> on_answer(sync::LineAnswer answer);
-    net::Task<> apply(std::uint64_t number, std::string sealed, NodeMailRoom::Share share);
     void answer(std::uint64_t number, sync::LineVerdict verdict, std::string text);
     net::Task<Result<>> take(std::string sealed);
 
@@ -76,7 +83,7 @@ class DialledLine : public std::enable_shared_from_this<DialledLine> {
     mutable std::mutex mutex_;
     std::deque<Outgoing> waiting_;
     std::deque<std::string> answers_;
-    std::map<std::uint64_t, Answered> unanswered_;
+    std::map<std::uint64_t, Unanswered> unanswered_;
     std::uint64_t last_sent_ = 0;
     std::optional<std::string> ended_;
     net::CloseCode close_code_ = net::CloseCode::going_away;

@@ -41,11 +41,11 @@ net::Task<Result<std::string>> sealed_of(Node& node, std::string node_mail) {
 
 }  // namespace
 
-Result<> DialledLines::check(const config::Config& config) {
+Result<> DialledLines::check(const config::Config& config, bool listens) {
     bool remote = config.role() == config::role_remote;
     for (const auto& name : config.names("link")) {
         if (!is_dialled(config, name)) continue;
-        if (remote && config.host_ports("websocket.listen").empty())
+        if (remote && !listens)
             return fail(
                 ErrorKind::usage,
                 "link." + name + ".dialled wants a place to be dialled at: set listen in [websocket]");
@@ -141,7 +141,7 @@ net::Task<> DialledLines::keep(LinePeer peer, std::unique_ptr<net::WebSocket> so
     opened_(id);
     std::string why = co_await line->run();
     note(id, line, why);
-    node_.log.warning("line", about + " is lost: " + why);
+    node_.log.write(node_.stopping ? LogLevel::info : LogLevel::warning, "line", about + " is lost: " + why);
 }
 
 // `line`: it has ended, and unless another one has taken its place, this is why.
@@ -159,6 +159,11 @@ std::optional<LinkRecord> DialledLines::find_by_name(const std::string& name) co
     auto links = node_.links.all();
     auto found = std::ranges::find_if(*links, [&](const auto& record) { return record.link.name == name; });
     return found == links->end() ? std::nullopt : std::optional(*found);
+}
+
+void DialledLines::forget() {
+    std::lock_guard lock(mutex_);
+    lines_.clear();
 }
 
 bool DialledLines::is_open(NodeId link) const {

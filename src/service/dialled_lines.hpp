@@ -23,13 +23,17 @@ class DialledLines {
     DialledLines(Node& node, LinkReceiver& receiver, MailLimits& limits, Opened opened)
         : node_(node), receiver_(receiver), limits_(limits), opened_(std::move(opened)) {}
 
-    // What the configuration says of dialling must make sense; before anything else.
-    static Result<> check(const config::Config& config);
+    // Whether what the configuration says of dialling makes sense. `listens`: there is a listener to be
+    // dialled at.
+    static Result<> check(const config::Config& config, bool listens);
 
     // At the remote: a connection, TLS up, that somebody has made to the listener.
     net::Task<> serve(net::StreamPtr stream);
     // At core: dials for one link after the other, each until the node stops.
     void dial_all();
+
+    // When the runtime has stopped and before it goes: what is left refers to it.
+    void forget();
 
     // From any thread.
     bool is_open(NodeId link) const;

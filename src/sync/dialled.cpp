@@ -71,11 +71,10 @@ Result<LineAnswer> read_answer(Reader& in) {
     answer.number = TRY(in.varint(max_number));
     auto verdict = TRY(in.byte());
     if (verdict > static_cast<std::uint8_t>(LineVerdict::refused))
-        return fail(ErrorKind::protocol, "an answer on the dialled line is none of those that there are");
+        return fail(ErrorKind::protocol, "no such verdict");
     answer.verdict = static_cast<LineVerdict>(verdict);
     answer.text = TRY(in.octets(max_answer_text));
-    if (!is_plain_utf8(answer.text))
-        return fail(ErrorKind::protocol, "an answer on the dialled line is not plain text");
+    if (!is_plain_utf8(answer.text)) return fail(ErrorKind::protocol, "its text is not plain");
     return answer;
 }
 
@@ -100,7 +99,7 @@ Result<LineMessage> read_message(Reader& in) {
         case Tag::answer:
             return TRY(read_answer(in));
     }
-    return fail(ErrorKind::protocol, "a message of the dialled line is of no kind that is known");
+    return fail(ErrorKind::protocol, "of no known kind");
 }
 
 }  // namespace
@@ -113,8 +112,10 @@ std::string write_line_message(const LineMessage& message) {
 
 Result<LineMessage> parse_line_message(std::string_view octets) {
     Reader in(octets);
-    auto message = TRY(read_message(in));
-    if (!in.at_end()) return fail(ErrorKind::protocol, "a message of the dialled line is too long");
+    auto message = read_message(in);
+    if (message && !in.at_end()) message = fail(ErrorKind::protocol, "too long");
+    if (!message)
+        return fail(ErrorKind::protocol, "a message of the dialled line is damaged: " + message.error().text);
     return message;
 }
 

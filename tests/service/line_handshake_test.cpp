@@ -241,17 +241,16 @@ TEST_CASE("line: which links are dialled, and what makes no sense") {
     CHECK(is_dialled(core, "a"));
     CHECK_FALSE(is_dialled(core, "b"));
     CHECK_FALSE(is_dialled(core, "c"));
-    CHECK(DialledLines::check(core).has_value());
+    CHECK(DialledLines::check(core, false).has_value());
     auto remote = parse(config::role_remote, "[link.a]\ndialled = yes\n[link.b]\ndialled = no\n");
     CHECK(is_dialled(remote, "a"));
     CHECK_FALSE(is_dialled(remote, "b"));
-    auto nowhere = DialledLines::check(remote);
+    CHECK(DialledLines::check(remote, true).has_value());
+    auto nowhere = DialledLines::check(remote, false);
     REQUIRE_FALSE(nowhere.has_value());
     CHECK(nowhere.error().kind == ErrorKind::usage);
-    CHECK(DialledLines::check(
-        parse(config::role_remote, "[websocket]\nlisten = *:443\n[link.a]\ndialled = yes\n")));
-    auto pin =
-        DialledLines::check(parse(config::role_core, "[link.a]\ndial = x:443\nverify = pin\npin = 12\n"));
+    auto pin = DialledLines::check(
+        parse(config::role_core, "[link.a]\ndial = x:443\nverify = pin\npin = 12\n"), false);
     REQUIRE_FALSE(pin.has_value());
     CHECK_THAT(pin.error().text, Contains("link.a.pin"));
 }
