@@ -130,12 +130,12 @@ class Dialled(DialledTest):
         self.start()
         lost = [node.log().count(" is lost: ") for node in (self.core, self.remote)]
         begin = time.monotonic()
-        time.sleep(25)  # pings go; nothing else
+        time.sleep(65)  # pings go, nothing else, and that is enough
         self.assertEqual([node.log().count(" is lost: ") for node in (self.core, self.remote)], lost)
         self.wire.forget()
         for node in (self.core, self.remote):
             wait_until(lambda: "is lost: reading: the peer took too long" in node.log(), 75, f"{node.role} notices")
-        self.assertGreater(time.monotonic() - begin, 60)
+        self.assertGreater(time.monotonic() - begin, 100)
         self.wait_for_line()
         self.deliver()
         self.same_state(1)

@@ -221,7 +221,9 @@ TEST_CASE("dialled line: no more than the window is sent ahead") {
             auto frame = co_await hear<LineFrame>(socket);
             last = frame.number;
         }
-        co_await net::sleep_for(200ms);
+        socket.set_deadline(net::deadline_after(500ms));
+        auto more = co_await socket.read();
+        CHECK_FALSE(more.has_value());
     });
     for (int i = 0; i < 10; ++i) opened.line->send("x", [](Result<>) {});
     CHECK(eventually([&] { return opened.played.load(); }));
