@@ -13,10 +13,10 @@ from wire import PATIENCE, is_open
 ANN = f"ann@{DOMAIN}"
 
 
-# Only where a body is lost on the way, in an import, at a comparison, and after a backup was restored: test_stub_point,
-# test_import_point, test_compare_point, test_restored_points.
+# Only where a body is lost on the way, in an import, at a comparison, after a backup was restored, and on a dialled line:
+# test_stub_point, test_import_point, test_compare_point, test_restored_points, test_dialled_point.
 ELSEWHERE = {"replica.stub-stored", "import.between-files", "link.compared", "link.epoch-begun", "replica.returns-held",
-             "witness.begun", "witness.stored"}
+             "witness.begun", "witness.stored", "line.applied"}
 
 
 def crash_points():
