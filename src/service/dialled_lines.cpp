@@ -99,7 +99,7 @@ net::Task<> DialledLines::dial(std::string name) {
         else
             lasted = fail(tls.error());
         if (node_.stopping) co_return;
-        failures = std::chrono::steady_clock::now() - began > settled ? 1 : failures + 1;
+        failures = lasted && std::chrono::steady_clock::now() - began > settled ? 1 : failures + 1;
         std::string why = lasted ? std::string() : lasted.error().text;
         if (!lasted) note(link->link.peer, nullptr, why);
         if (std::exchange(told, why) != why && !why.empty())
