@@ -219,12 +219,15 @@ TEST_CASE("epochs: whoever has lost what it knew is found out, and told") {
     SECTION("in an earlier life it acknowledged more") {
         AccountSection section = of_peer();
         section.life = {UnixMillis(2000), 8};
+        section.first = EntryNumber(51);
         section.acks.add(1, 9);
-        auto later = judge_section(state, section, known_up_to(50, 0), 99);
+        auto known = known_up_to(50, 9);
+        known.next = EntryNumber(21);
+        auto later = judge_section(state, section, known, 99);
         CHECK(later.acks);
         section.life = state.peer_life;
         section.acks.add(10, 20);
-        auto verdict = judge_section(later.state, section, known_up_to(50, 9), 99);
+        auto verdict = judge_section(later.state, section, known, 99);
         CHECK_FALSE(verdict.acks);
         CHECK(verdict.entries);
         CHECK(verdict.state == later.state);
