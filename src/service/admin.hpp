@@ -23,7 +23,7 @@ struct AdminContext {
     bool users_changed = false, links_changed = false;
     std::set<AccountId> accounts_changed, accounts_hurried;
     bool queue_changed = false;
-    bool compare = false;  // the hurried accounts are compared with the other side's
+    bool compare = false;                    // the hurried accounts are compared with the other side's
     std::map<NodeId, LineState> lines = {};  // of those links that are dialled, when the node runs
 
     std::filesystem::path data_dir() const { return config.path("data-dir"); }

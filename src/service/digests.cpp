@@ -10,11 +10,13 @@
 #include "service/outbox_kinds.hpp"
 #include "store/epochs.hpp"
 #include "store/outside_expunges.hpp"
+#include "store/provisional.hpp"
 
 namespace fwmail::service {
 namespace {
 
 constexpr std::int64_t ask_again = 3'600'000;  // where no outcome has come: the mail may be lost
+constexpr std::int64_t patience = 30 * 60'000;
 constexpr std::uint32_t columns =
     store::column_identity | store::column_flags | store::column_seal | store::column_date;
 
@@ -39,6 +41,11 @@ Result<std::optional<Cut>> find_cut(store::AccountStore& account, const EpochTur
     std::optional<Cut> none;
     if (TRY(store::awaited_state(account, turn.peer))) return none;
     if (turn.core && TRY(account.cursor(turn.peer)) != TRY(account.highest_modseq())) return none;
+    // What has just come is about to be shown; what has been waiting for long waits for what does not come.
+    if (!turn.core)
+        if (auto latest = TRY(store::summarize_waiting(account)).latest;
+            latest && turn.now.value - latest->value < patience)
+            return none;
     if (!TRY(account.load_outbox(turn.peer, all_numbers(), 1)).empty()) return none;
     auto applied = TRY(account.load_applied(turn.peer));
     Cut cut{TRY(account.next_number(turn.peer)).value - 1, applied.contiguous_from_one()};

@@ -99,7 +99,13 @@ Result<Waiting> summarize_waiting(AccountStore& account) {
         "now_mailbox=zeroblob(16))",
         BodyState::gone));
     TRY(q.next());
-    return Waiting{q.natural(0), q.natural(1)};
+    Waiting waiting{q.natural(0), q.natural(1), std::nullopt};
+    if (!waiting.bodies) return waiting;
+    auto latest =
+        TRY(account.database().query("SELECT max(arrived) FROM pending WHERE state<>?", BodyState::gone));
+    TRY(latest.next());
+    waiting.latest = latest.time(0);
+    return waiting;
 }
 
 Result<std::optional<Confirmed>> confirm(AccountStore& account, const Place& place, const Place& now_at,

@@ -33,6 +33,7 @@ Result<UidSet> unconfirmed(AccountStore& account, MailboxId mailbox, const UidSe
 // How many messages core has announced that are not shown yet, and how many of these numbers there are.
 struct Waiting {
     std::uint64_t bodies = 0, unconfirmed = 0;
+    std::optional<UnixMillis> latest;  // when the last of the former came
 };
 Result<Waiting> summarize_waiting(AccountStore& account);
 struct Confirmed {
