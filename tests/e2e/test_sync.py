@@ -86,11 +86,15 @@ class Sync(LossyPair):
         self.assertEqual(self.link(self.remote)["unconfirmed"], 1)
         text = self.remote.command(["status", "--config", self.remote.config])
         self.assertIn("waiting: 0 messages for what is still to come, 1 filed here to be confirmed", text)
-        # While nothing of core's arrives.
+        # While nothing of core's arrives; and what it says of its flag does not acknowledge the other yet.
+        self.settle()
         for node, flag in ((self.core, r"\Flagged"), (self.remote, r"\Answered")):
+            before = len(self.sink.messages)
             with node.imap("ann", "INBOX", readonly=False) as client:
                 ok(client.uid("STORE", "1", "+FLAGS", f"({flag})"))
             wait_until(lambda node=node: self.link(node)["unacknowledged"], 30, "it is planned")
+            if node is self.core:
+                wait_until(lambda count=before: len(self.sink.messages) > count, 30, "it is on its way")
         both = {b"\\Flagged", b"\\Answered"}
         wait_until(lambda: set(self.core.state("ann")[1][1]) == both, 30, "core has both flags")
 
