@@ -239,13 +239,16 @@ Result<> plan_returns_home(store::AccountStore& account, NodeId core, const sync
                            std::map<store::Place, store::Reference>& bodies, std::size_t chunk_octets,
                            UnixMillis now) {
     auto known = TRY(account.find_mailbox(wanted.mailbox));
-    if (!known || known->deleted) return {};
+    if (!known) return {};
     UidSet uids = wanted.bodies;
     uids.add(wanted.copies);
     // Those that wait to be confirmed among them: core has lost the original.
     UidSet gone = uids;
     std::vector<store::OutboxRow> copies;
-    for (auto& message : TRY(account.load_messages(wanted.mailbox, uids, returned_columns, SIZE_MAX >> 1))) {
+    std::vector<store::Message> messages;
+    if (!known->deleted)
+        messages = TRY(account.load_messages(wanted.mailbox, uids, returned_columns, SIZE_MAX >> 1));
+    for (auto& message : messages) {
         gone.remove(message.uid.value, message.uid.value);
         if (message.seal.state != store::SealState::sealed) continue;
         store::Place place{wanted.mailbox, message.uid};
