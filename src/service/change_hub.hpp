@@ -65,10 +65,7 @@ class ChangeHub {
         std::lock_guard lock(mutex_);
         outboxes_.insert(account);
     }
-    std::set<AccountId> take_outboxes() {
-        std::lock_guard lock(mutex_);
-        return std::exchange(outboxes_, {});
-    }
+    std::set<AccountId> take_outboxes() { return take(outboxes_); }
 
     // A round of synchronisation is wanted now, not when its time comes (H11-266279, claim 4): somebody has
     // logged in, which counts once a minute, or has said so by command. For the poller and the link sender,
@@ -85,30 +82,21 @@ class ChangeHub {
         dirty_.insert(account);
         if (poller_) poller_->notify();
     }
-    std::map<AccountId, Haste> take_hurried() {
-        std::lock_guard lock(mutex_);
-        return std::exchange(hurried_, {});
-    }
+    std::map<AccountId, Haste> take_hurried() { return take(hurried_); }
 
     // It is time to see whether the other side has the same: for the link sender.
     void compare(AccountId account) {
         std::lock_guard lock(mutex_);
         compared_.insert(account);
     }
-    std::set<AccountId> take_compared() {
-        std::lock_guard lock(mutex_);
-        return std::exchange(compared_, {});
-    }
+    std::set<AccountId> take_compared() { return take(compared_); }
 
     // Bodies that the account has let go of are to be given back in a while.
     void wait_for_releases(AccountId account) {
         std::lock_guard lock(mutex_);
         releasing_.insert(account);
     }
-    std::set<AccountId> take_releasing() {
-        std::lock_guard lock(mutex_);
-        return std::exchange(releasing_, {});
-    }
+    std::set<AccountId> take_releasing() { return take(releasing_); }
 
     // Wakes every subscriber of the account zero: sessions, so that they see that the node stops.
     void stop_all() { changed(AccountId{}); }
@@ -118,22 +106,21 @@ class ChangeHub {
         std::lock_guard lock(mutex_);
         poller_.emplace(std::move(notifier));
     }
-    std::set<AccountId> take_dirty() {
-        std::lock_guard lock(mutex_);
-        return std::exchange(dirty_, {});
-    }
+    std::set<AccountId> take_dirty() { return take(dirty_); }
 
     // The search indexer's: one only.
     void attach_indexer(net::Notifier notifier) {
         std::lock_guard lock(mutex_);
         indexer_.emplace(std::move(notifier));
     }
-    std::set<AccountId> take_unindexed() {
-        std::lock_guard lock(mutex_);
-        return std::exchange(unindexed_, {});
-    }
+    std::set<AccountId> take_unindexed() { return take(unindexed_); }
 
   private:
+    template <class Accounts>
+    Accounts take(Accounts& waiting) {
+        std::lock_guard lock(mutex_);
+        return std::exchange(waiting, {});
+    }
     void unsubscribe(AccountId account, std::uint64_t id) {
         std::lock_guard lock(mutex_);
         auto it = listeners_.find(account);

@@ -75,6 +75,26 @@ class Core {
         });
     }
 
+    // With a remote whose key is test_key('r').
+    void link_outside(NodeId remote) {
+        store::Link link;
+        link.peer = remote;
+        link.name = "outside";
+        link.role = "remote";
+        link.state = store::LinkState::active;
+        link.own_address = "core@core.test";
+        link.peer_address = "remote@remote.test";
+        link.peer_certificate = must(crypto::write_compact_key(crypto::test_key('r').public_key));
+        link.own_epoch = epoch_octets({1, 1});
+        link.peer_epoch = epoch_octets({1, 2});
+        link.created = t0;
+        write_system([link](store::SystemStore& system) { return system.save_link(link); });
+        reload_links();
+    }
+    void reload_links() {
+        read_system([this](store::SystemStore& system) { return node.links.reload(system); });
+    }
+
     // Across both files, as fwmail check looks at them.
     std::vector<std::string> problems() {
         auto references = read([](store::AccountStore& store) { return store.load_references(); });

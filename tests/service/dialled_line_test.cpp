@@ -38,19 +38,7 @@ class Opened : public Core {
   public:
     explicit Opened(Script script, std::uint64_t remote_takes = 1 << 20)
         : replica_(node), receiver_(node, node.links, replica_), script_(std::move(script)) {
-        store::Link link;
-        link.peer = remote;
-        link.name = "outside";
-        link.role = "remote";
-        link.state = store::LinkState::active;
-        link.own_address = "core@core.test";
-        link.peer_address = "remote@remote.test";
-        link.peer_certificate = must(crypto::write_compact_key(crypto::test_key('r').public_key));
-        link.own_epoch = epoch_octets({1, 1});
-        link.peer_epoch = epoch_octets({1, 2});
-        link.created = t0;
-        write_system([link](store::SystemStore& system) { return system.save_link(link); });
-        reload_links();
+        link_outside(remote);
         auto listener = listen_for(there_, [this](net::StreamPtr stream) { return play(std::move(stream)); });
         line = run(open(listener->address(), remote_takes));
     }
@@ -63,9 +51,6 @@ class Opened : public Core {
         there_.finish();
     }
 
-    void reload_links() {
-        read_system([this](store::SystemStore& system) { return node.links.reload(system); });
-    }
     // A frame from the remote, as it travels: it tells that a number is void.
     std::string frame(std::uint64_t number) {
         sync::Frame frame;

@@ -13,20 +13,7 @@ const NodeId remote = id_of<NodeId>(9);
 class LinkedCore : public Core {
   public:
     LinkedCore() : replica_(node), receiver_(node, node.links, replica_) {
-        auto key = crypto::test_key('r');
-        store::Link link;
-        link.peer = remote;
-        link.name = "outside";
-        link.role = "remote";
-        link.state = store::LinkState::active;
-        link.own_address = "core@core.test";
-        link.peer_address = "remote@remote.test";
-        link.peer_certificate = must(crypto::write_compact_key(key.public_key));
-        link.own_epoch = epoch_octets({1, 1});
-        link.peer_epoch = epoch_octets({1, 2});
-        link.created = t0;
-        write_system([link](store::SystemStore& system) { return system.save_link(link); });
-        read_system([this](store::SystemStore& system) { return node.links.reload(system); });
+        link_outside(remote);
         inbox = read([](store::AccountStore& store) { return store.find_mailbox("INBOX"); })->id;
         other = read([](store::AccountStore& store) { return store.find_mailbox("Other"); })->id;
     }
