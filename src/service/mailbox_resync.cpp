@@ -5,6 +5,7 @@
 #include "base/hooks.hpp"
 #include "service/home.hpp"
 #include "service/mailbox_service.hpp"
+#include "store/provisional.hpp"
 
 namespace fwmail::service {
 // Leaves of request.uids what has changed since, and returns which of them have vanished. An expunge that
@@ -28,7 +29,8 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Move request) {
     auto job = [from = selected_->mailbox, to = target.id, uids = std::move(request.uids), home,
                 core = node_.is_core(), author = store::Author{node_.id, node_.clock()}](
                    store::AccountStore& account) -> Result<std::vector<store::UidPair>> {
-        auto pairs = TRY(account.move(from, uids, to, author.now, author));
+        auto named = TRY(store::follow_successors(account, from, uids));
+        auto pairs = TRY(account.move(from, named, to, author.now, author));
         if (!core) TRY(plan_copies_home(account, home, from, to, pairs, true, author.now));
         return pairs;
     };

@@ -376,7 +376,8 @@ net::Task<Result<store::StoreResult>> MailboxService::change_flags(imap::Store r
     auto job = [id = selected_->mailbox, request = std::move(request), home,
                 author = store::Author{node_.id, node_.clock()}](
                    store::AccountStore& account) -> Result<store::StoreResult> {
-        auto stored = TRY(account.store_flags(id, request.uids, static_cast<store::StoreMode>(request.mode),
+        auto uids = TRY(store::follow_successors(account, id, request.uids));
+        auto stored = TRY(account.store_flags(id, uids, static_cast<store::StoreMode>(request.mode),
                                               request.flags, author, request.unchanged_since));
         TRY(plan_flags_home(account, home, id, stored.rows, author.now));
         return stored;
@@ -392,8 +393,9 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Copy request) {
     CO_TRY(changeable());
     auto target = CO_TRY(co_await find_target(request.mailbox));
     MailboxId from = selected_->mailbox;
-    auto plan = [from, uids = request.uids, now = node_.clock()](store::AccountStore& account) {
-        return account.plan_copy(from, uids, now);
+    auto plan = [from, uids = request.uids,
+                 now = node_.clock()](store::AccountStore& account) -> Result<std::vector<store::CopyItem>> {
+        return account.plan_copy(from, TRY(store::follow_successors(account, from, uids)), now);
     };
     auto items = CO_TRY(co_await node_.read(*account_, std::move(plan)));
     std::vector<store::Reference> references;
@@ -435,7 +437,9 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Expunge request) {
     auto home = home_of(node_);
     auto job = [id = selected_->mailbox, uids = request.uids, home,
                 now = node_.clock()](store::AccountStore& account) -> Result<store::ExpungeResult> {
-        auto expunged = TRY(account.expunge(id, uids));
+        auto named = uids;
+        if (named) named = TRY(store::follow_successors(account, id, *named));
+        auto expunged = TRY(account.expunge(id, named));
         TRY(plan_expunge_home(account, home, id, expunged.uids, now));
         return expunged;
     };

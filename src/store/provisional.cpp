@@ -176,6 +176,16 @@ Result<std::vector<UidPair>> successors(AccountStore& account, MailboxId mailbox
     return pairs;
 }
 
+Result<UidSet> follow_successors(AccountStore& account, MailboxId mailbox, UidSet uids) {
+    for (const auto& pair : TRY(successors(account, mailbox))) {
+        if (!uids.contains(pair.from.value)) continue;
+        UidSet given;
+        given.add(pair.from.value);
+        if (TRY(account.load_messages(mailbox, given, column_identity, 1)).empty()) uids.add(pair.to.value);
+    }
+    return uids;
+}
+
 Result<void> forget_provisional(AccountStore& account, const Place& place) {
     Database& db = account.database();
     auto body = TRY(find_home_body(account, place));

@@ -57,6 +57,8 @@ struct GivenUp {
 Result<std::vector<GivenUp>> given_up(AccountStore& account, MailboxId mailbox);
 // Of these, those whose message is in it under the other.
 Result<std::vector<UidPair>> successors(AccountStore& account, MailboxId mailbox);
+// `uids` as they are now: a session names a number until it has been told that the message has another one.
+Result<UidSet> follow_successors(AccountStore& account, MailboxId mailbox, UidSet uids);
 // Whatever is known of the number is forgotten: it is as core's.
 Result<void> forget_provisional(AccountStore& account, const Place& place);
 // Numbers that core has acknowledged and not confirmed, and so may have lost: they are told like all others.

@@ -2,6 +2,7 @@
 #include "core_support.hpp"
 #include "service/releases.hpp"
 #include "service/search.hpp"
+#include "store/provisional.hpp"
 
 namespace fwmail::service::test {
 
@@ -202,6 +203,50 @@ TEST_CASE("what is kept of a large mailbox is what it is, whoever has changed it
     session.refused(imap::Select{"Old", false});
     CHECK(session.get<imap::Selected>(imap::Select{"Older", false}).uids.count() == count);
     CHECK(unseen(session) == 0);
+}
+
+TEST_CASE("a session that has not been told of a message's other number finds it by the one it knows") {
+    Core core;
+    Mailboxes session(core), other(core);
+    session.log_in();
+    other.log_in();
+    session.append("Subject: filed outside\r\n\r\ntext\r\n");
+    session.select();
+    other.select();
+    auto set_flag = [&](Uid uid, std::string_view flag) {
+        imap::Store request;
+        request.uids = uids({uid.value});
+        request.mode = imap::Store::Mode::add;
+        request.flags = flags(flag);
+        return session.get<imap::Stored>(std::move(request)).rows;
+    };
+    // As a confirmation does that comes just now.
+    auto renumber = [&](std::uint32_t from) {
+        Uid to = other.get<imap::Copied>(imap::Copy{uids({from}), "INBOX"}).destination.at(0);
+        core.write([&](store::AccountStore& store) -> Result<> {
+            MailboxId inbox = TRY(store.find_mailbox("INBOX"))->id;
+            auto row = TRY(store.load_messages(inbox, uids({from}), store::column_identity, 1)).at(0);
+            TRY(store::note_provisional(store, {inbox, Uid{from}}, row.email_id, {}, t0));
+            TRY(store::confirm(store, {inbox, Uid{from}}, {inbox, to}, t0));
+            TRY(store.expunge_any(inbox, uids({from})));
+            return {};
+        });
+        return to;
+    };
+    Uid now = renumber(1);
+    CHECK(session.get<imap::Copied>(imap::Copy{uids({1}), "Other"}).source == std::vector{now});
+    auto rows = set_flag(Uid{1}, "\\Deleted");
+    REQUIRE(rows.size() == 1);
+    CHECK(rows[0].uid == now);
+    CHECK(session.get<imap::Expunged>(imap::Expunge{uids({1})}).uids == std::vector{now});
+
+    Uid next = session.append("Subject: filed outside, too\r\n\r\ntext\r\n");
+    session.select();
+    other.select();
+    now = renumber(next.value);
+    CHECK(session.get<imap::Copied>(imap::Move{uids({next.value}), "Other"}).source == std::vector{now});
+    CHECK(set_flag(next, "\\Flagged").empty());
+    CHECK(core.problems().empty());
 }
 
 TEST_CASE("a full account takes no APPEND and no COPY; MOVE changes nothing") {
