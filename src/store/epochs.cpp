@@ -145,9 +145,9 @@ Result<void> await_state(AccountStore& account, NodeId peer, std::uint64_t up_to
     return account.database().run("UPDATE peers SET awaits_state=? WHERE peer=?", up_to, peer);
 }
 
-Result<void> look_again(AccountStore& account, NodeId peer) {
-    return account.database().run(
-        "UPDATE peers SET cursor=min(cursor,(SELECT highest_modseq-1 FROM meta)) WHERE peer=?", peer);
+// Changes that were planned are not planned again: none has this number.
+Result<void> look_again(AccountStore& account) {
+    return account.database().run("UPDATE meta SET highest_modseq=highest_modseq+1");
 }
 
 Result<void> forget_planned(AccountStore& account, NodeId peer) {
@@ -157,6 +157,7 @@ Result<void> forget_planned(AccountStore& account, NodeId peer) {
         TRY(db.run("DELETE FROM planned WHERE peer=?", id));
         // What changes from now on is planned when the state has been told; what was before stands in it.
         // Every mailbox is to be looked at then.
+        TRY(look_again(account));
         TRY(db.run("UPDATE peers SET cursor=(SELECT highest_modseq-1 FROM meta) WHERE id=?", id));
         TRY(db.run("UPDATE mailboxes SET highest_modseq=(SELECT highest_modseq FROM meta) WHERE deleted=0"));
         return db.run("UPDATE outside_numbers SET stale=1 WHERE peer=?", id);

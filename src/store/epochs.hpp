@@ -37,8 +37,8 @@ inline constexpr std::uint64_t state_not_told = 1ull << 62;
 // What is waited for: the peer's entries up to this number; 0: nothing.
 Result<std::uint64_t> awaited_state(AccountStore& account, NodeId peer);
 Result<void> await_state(AccountStore& account, NodeId peer, std::uint64_t up_to);
-// What is to be planned is looked for once more, even if nothing has changed.
-Result<void> look_again(AccountStore& account, NodeId peer);
+// What is to be planned is looked for once more, though nothing has changed.
+Result<void> look_again(AccountStore& account);
 // What was planned for the peer before is in doubt.
 Result<void> forget_planned(AccountStore& account, NodeId peer);
 
