@@ -146,7 +146,6 @@ Result<bool> apply_entry(AtRemote&, const sync::CopyRequestEntry&) { return refu
 Result<bool> apply_entry(AtRemote&, const sync::AppendRequestEntry&) { return refuse_entry(); }
 Result<bool> apply_entry(AtRemote&, const sync::StateEntry&) { return refuse_entry(); }
 Result<bool> apply_entry(AtRemote&, const sync::StatedEntry&) { return refuse_entry(); }
-Result<bool> apply_entry(AtRemote&, const sync::ComparedEntry&) { return refuse_entry(); }
 Result<bool> apply_entry(AtRemote&, const sync::UnknownEntry&) { return true; }
 
 }  // namespace
@@ -159,7 +158,6 @@ bool only_a_remote_sends(const sync::Entry& entry) {
     return std::holds_alternative<sync::StubbedEntry>(entry) ||
            std::holds_alternative<sync::StateEntry>(entry) ||
            std::holds_alternative<sync::StatedEntry>(entry) ||
-           std::holds_alternative<sync::ComparedEntry>(entry) ||
            std::holds_alternative<sync::CopyRequestEntry>(entry) ||
            std::holds_alternative<sync::AppendRequestEntry>(entry);
 }

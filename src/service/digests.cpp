@@ -116,11 +116,11 @@ Result<std::vector<std::uint64_t>> load_numbers(store::AccountStore& account, co
     return numbers;
 }
 
-Result<> save_outcome(store::AccountStore& account, NodeId peer, const sync::ComparedEntry& outcome,
+Result<> save_outcome(store::AccountStore& account, NodeId peer, const sync::Compared& outcome,
                       UnixMillis now) {
     auto before = TRY(last_outcome(account, peer));
     std::string text;
-    for (auto number : {static_cast<std::uint64_t>(now.value), outcome.mailboxes, outcome.differing,
+    for (auto number : {static_cast<std::uint64_t>(now.value), outcome.digests, outcome.differing,
                         before ? before->count + 1 : 1})
         text += std::to_string(number) + " ";
     return account.set_value(outcome_name(peer), text);
@@ -165,7 +165,7 @@ Result<std::optional<Difference>> find_difference(store::AccountStore& account, 
             found.mailboxes.push_back(mailbox);
     };
     for (const auto& one : theirs.list) {
-        ++found.outcome.mailboxes;
+        ++found.outcome.digests;
         auto known = left.extract(one.mailbox);
         if (known && known.mapped() == one.sha256) continue;
         if (known || one.mailbox.is_zero() || TRY(account.find_mailbox(one.mailbox))) {
@@ -176,40 +176,38 @@ Result<std::optional<Difference>> find_difference(store::AccountStore& account, 
         }
     }
     for (const auto& [mailbox, digest] : left) {
-        ++found.outcome.mailboxes;
+        ++found.outcome.digests;
         differs(mailbox);
     }
     return found;
 }
 
-Result<> tell_difference(store::AccountStore& account, const EpochTurn& turn, const sync::Digests& theirs,
-                         const Difference& difference) {
+Result<bool> tell_difference(store::AccountStore& account, const EpochTurn& turn, const sync::Digests& theirs,
+                             const Difference& difference) {
     auto cut = TRY(find_cut(account, turn));
-    if (!cut || cut->sent != theirs.applied || cut->applied != theirs.sent) return {};
+    if (!cut || cut->sent != theirs.applied || cut->applied != theirs.sent) return false;
     TRY(save_outcome(account, turn.peer, difference.outcome, turn.now));
     // Mailboxes are not to be had but by telling everything.
-    if (difference.lost) TRY(begin_after_loss(account, {turn}));
+    if (difference.lost) {
+        TRY(begin_after_loss(account, {turn}));
+        return true;
+    }
     store::OutboxPlan plan;
     plan.cursor = TRY(account.cursor(turn.peer));
-    store::OutboxRow row;
-    row.kind = outbox_said;
-    row.due = turn.now;
-    row.payload = sync::encode_entry(difference.outcome);
-    plan.rows.push_back(row);
-    if (!difference.lost)
-        TRY(add_state_rows(account, difference.mailboxes, difference.names, turn.now, plan.rows));
-    TRY(account.append_outbox(turn.peer, plan));
-    return {};
+    TRY(add_state_rows(account, difference.mailboxes, difference.names, turn.now, plan.rows));
+    if (!plan.rows.empty()) TRY(account.append_outbox(turn.peer, plan));
+    return true;
 }
 
-Result<> take_outcome(store::AccountStore& account, NodeId peer, const sync::ComparedEntry& outcome,
-                      UnixMillis now) {
-    if (TRY(load_numbers(account, asked_name(peer))).empty()) return {};  // nobody has asked, or it has come
+Result<bool> take_outcome(store::AccountStore& account, NodeId peer, const sync::Compared& outcome,
+                          UnixMillis now) {
+    if (TRY(load_numbers(account, asked_name(peer))).empty()) return false;
     TRY(account.set_value(asked_name(peer), ""));
     TRY(save_outcome(account, peer, outcome, now));
-    if (outcome.differing == 0) return {};
+    if (outcome.differing == 0) return true;
     TRY(account.set_value(mailboxes_cursor(peer), "0"));
-    return store::look_again(account, peer);
+    TRY(store::look_again(account));
+    return true;
 }
 
 Result<std::optional<Outcome>> last_outcome(store::AccountStore& account, NodeId peer) {

@@ -20,7 +20,7 @@ Result<std::optional<sync::Digests>> make_digests(store::AccountStore& account, 
 
 // At a remote.
 struct Difference {
-    sync::ComparedEntry outcome;
+    sync::Compared outcome;
     std::vector<MailboxId> mailboxes;  // that differ, and are known here
     bool names = false;                // the subscribed names differ
     bool lost = false;                 // core has mailboxes that are not known here
@@ -28,17 +28,18 @@ struct Difference {
 // Nothing: the two do not stand at the same cut, so that there is nothing to compare.
 Result<std::optional<Difference>> find_difference(store::AccountStore& account, const EpochTurn& turn,
                                                   const sync::Digests& theirs);
-// The outcome goes to core, and behind it all of what differs. Nothing, if the account has left the cut
-// since.
-Result<> tell_difference(store::AccountStore& account, const EpochTurn& turn, const sync::Digests& theirs,
-                         const Difference& difference);
+// The outcome is kept, and all of what differs goes to core. False: the account has left the cut since, and
+// the outcome counts for nothing.
+Result<bool> tell_difference(store::AccountStore& account, const EpochTurn& turn, const sync::Digests& theirs,
+                             const Difference& difference);
 
-// At core, which has asked for it: what the remote has found. Both sides keep the last outcome.
-Result<> take_outcome(store::AccountStore& account, NodeId peer, const sync::ComparedEntry& outcome,
-                      UnixMillis now);
+// At core: what the remote has found. Both sides keep the last outcome. False: nobody has asked, or it has
+// come.
+Result<bool> take_outcome(store::AccountStore& account, NodeId peer, const sync::Compared& outcome,
+                          UnixMillis now);
 struct Outcome {
     UnixMillis when;
-    sync::ComparedEntry found;
+    sync::Compared found;
     std::uint64_t count = 0;  // comparisons of this account on this link, with this one
 };
 Result<std::optional<Outcome>> last_outcome(store::AccountStore& account, NodeId peer);

@@ -100,19 +100,21 @@ net::Task<Result<>> LinkReceiver::apply(LinkRecord record, sync::Frame frame) {
         // A remote speaks of the accounts that it was given, or is out of its mind.
         if (node_.is_core() && !CO_TRY(co_await is_known(section.account)))
             co_return fail(ErrorKind::refused, "it speaks of an account that is not here");
-        if (node_.is_core() && section.digests)
-            co_return fail(ErrorKind::refused, "a remote does not tell digests");
+        if (node_.is_core() ? section.digests.has_value() : section.compared.has_value())
+            co_return fail(ErrorKind::refused, "core tells digests, and a remote what came of them");
         auto verdict = CO_TRY(co_await enter_epoch(record, section));
         auto digests = std::exchange(section.digests, std::nullopt);
         if (digests && verdict.entries && verdict.acks)
             CO_TRY(co_await compare(record, section.account, std::move(*digests)));
+        if (section.compared && verdict.entries && verdict.acks)
+            CO_TRY(co_await take_compared(record.link.peer, section.account, *section.compared));
         if (!verdict.entries || (section.ack_only() && section.voids.empty())) continue;
         if (node_.is_core())
             CO_TRY(co_await apply_at_core(record.link.peer, section));
         else
             CO_TRY(co_await replica_.apply(record.link.peer, section));
         std::lock_guard lock(mutex_);
-        auto& timer = acks_[{record.link.peer, section.account}];
+        auto& timer = answers_[{record.link.peer, section.account}].timer;
         timer.on_section(section, node_.clock());
         if (section.entries.empty()) timer.ask(node_.clock());  // numbers that are void want one as well
     }
@@ -156,12 +158,13 @@ net::Task<Result<sync::SectionVerdict>> LinkReceiver::enter_epoch(const LinkReco
     }
     // The peer is to hear in which epoch we are, whatever there is to send: it may know of none of this.
     std::lock_guard lock(mutex_);
-    acks_[{record.link.peer, account}].ask(node_.clock());
+    answers_[{record.link.peer, account}].timer.ask(node_.clock());
     co_return verdict;
 }
 
 // At a remote. The long part of the work changes nothing, and holds nobody up.
 net::Task<Result<>> LinkReceiver::compare(LinkRecord record, AccountId account, sync::Digests digests) {
+    if (!node_.directory.find(account)) co_return Result<>();  // removed: nothing of it is kept here
     auto turn = epoch_turn(record, false, node_.config, node_.clock());
     auto look = [turn, digests](store::AccountStore& store) { return find_difference(store, turn, digests); };
     auto found = CO_TRY(co_await node_.read(account, std::move(look)));
@@ -174,13 +177,31 @@ net::Task<Result<>> LinkReceiver::compare(LinkRecord record, AccountId account, 
     }
     // Only the cut is looked at again.
     digests.list.clear();
+    auto outcome = found->outcome;
     auto tell = [turn, digests = std::move(digests), found = std::move(*found)](store::AccountStore& store) {
         return tell_difference(store, turn, digests, found);
     };
-    CO_TRY(co_await node_.write(account, std::move(tell)));
+    if (!CO_TRY(co_await node_.write(account, std::move(tell)))) co_return Result<>();
     crash_point("link.compared");
     node_.hub.changed(account);
     node_.hub.outbox_changed(account);
+    std::lock_guard lock(mutex_);
+    auto& answer = answers_[{record.link.peer, account}];
+    answer.compared = outcome;
+    answer.timer.ask(node_.clock());
+    co_return Result<>();
+}
+
+net::Task<Result<>> LinkReceiver::take_compared(NodeId peer, AccountId account, sync::Compared compared) {
+    auto take = [peer, compared, now = node_.clock()](store::AccountStore& store) {
+        return take_outcome(store, peer, compared, now);
+    };
+    bool wanted = CO_TRY(co_await node_.write(account, std::move(take)));
+    if (!wanted || compared.differing == 0) co_return Result<>();
+    node_.hub.changed(account);
+    node_.log.warning("link", "the mailboxes of " + node_.directory.name_of(account) +
+                                  " are not as here at the other side: " +
+                                  std::to_string(compared.differing) + " are told and compared");
     co_return Result<>();
 }
 
@@ -331,7 +352,6 @@ net::Task<Result<>> LinkReceiver::apply_at_core(NodeId peer, sync::AccountSectio
     auto prepared = CO_TRY(co_await prepare(peer, section));
     struct Outcome {
         bool changed, ahead, held, too_many;
-        std::uint64_t differing;
     };
     store::OutsideLimits limits{node_.config.count("limits.account-mailboxes"),
                                 node_.config.count("replicate.max-expunges-per-day")};
@@ -342,16 +362,11 @@ net::Task<Result<>> LinkReceiver::apply_at_core(NodeId peer, sync::AccountSectio
                   prepared.refused};
         to.since = since;
         TRY(apply_remote_entries(to, section));
-        return Outcome{to.changed, to.ahead, to.held, to.too_many, to.differing};
+        return Outcome{to.changed, to.ahead, to.held, to.too_many};
     };
     auto outcome = CO_TRY(co_await node_.write(id, std::move(job)));
     crash_point("home.applied");
-    if (outcome.changed || outcome.differing) node_.hub.changed(id);
-    if (outcome.differing) {
-        node_.log.warning("link", "the mailboxes of " + node_.directory.name_of(id) +
-                                      " are not as here at the other side: " +
-                                      std::to_string(outcome.differing) + " are told and compared");
-    }
+    if (outcome.changed) node_.hub.changed(id);
     if (outcome.ahead) co_await report_clock(node_, peer);
     if (outcome.held)
         node_.log.warning("link",
@@ -369,8 +384,8 @@ std::vector<LinkReceiver::AckDue> LinkReceiver::take_due_acks(UnixMillis now,
                                                               std::optional<UnixMillis>& next) {
     std::vector<AckDue> due;
     std::lock_guard lock(mutex_);
-    for (auto it = acks_.begin(); it != acks_.end();) {
-        auto when = it->second.due();
+    for (auto it = answers_.begin(); it != answers_.end();) {
+        auto when = it->second.timer.due();
         if (when && *when > now && !at_once.contains(it->first.second)) {
             if (!next || *when < *next) next = *when;
             ++it;
@@ -379,9 +394,9 @@ std::vector<LinkReceiver::AckDue> LinkReceiver::take_due_acks(UnixMillis now,
         if (when) {
             auto row = std::ranges::find(due, it->first.first, &AckDue::peer);
             if (row == due.end()) row = due.insert(due.end(), AckDue{it->first.first, {}});
-            row->accounts.push_back(it->first.second);
+            row->accounts.emplace_back(it->first.second, it->second.compared);
         }
-        it = acks_.erase(it);
+        it = answers_.erase(it);
     }
     return due;
 }

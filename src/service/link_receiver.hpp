@@ -67,7 +67,7 @@ class LinkReceiver {
 
     struct AckDue {
         NodeId peer;
-        std::vector<AccountId> accounts;
+        std::vector<std::pair<AccountId, std::optional<sync::Compared>>> accounts;
     };
     // Whom to acknowledge to now; those are then no longer due. `next`: when to ask again.
     // `at_once`: these are due whatever the time.
@@ -95,6 +95,7 @@ class LinkReceiver {
     net::Task<Result<sync::SectionVerdict>> enter_epoch(const LinkRecord& record,
                                                         sync::AccountSection& section);
     net::Task<Result<>> compare(LinkRecord record, AccountId account, sync::Digests digests);
+    net::Task<Result<>> take_compared(NodeId peer, AccountId account, sync::Compared compared);
     net::Task<> note_refusal(LinkRecord record, std::string reason);
 
     Node& node_;
@@ -102,7 +103,12 @@ class LinkReceiver {
     Replica& replica_;
     NodeMailRoom room_;
     std::mutex mutex_;
-    std::map<std::pair<NodeId, AccountId>, sync::AckTimer> acks_;
+    struct Answer {
+        sync::AckTimer timer;
+        std::optional<sync::Compared> compared =
+            {};  // goes along, and is lost with the process: core asks again
+    };
+    std::map<std::pair<NodeId, AccountId>, Answer> answers_;
 };
 
 }  // namespace fwmail::service

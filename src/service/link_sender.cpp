@@ -21,8 +21,10 @@ namespace {
 constexpr std::uint64_t queued_mails = 8;  // of a link, before more are made
 constexpr std::size_t frames_at_once = 4;  // of a link: one is made while others are on their way
 constexpr std::size_t rows_at_first = 100, rows_at_most = 6000;
-constexpr std::int64_t retry_after = 10'000;  // when a frame could not be made
-constexpr std::int64_t sent_lately = 10'000;  // its acknowledgement may be on its way
+constexpr std::int64_t retry_after = 10'000;   // when a frame could not be made
+constexpr std::size_t accounts_a_mail = 500;   // of acknowledgements and digests
+constexpr std::int64_t rest_awaited = 60'000;  // for digests; then they wait for the next time
+constexpr std::int64_t sent_lately = 10'000;   // its acknowledgement may be on its way
 
 UnixMillis now_plus(UnixMillis now, std::int64_t ms) { return UnixMillis{now.value + ms}; }
 
@@ -372,54 +374,86 @@ net::Task<Result<>> LinkSender::send_acks(UnixMillis now, std::set<AccountId> at
         auto link = links_.find(due.peer);
         if (!link) continue;
         std::vector<sync::AccountSection> sections;
-        for (auto account : due.accounts) sections.push_back(CO_TRY(co_await new_section(*link, account)));
-        node_.runtime.spawn_on(node_.runtime.main_executor(), "acknowledgement",
-                               send_acks_to(*link, std::move(sections)));
+        for (const auto& [account, compared] : due.accounts) {
+            sections.push_back(CO_TRY(co_await new_section(*link, account)));
+            sections.back().compared = compared;
+            if (sections.size() < accounts_a_mail && account != due.accounts.back().first) continue;
+            node_.runtime.spawn_on(node_.runtime.main_executor(), "acknowledgement",
+                                   send_sections(*link, std::exchange(sections, {})));
+        }
     }
     co_return Result<>();
 }
 
 net::Task<> LinkSender::send_all_digests() {
+    UnixMillis now = node_.clock();
     auto links = links_.all();
     for (auto account : node_.hub.take_compared())
         for (const auto& link : *links)
-            if (link.link.role == "remote") to_compare_.insert({link.link.peer, account});
-    for (auto place = to_compare_.begin(); place != to_compare_.end() && !node_.stopping;) {
-        auto link = links_.find(place->first);
-        auto done = link ? co_await send_digests(*link, place->second) : Result<bool>(true);
-        if (!done) log_failure(place->second, done.error());
-        place = done && !*done ? std::next(place) : to_compare_.erase(place);
+            if (link.link.role == "remote") to_compare_[link.link.peer].try_emplace(account, now);
+    for (const auto& link : *links) {
+        auto sent = co_await send_digests(link, to_compare_[link.link.peer]);
+        if (!sent) node_.log.error("link", sent.error().text);
     }
 }
 
-net::Task<Result<bool>> LinkSender::send_digests(LinkRecord link, AccountId account) {
-    if (flights_.contains({link.link.peer, account}) || !CO_TRY(co_await may_send(link))) co_return false;
-    auto turn = epoch_turn(link, true, node_.config, node_.clock());
-    std::size_t room =
+// Of many accounts in one mail, and in few mails: those of an hour are for what has changed.
+net::Task<Result<>> LinkSender::send_digests(LinkRecord link, ToCompare& accounts) {
+    UnixMillis now = node_.clock();
+    std::erase_if(accounts, [&](const auto& one) {
+        return now.value - one.second.value > rest_awaited || !node_.directory.find(one.first);
+    });
+    if (accounts.empty() || !CO_TRY(co_await may_send(link))) co_return Result<>();
+    note_due(now_plus(now, 1000));  // those that are not at rest yet
+    auto largest =
         sync::max_frame_octets(static_cast<std::size_t>(node_.config.octets("replicate.max-mail-size")));
-    auto load = [turn, since = horizon(node_.config, node_.clock()),
-                 room](store::AccountStore& store) -> Result<std::optional<sync::AccountSection>> {
+    std::size_t room = largest - sync::frame_overhead;
+    std::vector<sync::AccountSection> sections;
+    for (auto one = accounts.begin(); one != accounts.end() && sections.size() < accounts_a_mail;) {
+        AccountId account = one->first;
+        auto section = CO_TRY(co_await digest_section(link, account, largest / 4));
+        std::size_t octets = section ? sync::section_overhead(*section) : 0;
+        bool too_large = octets > largest - sync::frame_overhead;
+        if (too_large)
+            log_failure(account, {ErrorKind::refused,
+                                  "the digests of its mailboxes do not fit in a mail of "
+                                  "replicate.max-mail-size"});
+        if (!section || (!too_large && octets > room)) {
+            ++one;
+            continue;
+        }
+        one = accounts.erase(one);
+        if (too_large) continue;
+        auto note = [peer = link.link.peer, now](store::AccountStore& store) {
+            return note_asked(store, peer, now);
+        };
+        CO_TRY(co_await node_.write(account, note));
+        room -= octets;
+        sections.push_back(std::move(*section));
+    }
+    if (!sections.empty()) CO_TRY(co_await send_frame(link, std::move(sections)));
+    co_return Result<>();
+}
+
+// Nothing: the account is not at rest.
+net::Task<Result<std::optional<sync::AccountSection>>> LinkSender::digest_section(LinkRecord link,
+                                                                                  AccountId account,
+                                                                                  std::size_t ack_octets) {
+    if (flights_.contains({link.link.peer, account})) co_return std::optional<sync::AccountSection>();
+    auto load = [account, turn = epoch_turn(link, true, node_.config, node_.clock()),
+                 since = horizon(node_.config, node_.clock()),
+                 ack_octets](store::AccountStore& store) -> Result<std::optional<sync::AccountSection>> {
         auto digests = TRY(make_digests(store, turn, since));
         if (!digests) return std::optional<sync::AccountSection>();
-        auto section = TRY(begin_section(store, turn, room / 4));
+        auto section = TRY(begin_section(store, turn, ack_octets));
+        section.account = account;
         section.digests = std::move(*digests);
         return section;
     };
-    auto section = CO_TRY(co_await node_.read(account, std::move(load)));
-    if (!section) co_return false;
-    section->account = account;
-    if (sync::frame_overhead + sync::section_overhead(*section) > room)
-        co_return fail(ErrorKind::refused,
-                       "the digests of its mailboxes do not fit in a mail of replicate.max-mail-size");
-    auto note = [turn](store::AccountStore& store) { return note_asked(store, turn.peer, turn.now); };
-    CO_TRY(co_await node_.write(account, note));
-    std::vector<sync::AccountSection> sections;
-    sections.push_back(std::move(*section));
-    CO_TRY(co_await send_frame(link, std::move(sections)));
-    co_return true;
+    co_return co_await node_.read(account, std::move(load));
 }
 
-net::Task<> LinkSender::send_acks_to(LinkRecord link, std::vector<sync::AccountSection> sections) {
+net::Task<> LinkSender::send_sections(LinkRecord link, std::vector<sync::AccountSection> sections) {
     auto sent = co_await send_frame(link, std::move(sections));
     if (!sent && !node_.stopping) node_.log.error("link", sent.error().text);
 }

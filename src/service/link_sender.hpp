@@ -67,11 +67,13 @@ class LinkSender {
     void note_due(UnixMillis when);
     std::size_t frames_under_way(NodeId peer) const;
     std::uint64_t target_octets(NodeId peer);
+    using ToCompare = std::map<AccountId, UnixMillis>;  // since when
     net::Task<> send_all_digests();
-    // True: the account need not be asked again.
-    net::Task<Result<bool>> send_digests(LinkRecord link, AccountId account);
+    net::Task<Result<>> send_digests(LinkRecord link, ToCompare& accounts);
+    net::Task<Result<std::optional<sync::AccountSection>>> digest_section(LinkRecord link, AccountId account,
+                                                                          std::size_t ack_octets);
     net::Task<Result<>> send_acks(UnixMillis now, std::set<AccountId> at_once);
-    net::Task<> send_acks_to(LinkRecord link, std::vector<sync::AccountSection> sections);
+    net::Task<> send_sections(LinkRecord link, std::vector<sync::AccountSection> sections);
     net::Task<Result<bool>> may_send(const LinkRecord& link);
     net::Task<Result<Made>> make(AccountId account, std::vector<store::OutboxRow> rows);
     net::Task<Result<>> make_chunks(AccountId account, std::vector<store::OutboxRow> rows,
@@ -88,8 +90,8 @@ class LinkSender {
     SendMail send_mail_;
     std::map<NodeId, std::set<AccountId>> busy_;  // accounts whose outbox holds something
     std::map<Place, Flight> flights_;
-    std::map<Place, UnixMillis> resting_;  // something went wrong: until then
-    std::set<Place> to_compare_;           // when they are at rest
+    std::map<Place, UnixMillis> resting_;     // something went wrong: until then
+    std::map<NodeId, ToCompare> to_compare_;  // accounts, when they are at rest
     std::optional<UnixMillis> next_ack_, next_due_;
     UnixMillis last_flush_;  // when a frame went that was not full
     bool flush_ = true;      // such a frame may go

@@ -18,6 +18,7 @@ namespace {
 
 constexpr std::size_t batch = 64;            // new messages planned at a time
 constexpr std::size_t changes_batch = 5000;  // flag changes and expunges planned at a time
+constexpr auto longest_unlooked = std::chrono::hours(1);
 constexpr std::size_t cache_octets = 64 << 20;
 constexpr std::size_t cache_lead = 16 << 20;  // as far as the poller runs ahead of the sender
 constexpr auto cache_time = std::chrono::seconds(30);
@@ -122,10 +123,9 @@ struct Poller::Look {
     std::map<MailboxId, store::Planned> planned;  // before this round
     std::set<store::Place> adopted;               // of `added`, those that the remote has already
     std::vector<store::ChangedMessage> flags, expunged;
-    ModSeq cursor;         // after this round
-    bool moved = false;    // the cursor, with something to plan or without
-    bool more = false;     // the cursor stays; there is more to plan
-    bool compare = false;  // it is time to
+    ModSeq cursor;       // after this round
+    bool moved = false;  // the cursor, with something to plan or without
+    bool more = false;   // the cursor stays; there is more to plan
 };
 
 struct Poller::SealedMessage {
@@ -156,10 +156,12 @@ net::Task<Result<std::string>> seal_secret(Node& node, AccountId account) {
 net::Task<> Poller::run() {
     net::Notifier wake(co_await boost::asio::this_coro::executor);
     node_.hub.attach_poller(wake);
+    net::Deadline unlooked = net::no_deadline;  // all are looked at then, whatever changes meanwhile
     bool all = true;
     while (!node_.stopping) {
         std::set<AccountId> accounts = node_.hub.take_dirty();
         if (all) {
+            unlooked = net::deadline_after(longest_unlooked);
             auto load = [](store::SystemStore& system) { return system.load_users(); };
             auto users = co_await node_.read(store::system_file, load);
             if (users)
@@ -178,7 +180,7 @@ net::Task<> Poller::run() {
         auto interval = node_.config.duration("poll.interval");
         bool woken =
             co_await wake.wait(net::deadline_after(interval.count() ? interval : std::chrono::seconds(60)));
-        all = !woken;
+        all = !woken || std::chrono::steady_clock::now() > unlooked;
     }
 }
 
@@ -193,7 +195,18 @@ net::Task<Result<>> Poller::poll(AccountId account) {
             node_.hub.outbox_changed(account);
             node_.link_wake.notify();
         }
+        CO_TRY(co_await compare_in_time(account, link));
     }
+    co_return Result<>();
+}
+
+net::Task<Result<>> Poller::compare_in_time(AccountId account, LinkRecord link) {
+    auto interval = std::chrono::milliseconds(node_.config.duration("replicate.compare-after")).count();
+    if (interval == 0) co_return Result<>();
+    auto look = [peer = link.link.peer, interval, now = node_.clock()](store::AccountStore& store) {
+        return comparison_due(store, peer, interval, now);
+    };
+    if (CO_TRY(co_await node_.read(account, look))) node_.hub.compare(account);
     co_return Result<>();
 }
 
@@ -222,12 +235,10 @@ net::Task<Result<>> Poller::plan_account_entry(AccountId account, LinkRecord lin
 
 // One consistent look at what the remote does not know yet.
 net::Task<Result<Poller::Look>> Poller::look(AccountId account, LinkRecord link) {
-    auto interval = std::chrono::milliseconds(node_.config.duration("replicate.compare-after")).count();
-    auto job = [peer = link.link.peer, oldest = horizon(node_.config, node_.clock()), interval,
-                now = node_.clock()](store::AccountStore& store) -> Result<Look> {
+    auto job = [peer = link.link.peer,
+                oldest = horizon(node_.config, node_.clock())](store::AccountStore& store) -> Result<Look> {
         Look look;
         if (TRY(store::awaited_state(store, peer))) return look;
-        look.compare = interval && TRY(comparison_due(store, peer, interval, now));
         ModSeq cursor = TRY(store.cursor(peer));
         look.cursor = TRY(store.highest_modseq());
         look.moved = look.cursor > cursor;
@@ -376,7 +387,6 @@ net::Task<> Poller::let_sender_catch_up() {
 // True: call again, there is more.
 net::Task<Result<bool>> Poller::plan(AccountId account, LinkRecord link) {
     auto look = CO_TRY(co_await this->look(account, link));
-    if (look.compare) node_.hub.compare(account);
     if (!look.moved) co_return false;
     std::vector<SealedMessage> sealed;
     if (!look.added.empty()) {

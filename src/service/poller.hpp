@@ -54,6 +54,7 @@ class Poller {
     struct Look;
     net::Task<> let_sender_catch_up();
     net::Task<Result<bool>> plan(AccountId account, LinkRecord link);
+    net::Task<Result<>> compare_in_time(AccountId account, LinkRecord link);
     net::Task<Result<>> plan_account_entry(AccountId account, LinkRecord link);
     net::Task<Result<Look>> look(AccountId account, LinkRecord link);
     struct SealedMessage;

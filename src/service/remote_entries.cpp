@@ -1,7 +1,6 @@
 #include "service/remote_entries.hpp"
 
 #include "imap/parser.hpp"
-#include "service/digests.hpp"
 #include "service/flag_entries.hpp"
 #include "service/outbox_kinds.hpp"
 #include "store/epochs.hpp"
@@ -21,7 +20,6 @@ bool may_come_from_remote(const sync::Entry& entry) {
            std::holds_alternative<sync::ChunkEntry>(entry) ||
            std::holds_alternative<sync::StateEntry>(entry) ||
            std::holds_alternative<sync::StatedEntry>(entry) ||
-           std::holds_alternative<sync::ComparedEntry>(entry) ||
            std::holds_alternative<sync::UnknownEntry>(entry);
 }
 
@@ -228,12 +226,6 @@ Result<bool> apply_stated(AtCore& to, EntryNumber number) {
     return true;
 }
 
-Result<bool> apply_compared(AtCore& to, const sync::ComparedEntry& entry) {
-    TRY(take_outcome(to.account, to.peer, entry, to.now));
-    to.differing = std::max(to.differing, entry.differing);
-    return true;
-}
-
 Result<bool> apply_mailbox(AtCore& to, const sync::MailboxEntry& entry) {
     if (!entry.deleted && !imap::fault_of_new_name(entry.name).empty())
         return true;  // no client of a remote gives such a name
@@ -267,7 +259,6 @@ Result<> settle_state(AtCore& to) {
 Result<bool> apply_entry(AtCore& to, EntryNumber number, const sync::Entry& entry) {
     if (const auto* state = std::get_if<sync::StateEntry>(&entry)) return apply_state(to, number, *state);
     if (std::holds_alternative<sync::StatedEntry>(entry)) return apply_stated(to, number);
-    if (const auto* compared = std::get_if<sync::ComparedEntry>(&entry)) return apply_compared(to, *compared);
     if (const auto* stubbed = std::get_if<sync::StubbedEntry>(&entry)) return apply_stubbed(to, *stubbed);
     if (const auto* flags = std::get_if<sync::FlagsEntry>(&entry)) return apply_flags_entry(to, *flags);
     if (const auto* expunge = std::get_if<sync::ExpungeEntry>(&entry)) return apply_expunge(to, *expunge);

@@ -30,7 +30,6 @@ struct AtCore {
     sync::Incoming told = {};                           // what of the peer's entries has been applied, by now
     UnixMillis since = {};                              // what is older was perhaps never replicated
     bool changed = false, ahead = false, held = false, too_many = false;
-    std::uint64_t differing = 0;  // mailboxes, as the peer has found out
 };
 
 bool may_come_from_remote(const sync::Entry& entry);

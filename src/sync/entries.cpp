@@ -180,9 +180,6 @@ struct Validate {
                          (e.copies.empty() || e.copies.list()[0].first != 0),
                      "return: UID 0");
     }
-    Result<void> operator()(const ComparedEntry& e) const {
-        return check(e.mailboxes <= max_number && e.differing <= e.mailboxes, "compared: not a number");
-    }
     Result<void> operator()(const UnknownEntry& e) const {
         TRY(check(e.tag % 2 == 1, "unknown: the tag is a critical one"));
         return check(e.payload.size() <= max_payload_octets, "unknown: too large");
@@ -339,11 +336,6 @@ struct WritePayload {
         out.uids(e.bodies);
         out.uids(e.copies);
         return std::to_underlying(EntryTag::body_return);
-    }
-    std::uint64_t operator()(const ComparedEntry& e) const {
-        out.varint(e.mailboxes);
-        out.varint(e.differing);
-        return std::to_underlying(EntryTag::compared);
     }
     std::uint64_t operator()(const UnknownEntry& e) const {
         out.raw(e.payload);
@@ -535,13 +527,6 @@ Result<Entry> read_return(Reader& in) {
     return e;
 }
 
-Result<Entry> read_compared(Reader& in) {
-    ComparedEntry e;
-    e.mailboxes = TRY(in.varint(max_number));
-    e.differing = TRY(in.varint(max_number));
-    return e;
-}
-
 Result<Entry> read_payload(std::uint64_t tag, Reader& in, std::size_t& data_octets) {
     switch (static_cast<EntryTag>(tag)) {
         case EntryTag::mailbox:
@@ -572,8 +557,6 @@ Result<Entry> read_payload(std::uint64_t tag, Reader& in, std::size_t& data_octe
             return StatedEntry{};
         case EntryTag::body_return:
             return read_return(in);
-        case EntryTag::compared:
-            return read_compared(in);
     }
     if (tag % 2 == 0)
         return fail(ErrorKind::refused, "an entry of kind " + std::to_string(tag) +
@@ -584,10 +567,10 @@ Result<Entry> read_payload(std::uint64_t tag, Reader& in, std::size_t& data_octe
 }  // namespace
 
 std::string_view entry_name(const Entry& entry) {
-    static constexpr std::string_view names[] = {"mailbox",      "message",        "chunk",    "flags",
-                                                 "expunge",      "account",        "stubbed",  "subscription",
-                                                 "copy-request", "append-request", "confirm",  "state",
-                                                 "stated",       "body-return",    "compared", "unknown"};
+    static constexpr std::string_view names[] = {"mailbox",      "message",        "chunk",   "flags",
+                                                 "expunge",      "account",        "stubbed", "subscription",
+                                                 "copy-request", "append-request", "confirm", "state",
+                                                 "stated",       "body-return",    "unknown"};
     static_assert(std::size(names) == std::variant_size_v<Entry>);
     return names[entry.index()];
 }

@@ -213,13 +213,6 @@ struct ReturnEntry {
     bool operator==(const ReturnEntry&) const = default;
 };
 
-// Remote to core: it has compared core's digests with its own.
-struct ComparedEntry {
-    std::uint64_t mailboxes = 0;  // of them, and the subscribed names
-    std::uint64_t differing = 0;  // of which it tells all; at most so many
-    bool operator==(const ComparedEntry&) const = default;
-};
-
 // An entry of a later version that may be skipped. Applying it does nothing.
 struct UnknownEntry {
     std::uint64_t tag = 1;  // odd
@@ -229,7 +222,7 @@ struct UnknownEntry {
 
 using Entry = std::variant<MailboxEntry, MessageEntry, ChunkEntry, FlagsEntry, ExpungeEntry, AccountEntry,
                            StubbedEntry, SubscriptionEntry, CopyRequestEntry, AppendRequestEntry,
-                           ConfirmEntry, StateEntry, StatedEntry, ReturnEntry, ComparedEntry, UnknownEntry>;
+                           ConfirmEntry, StateEntry, StatedEntry, ReturnEntry, UnknownEntry>;
 
 // Wire tags; never reused.
 enum class EntryTag : std::uint64_t {
@@ -247,7 +240,6 @@ enum class EntryTag : std::uint64_t {
     state = 24,
     stated = 26,
     body_return = 28,
-    compared = 30,
 };
 
 // The name for logs: "mailbox", "message", ...

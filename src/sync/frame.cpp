@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::string_view magic = "FWMF";
 enum class Coding : std::uint8_t { plain = 0, zstd = 1 };
+// What a section may have.
+constexpr std::uint64_t part_digests = 1, part_compared = 2;
 // Below this, compression saves nothing worth the work.
 constexpr std::size_t least_to_compress = 128;
 // Times lie within 48 bits, as in hybrid clocks.
@@ -49,6 +51,9 @@ Result<void> validate_section(const AccountSection& section, const FrameLimits& 
     TRY(validate_set(section.acks, limits));
     TRY(validate_set(section.voids, limits));
     if (section.digests) TRY(validate_digests(*section.digests, limits));
+    if (section.compared &&
+        (section.compared->digests > max_number || section.compared->differing > section.compared->digests))
+        return bad("what was compared is no number");
     EntryNumber before;
     for (const auto& [number, entry] : section.entries) {
         if (number <= before || number.value > max_number) return bad("entry numbers do not ascend");
@@ -123,8 +128,12 @@ Result<void> write_section(Writer& meta, Writer& data, const AccountSection& sec
     meta.fixed64(section.life.random);
     meta.varint(section.first.value);
     meta.varint(section.lost);
-    meta.varint(section.digests.has_value());
+    meta.varint((section.digests ? part_digests : 0) | (section.compared ? part_compared : 0));
     if (section.digests) write_digests(meta, *section.digests);
+    if (section.compared) {
+        meta.varint(section.compared->digests);
+        meta.varint(section.compared->differing);
+    }
     meta.numbers(section.acks);
     meta.numbers(section.voids);
     meta.varint(section.entries.size());
@@ -154,7 +163,13 @@ Result<AccountSection> read_section(Reader& meta, Reader& data, const FrameLimit
     section.life.random = TRY(meta.fixed64());
     section.first = EntryNumber(TRY(meta.varint(max_number)));
     section.lost = TRY(meta.boolean());
-    if (TRY(meta.boolean())) section.digests = TRY(read_digests(meta, limits));
+    auto parts = TRY(meta.varint(part_digests | part_compared));
+    if (parts & part_digests) section.digests = TRY(read_digests(meta, limits));
+    if (parts & part_compared) {
+        auto& compared = section.compared.emplace();
+        compared.digests = TRY(meta.varint(max_number));
+        compared.differing = TRY(meta.varint(max_number));
+    }
     section.acks = TRY(meta.numbers(limits.intervals));
     section.voids = TRY(meta.numbers(limits.intervals));
     std::uint64_t count = TRY(meta.varint());
@@ -260,9 +275,10 @@ std::size_t section_overhead(const AccountSection& section) {
     out.numbers(section.acks);
     out.numbers(section.voids);
     std::size_t digests = section.digests ? 2 * 9 + 7 + 3 + section.digests->list.size() * digest_octets : 0;
-    // Account, two epochs, life, first number, whether it is lost and has digests, number of entries,
+    std::size_t compared = section.compared ? 2 * 9 : 0;
+    // Account, two epochs, life, first number, whether it is lost, which parts it has, number of entries,
     // additions.
-    return out.size() + digests + 16 + 2 * (9 + 8) + (7 + 8) + 9 + 1 + 1 + 3 + 1;
+    return out.size() + digests + compared + 16 + 2 * (9 + 8) + (7 + 8) + 9 + 1 + 1 + 3 + 1;
 }
 
 }  // namespace fwmail::sync

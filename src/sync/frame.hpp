@@ -44,6 +44,13 @@ struct Digests {
     bool operator==(const Digests&) const = default;
 };
 
+// What came of comparing the receiver's digests with the sender's own.
+struct Compared {
+    std::uint64_t digests = 0;    // how many; below 2^63
+    std::uint64_t differing = 0;  // at most so many; what they stand for is told whole
+    bool operator==(const Compared&) const = default;
+};
+
 // One account's share of a frame. The account id zero is the node's own section.
 struct AccountSection {
     AccountId account;
@@ -55,6 +62,7 @@ struct AccountSection {
     EntryNumber first{1};  // numbers from this one on have been given in this life only
     bool lost = false;     // the receiver does not know any more what it knew: this is why the epoch is new
     std::optional<Digests> digests;
+    std::optional<Compared> compared;
     std::vector<Numbered> entries;  // numbers strictly ascending
     bool operator==(const AccountSection&) const = default;
 

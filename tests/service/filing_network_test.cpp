@@ -178,6 +178,8 @@ class Network {
         now_ += 3'600'000;  // what still waits, waits for what does not come
         for (std::size_t n = 1; n < nodes; ++n) {
             std::optional<sync::Digests> digests;
+            sync::Compared outcome;
+            poll(n);
             command(0, [&](AccountStore& store) -> Result<> {
                 digests = TRY(make_digests(store, turn(0, n), sync::earliest_date));
                 return note_asked(store, node_id(n), time_at(0));
@@ -187,7 +189,13 @@ class Network {
                 auto found = TRY(find_difference(store, turn(n, 0), *digests));
                 REQUIRE(found);
                 differing += found->outcome.differing;
-                return tell_difference(store, turn(n, 0), *digests, *found);
+                REQUIRE(TRY(tell_difference(store, turn(n, 0), *digests, *found)));
+                outcome = found->outcome;
+                return {};
+            });
+            command(0, [&](AccountStore& store) -> Result<> {
+                REQUIRE(TRY(take_outcome(store, node_id(n), outcome, time_at(0))));
+                return {};
             });
         }
         settle(6);

@@ -34,21 +34,24 @@ sync::AccountSection section_of(std::initializer_list<std::uint64_t> list, Mailb
     return section;
 }
 
-void know_peer(store::AccountStore& store) {
-    must(store.append_outbox(peer, {}));
-    must(store::save_epochs(store, peer, {.peer = {1, 7}}));
-}
-
 }  // namespace
 
-TEST_CASE("of a section at core only what cannot be applied yet comes again") {
+TEST_CASE("of a section only what cannot be applied yet comes again") {
     store::test::Account account;
     auto& store = *account.store;
-    know_peer(store);
-    must(store.set_planned(peer, account.inbox.id, {Uid{3}, Uid{3}}));
+    must(store.append_outbox(peer, {}));
+    must(store::save_epochs(store, peer, {.peer = {1, 7}}));
+    bool core = GENERATE(true, false);
+    CAPTURE(core);
+    if (core) must(store.set_planned(peer, account.inbox.id, {Uid{3}, Uid{3}}));
     auto apply = [&](const sync::AccountSection& section) {
-        AtCore to{store, peer, t0, store::test::author, {100, 100}, {}};
-        must(apply_remote_entries(to, section));
+        if (core) {
+            AtCore to{store, peer, t0, store::test::author, {100, 100}, {}};
+            must(apply_remote_entries(to, section));
+        } else {
+            AtRemote to{store, peer, t0};
+            must(store.mark_applied(peer, must(apply_core_entries(to, section)).numbers));
+        }
         return must(store.load_applied(peer));
     };
     CHECK(apply(section_of({1, 2, 3}, account.inbox.id)) == numbers({1, 3}));
@@ -59,24 +62,6 @@ TEST_CASE("of a section at core only what cannot be applied yet comes again") {
     CHECK(apply(old) == numbers({1, 3, 4, 5}));
     old.epoch = {1, 7};
     CHECK(apply(old) == numbers({1, 3, 4, 5, 6, 9}));
-}
-
-TEST_CASE("of a section at a remote only what cannot be applied yet comes again") {
-    store::test::Account account;
-    auto& store = *account.store;
-    know_peer(store);
-    auto apply = [&](const sync::AccountSection& section) {
-        AtRemote to{store, peer, t0};
-        auto applied = must(apply_core_entries(to, section));
-        must(store.mark_applied(peer, applied.numbers));
-        return must(store.load_applied(peer));
-    };
-    CHECK(apply(section_of({1, 2, 3}, account.inbox.id)) == numbers({1, 3}));
-    CHECK(apply(section_of({3, 4, 2, 1, 5}, account.inbox.id)) == numbers({1, 3, 4, 5}));
-    auto old = section_of({6}, account.inbox.id);
-    old.epoch = {1, 8};
-    old.voids.add(9);
-    CHECK(apply(old) == numbers({1, 3, 4, 5}));
 }
 
 }  // namespace fwmail::service::test

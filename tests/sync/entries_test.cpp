@@ -178,8 +178,6 @@ TEST_CASE("entries: chunk, flags, expunge and stubbed bounds") {
         check_refused(spoilt);
     }
     check_good(StatedEntry{});
-    check_good(ComparedEntry{3, 3});
-    check_refused(ComparedEntry{3, 4});
     UidSet wanted;
     wanted.add(1, 5);
     check_good(ReturnEntry{a_mailbox(), wanted, {}});

@@ -56,6 +56,7 @@ Frame golden_frame() {
     section.acks.add(1003);
     section.voids.add(7);
     section.digests = Digests{7, 1003, UnixMillis(-1), {{MailboxId{}, hash}, {mailbox, hash}}};
+    section.compared = {12, 1};
     auto add = [&](std::uint64_t number, Entry entry) {
         section.entries.push_back({EntryNumber(number), std::move(entry)});
     };
@@ -96,7 +97,6 @@ Frame golden_frame() {
                        true});
     add(18, StatedEntry{});
     add(19, ReturnEntry{mailbox, gone, moved});
-    add(20, ComparedEntry{12, 1});
     add(500, UnknownEntry{33, "later"});
     AccountSection own;
     own.epoch = {5, 6};
@@ -213,6 +213,8 @@ TEST_CASE("frame: what breaks an invariant is not written") {
     refused([](Frame& f) { f.sections[0].digests = Digests{0, max_number + 1, {}, {}}; });
     refused([](Frame& f) { f.sections[0].digests = Digests{0, 0, UnixMillis(latest_date.value + 1), {}}; });
     refused([](Frame& f) { f.sections[0].digests = Digests{0, 0, {}, {{}, {}}}; });
+    refused([](Frame& f) { f.sections[0].compared = Compared{max_number + 1, 0}; });
+    refused([](Frame& f) { f.sections[0].compared = Compared{3, 4}; });
     Entry good = StubbedEntry{*MailboxId::from_octets("mailbox-mailbox-"), Uid(1)};
     refused([&](Frame& f) { f.sections[0].entries = {{EntryNumber(0), good}}; });
     refused([&](Frame& f) { f.sections[0].entries = {{EntryNumber(max_number + 1), good}}; });

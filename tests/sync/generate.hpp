@@ -78,7 +78,7 @@ class Generator {
         return hash;
     }
     Entry entry() {
-        switch (below(16)) {
+        switch (below(15)) {
             case 0:
                 return mailbox();
             case 1:
@@ -122,10 +122,6 @@ class Generator {
                 if (coin()) e.copies = std::get<ExpungeEntry>(expunge()).uids;
                 return e;
             }
-            case 14: {
-                std::uint64_t all = below(1000);
-                return ComparedEntry{all, below(all + 1)};
-            }
             default:
                 return UnknownEntry{1001 + 2 * below(1000), octets(below(40))};
         }
@@ -139,6 +135,10 @@ class Generator {
         section.first = EntryNumber(1 + below(100'000));
         section.lost = coin();
         if (coin()) section.digests = digests();
+        if (coin()) {
+            std::uint64_t all = any64() & max_number;
+            section.compared = {all, coin() ? all : all / 2};
+        }
         section.acks = numbers();
         section.voids = numbers();
         std::uint64_t number = 0;
