@@ -13,8 +13,10 @@ int main(int argc, char** argv) {
          "add NAME [--address A]... [--password-file F] | list [--json] | passwd NAME [--password-file F | "
          "--outside [--label L] [--revoke]] | remove NAME, all with --config FILE",
          "users and their passwords", run_user},
-        {"key", "export NAME [--secret [--passphrase | --passphrase-file F]] --config FILE",
-         "hand out a user's key", run_key},
+        {"key",
+         "export NAME [--secret [--passphrase | --passphrase-file F]] [--all] | list NAME [--json] | "
+         "rotate NAME [--reseal] [--json], all with --config FILE",
+         "hand out a user's key, or replace it", run_key},
         {"link",
          "invite NAME | accept NAME [--token T] | list [--json] | remove NAME, all with --config FILE",
          "pair core and remote", run_link},

@@ -184,6 +184,9 @@ struct Changes {
     std::vector<Uid> expunged;          // ascending; may name messages that the session never heard of
     ModSeq highest;                     // all changes up to here have been told with this; 0: unknown
     std::vector<Successor> successors;  // all there are
+    // The mailbox has another UIDVALIDITY than when it was selected: what the client knows of it is void, and
+    // nothing else is told here.
+    bool uids_void = false;
 };
 
 struct AuthChallenge {

@@ -323,7 +323,12 @@ void SessionCore::on_reply(Reply reply) {
 
 // News that cannot be had fail nothing that is done already: a repeated APPEND would double the message.
 void SessionCore::on_poll_reply(Reply& reply) {
-    if (const auto* changes = std::get_if<Changes>(&reply); changes && selected) announce(*changes);
+    const auto* changes = std::get_if<Changes>(&reply);
+    if (changes && changes->uids_void && selected) {
+        if (std::exchange(polling_, Polling::no) == Polling::before_answer) finish_ok();
+        return bye("The mailbox has another UIDVALIDITY: select it again");
+    }
+    if (changes && selected) announce(*changes);
     switch (std::exchange(polling_, Polling::no)) {
         case Polling::before_command:
             command_->start(*this);

@@ -204,18 +204,52 @@ Result<> user(const Arguments& arguments) {
 
 // --- key
 
+std::string ago(const json::value& when) {
+    if (!when.is_number()) return "never";
+    std::int64_t seconds =
+        std::max<std::int64_t>(0, system_clock()().value / 1000 - when.to_number<std::int64_t>());
+    if (seconds < 120) return std::to_string(seconds) + " s ago";
+    if (seconds < 7200) return std::to_string(seconds / 60) + " min ago";
+    return std::to_string(seconds / 3600) + " h ago";
+}
+
 Result<> key(const Arguments& arguments) {
-    auto words = TRY(parse_words(arguments, {"config", "passphrase-file"}, {"secret", "passphrase"}));
-    if (words.positional.size() != 2 || words.positional[0] != "export")
-        return fail(ErrorKind::usage, "fwmail key export NAME [--secret]");
-    json::object request{
-        {"command", "key.export"}, {"name", words.positional[1]}, {"secret", words.has("secret")}};
+    auto words = TRY(parse_words(arguments, {"config", "passphrase-file"},
+                                 {"secret", "passphrase", "all", "reseal", "json"}));
+    std::string verb = words.positional.empty() ? "" : words.positional[0];
+    if (words.positional.size() != 2 || (verb != "export" && verb != "rotate" && verb != "list"))
+        return fail(ErrorKind::usage,
+                    "fwmail key list NAME, key export NAME [--secret] [--all] or key rotate NAME [--reseal]");
+    json::object request{{"command", "key." + verb},
+                         {"name", words.positional[1]},
+                         {"secret", words.has("secret")},
+                         {"all", words.has("all")},
+                         {"reseal", words.has("reseal")}};
     if (words.has("passphrase") || words.has("passphrase-file"))
         request["passphrase"] = std::string(
             TRY(read_secret(words.option("passphrase-file"), "Passphrase for the exported key", true))
                 .view());
     auto answer = TRY(ask_node(words.option("config"), request));
-    std::printf("%s", text_of(answer, "key").c_str());
+    if (verb == "export") {
+        std::printf("%s", text_of(answer, "key").c_str());
+    } else if (words.has("json")) {
+        print(json::serialize(answer));
+    } else if (verb == "list") {
+        for (const auto& value : answer["keys"].as_array()) {
+            const auto& row = value.as_object();
+            std::string line = text_of(row, "fingerprint") + "  made " + ago(row.at("created"));
+            if (row.contains("retired")) line += ", retired " + ago(row.at("retired"));
+            if (row.at("reseals").as_bool()) line += ", earlier mail is being sealed to it";
+            print(line);
+        }
+    } else {
+        print("key " + text_of(answer, "fingerprint"));
+        say("new mail is sealed to this key: give it to the user's programs with\n  fwmail key export " +
+            words.positional[1] + " --secret\n" +
+            (answer.at("reseals").as_bool()
+                 ? "earlier mail is being sealed to it, too; fwmail status shows how far"
+                 : "earlier mail stays sealed to the earlier keys, which are kept"));
+    }
     return {};
 }
 
@@ -273,15 +307,6 @@ Result<> link(const Arguments& arguments) {
 
 // --- status
 
-std::string ago(const json::value& when) {
-    if (!when.is_number()) return "never";
-    std::int64_t seconds =
-        std::max<std::int64_t>(0, system_clock()().value / 1000 - when.to_number<std::int64_t>());
-    if (seconds < 120) return std::to_string(seconds) + " s ago";
-    if (seconds < 7200) return std::to_string(seconds / 60) + " min ago";
-    return std::to_string(seconds / 3600) + " h ago";
-}
-
 std::string line_text(const json::object& line) {
     if (line.at("open").as_bool()) return "open, since " + ago(line.at("since"));
     auto error = text_of(line, "error");
@@ -329,6 +354,9 @@ void print_status(const json::object& status) {
                    : "") +
               (row.at("stubs").to_number<std::uint64_t>()
                    ? ", " + number(row, "stubs") + " stubs were shown for bodies that did not come"
+                   : "") +
+              (row.at("to_reseal").to_number<std::uint64_t>()
+                   ? ", " + number(row, "to_reseal") + " are still to be shown sealed to the new key"
                    : "") +
               (row.at("expunges_held").to_number<std::uint64_t>()
                    ? ", " + number(row, "expunges_held") +

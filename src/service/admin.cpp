@@ -57,16 +57,20 @@ Result<> make_mailboxes(AdminContext& context, AccountId account, UnixMillis now
     return {};
 }
 
-Result<crypto::Fingerprint> make_user_key(AdminContext& context, const store::User& user,
-                                          std::string_view address) {
-    auto key = TRY(crypto::generate_key(user.name + " <" + std::string(address) + ">", user.created));
+Result<store::UserKey> make_user_key(AdminContext& context, const store::User& user, std::string_view address,
+                                     UnixMillis created) {
+    auto key = TRY(crypto::generate_key(user.name + " <" + std::string(address) + ">", created));
     auto secret = TRY(crypto::write_secret_key(key, std::nullopt));
     std::string fingerprint = key.public_key.fingerprint.hex();
     auto box = TRY(
         crypto::box_seal(context.master_key, secret.view(), "user-key:" + user.id.hex() + ":" + fingerprint));
-    TRY(context.system.add_key(
-        {user.id, fingerprint, crypto::write_certificate(key.public_key), box, user.created, std::nullopt}));
-    return key.public_key.fingerprint;
+    return store::UserKey{user.id, fingerprint, crypto::write_certificate(key.public_key),
+                          box,     created,     std::nullopt};
+}
+
+std::string grouped(const store::UserKey& key) {
+    auto fingerprint = crypto::Fingerprint::from_hex(key.fingerprint);
+    return fingerprint ? fingerprint->grouped() : key.fingerprint;
 }
 
 Result<> set_password(AdminContext& context, AccountId account, store::CredentialKind kind,
@@ -128,11 +132,12 @@ Result<json::object> user_add(AdminContext& context, const json::object& request
     if (std::string password = text_of(request, "password"); !password.empty())
         TRY(set_password(context, user.id, store::CredentialKind::inside, "inside",
                          Secret(std::move(password))));
-    auto fingerprint = TRY(make_user_key(context, user, addresses.front()));
+    auto key = TRY(make_user_key(context, user, addresses.front(), user.created));
+    TRY(context.system.add_key(key));
     TRY(make_mailboxes(context, user.id, user.created));
     context.users_changed = true;
     context.accounts_changed.insert(user.id);
-    return json::object{{"name", user.name}, {"fingerprint", fingerprint.grouped()}};
+    return json::object{{"name", user.name}, {"fingerprint", grouped(key)}};
 }
 
 Result<json::object> user_list(AdminContext& context) {
@@ -149,9 +154,7 @@ Result<json::object> user_list(AdminContext& context) {
                     {"label", credential.label}});
         std::string fingerprint;
         for (const auto& key : TRY(context.system.load_keys(user.id)))
-            if (auto parsed = crypto::Fingerprint::from_hex(key.fingerprint);
-                parsed && !key.retired && fingerprint.empty())
-                fingerprint = parsed->grouped();
+            if (!key.retired && fingerprint.empty()) fingerprint = grouped(key);
         users.push_back(json::object{{"name", user.name},
                                      {"addresses", addresses},
                                      {"passwords", passwords},
@@ -257,33 +260,83 @@ Result<json::object> admin_user(AdminContext& context, std::string_view command,
     return fail(ErrorKind::usage, "no such command");
 }
 
-Result<json::object> admin_key(AdminContext& context, std::string_view command, const json::object& request) {
-    if (command != "export") return fail(ErrorKind::usage, "no such command");
-    TRY(core_only(context, "keys"));
-    auto user = TRY(need_user(context, request, Removed::too));  // old mail is still to be opened
+bool is_set(const json::object& request, const char* name) {
+    const auto* value = request.if_contains(name);
+    return value && value->is_bool() && value->get_bool();
+}
+
+Result<json::object> key_rotate(AdminContext& context, const store::User& user, bool reseals) {
+    auto addresses = TRY(context.system.load_addresses(user.id));
+    if (addresses.empty()) return fail(ErrorKind::refused, "this user has no address to name a key by");
+    UnixMillis now = context.clock();
     auto keys = TRY(context.system.load_keys(user.id));
-    auto key = std::ranges::find_if(keys, [](const auto& k) { return !k.retired; });
-    if (key == keys.end()) return fail(ErrorKind::refused, "this user has no key");
-    const auto* secret = request.if_contains("secret");
-    if (!secret || !secret->is_bool() || !secret->get_bool())
-        return json::object{{"key", crypto::armor(crypto::ArmorType::public_key, key->certificate)}};
-    if (key->secret.empty())
-        return fail(ErrorKind::refused, "the secret half of this user's key is not here");
-    auto octets = TRY(crypto::box_open(context.master_key, key->secret,
-                                       "user-key:" + user.id.hex() + ":" + key->fingerprint));
+    // The newest key is the one in use, whatever the clock says; OpenPGP counts in seconds.
+    if (!keys.empty()) now.value = std::max(now.value, keys.front().created.value + 1000);
+    auto key = TRY(make_user_key(context, user, addresses.front(), now));
+    // What an earlier rotation has not come to yet is done by this one.
+    key.reseals = reseals || std::ranges::any_of(keys, &store::UserKey::reseals);
+    TRY(context.system.rotate_key(key));
+    context.users_changed = true;
+    context.accounts_changed.insert(user.id);
+    return json::object{{"fingerprint", grouped(key)}, {"reseals", key.reseals}};
+}
+
+Result<json::object> key_list(AdminContext& context, const store::User& user) {
+    json::array keys;
+    for (const auto& key : TRY(context.system.load_keys(user.id))) {
+        json::object row{
+            {"fingerprint", grouped(key)}, {"created", key.created.value / 1000}, {"reseals", key.reseals}};
+        if (key.retired) row["retired"] = key.retired->value / 1000;
+        keys.push_back(std::move(row));
+    }
+    return json::object{{"keys", keys}};
+}
+
+Result<std::string> export_key(AdminContext& context, const store::User& user, const store::UserKey& key,
+                               bool secret, const std::optional<Secret>& passphrase) {
+    if (!secret) return crypto::armor(crypto::ArmorType::public_key, key.certificate);
+    if (key.secret.empty()) return fail(ErrorKind::refused, "the secret half of this user's key is not here");
+    auto octets = TRY(crypto::box_open(context.master_key, key.secret,
+                                       "user-key:" + user.id.hex() + ":" + key.fingerprint));
     auto whole = TRY(crypto::parse_secret_key(octets.view(), std::nullopt));
+    auto out = TRY(crypto::write_secret_key(whole, passphrase));
+    return crypto::armor(crypto::ArmorType::private_key, out.view());
+}
+
+Result<json::object> key_export(AdminContext& context, const store::User& user, const json::object& request) {
     std::optional<Secret> passphrase;
     if (std::string text = text_of(request, "passphrase"); !text.empty())
         passphrase = Secret(std::move(text));
-    auto out = TRY(crypto::write_secret_key(whole, passphrase));
-    return json::object{{"key", crypto::armor(crypto::ArmorType::private_key, out.view())}};
+    auto keys = TRY(context.system.load_keys(user.id));
+    if (!is_set(request, "all")) {
+        std::erase_if(keys, [](const auto& key) { return key.retired.has_value(); });
+        keys.resize(std::min<std::size_t>(keys.size(), 1));
+    }
+    if (keys.empty()) return fail(ErrorKind::refused, "this user has no key");
+    std::string text;
+    for (const auto& key : keys)
+        text += TRY(export_key(context, user, key, is_set(request, "secret"), passphrase));
+    json::object answer{{"key", text}};
+    wipe(text);
+    return answer;
+}
+
+Result<json::object> admin_key(AdminContext& context, std::string_view command, const json::object& request) {
+    TRY(core_only(context, "keys"));
+    if (command == "rotate")
+        return key_rotate(context, TRY(need_user(context, request)), is_set(request, "reseal"));
+    // Old mail is still to be opened.
+    auto user = TRY(need_user(context, request, Removed::too));
+    if (command == "list") return key_list(context, user);
+    if (command == "export") return key_export(context, user, request);
+    return fail(ErrorKind::usage, "no such command");
 }
 
 bool only_reads(const json::object& request) {
     std::string command = text_of(request, "command");
     return command == "status" || command == "sync" || command == "check" || command == "user.list" ||
            command == "expunged.list" || command.starts_with("state.") || command == "link.list" ||
-           command == "key.export";
+           command == "key.export" || command == "key.list";
 }
 
 void wipe_secrets(json::object& message) {

@@ -9,10 +9,12 @@
 #include "service/link_table.hpp"
 #include "service/link_token.hpp"
 #include "service/outbox_kinds.hpp"
+#include "service/poller.hpp"
 #include "service/quota.hpp"
 #include "store/epochs.hpp"
 #include "store/outside_expunges.hpp"
 #include "store/provisional.hpp"
+#include "store/resealed.hpp"
 
 namespace fwmail::service {
 namespace json = boost::json;
@@ -199,7 +201,7 @@ Result<json::object> link_remove(AdminContext& context, const std::string& name)
 
 struct AccountNumbers {
     store::Usage usage;
-    std::uint64_t withheld = 0, stubs = 0, not_indexed = 0, held = 0;
+    std::uint64_t withheld = 0, stubs = 0, not_indexed = 0, held = 0, to_reseal = 0;
     std::string withheld_reason;
     std::map<NodeId, store::OutboxSummary> outbox;
     std::map<NodeId, bool> comparing;  // after a loss; nothing is planned meanwhile
@@ -217,6 +219,20 @@ std::uint64_t not_indexed(AdminContext& context, AccountId account, store::Accou
     return store.count_after(last).value_or(0);
 }
 
+// Messages that are not shown sealed to the user's new key yet, where they are to be.
+Result<std::uint64_t> count_to_reseal(AdminContext& context, AccountId account, store::AccountStore& store) {
+    if (context.identity.role != NodeRole::core) return store::count_resealed(store);
+    for (const auto& key : TRY(context.system.load_keys(account))) {
+        if (!key.reseals) continue;
+        std::uint64_t count = 0;
+        auto end = recipe_end(TRY(crypto::parse_certificate(key.certificate)));
+        for (const auto& mailbox : TRY(store.load_mailboxes()))
+            count += TRY(store::sealed_otherwise(store, mailbox.id, end, Uid{}, SIZE_MAX >> 1)).count();
+        return count;
+    }
+    return 0;
+}
+
 Result<AccountNumbers> numbers_of(AdminContext& context, AccountId account,
                                   const std::vector<store::Link>& links) {
     AccountNumbers numbers;
@@ -229,6 +245,7 @@ Result<AccountNumbers> numbers_of(AdminContext& context, AccountId account,
     numbers.withheld_reason = TRY(store->value("withheld-reason")).value_or("");
     numbers.held = TRY(store::summarize_hidden(*store)).held;
     numbers.not_indexed = not_indexed(context, account, *store);
+    numbers.to_reseal = TRY(count_to_reseal(context, account, *store));
     for (const auto& link : links) {
         numbers.outbox[link.peer] = TRY(store->outbox_summary(link.peer, outbox_message));
         numbers.comparing[link.peer] = TRY(store::awaited_state(*store, link.peer)) > 0;
@@ -315,6 +332,7 @@ Result<json::object> admin_status(AdminContext& context) {
                                      {"withheld", numbers.withheld},
                                      {"stubs", numbers.stubs},
                                      {"not_indexed", numbers.not_indexed},
+                                     {"to_reseal", numbers.to_reseal},
                                      {"expunges_held", numbers.held},
                                      {"comparisons", comparisons},
                                      {"withheld_reason", numbers.withheld_reason}});

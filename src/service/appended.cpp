@@ -11,7 +11,8 @@ namespace fwmail::service {
 
 Result<OpenedAppend> open_appended(const sync::AppendRequestEntry& request, std::string_view packed,
                                    const std::vector<crypto::KeyId>& allowed,
-                                   const crypto::PublicKey* user_key, const crypto::SecretKey& node_key) {
+                                   std::span<const crypto::PublicKey> user_keys,
+                                   const crypto::SecretKey& node_key) {
     auto refused = [](const Error& error) { return fail(ErrorKind::refused, error.text); };
     OpenedAppend mail;
     SealedInfo info;
@@ -33,9 +34,8 @@ Result<OpenedAppend> open_appended(const sync::AppendRequestEntry& request, std:
         store::Message message;
         message.email_id = request.email;
         message.date = request.internal_date;
-        auto sealed = user_key ? seal_message(message, request.recipe, *user_key, source_of(mail.octets),
-                                              [](std::string_view) { return Result<>(); })
-                               : Result<SealedInfo>(fail(ErrorKind::refused, "the user has no key"));
+        auto sealed = seal_message(message, request.recipe, user_keys, source_of(mail.octets),
+                                   [](std::string_view) { return Result<>(); });
         if (sealed) info = *sealed;
         mail.seal.seed = request.recipe;
     }
@@ -50,8 +50,8 @@ Result<OpenedAppend> open_appended(const sync::AppendRequestEntry& request, std:
 }
 
 Result<> restore_returned(OpenedAppend& mail, const store::Message& message,
-                          std::span<const crypto::SecretKey> keys, std::string_view recipe,
-                          const crypto::PublicKey& user_key) {
+                          std::span<const crypto::SecretKey> keys, std::span<const std::string> recipes,
+                          std::span<const crypto::PublicKey> user_keys) {
     auto packets = sealed_packets(mail.octets);
     if (!packets) return {};
     auto opened = crypto::open(*packets, keys, {}, {largest_appended});
@@ -63,14 +63,17 @@ Result<> restore_returned(OpenedAppend& mail, const store::Message& message,
     });
     if (auto fed = restorer.feed(opened->plain); !fed) return {};
     if (auto whole = restorer.finish(); !whole) return {};
-    auto sealed = seal_message(message, recipe, user_key, source_of(original),
-                               [](std::string_view) { return Result<>(); });
-    // Only core makes these octets: whoever else seals to the user must not have core file plain mail for
-    // him.
-    if (!sealed || crypto::view_of(sealed->sha256) != mail.seal.sha256) return {};
-    mail.seal.seed = recipe;
-    mail.texts = message_texts(original);
-    mail.octets = std::move(original);
+    for (const auto& recipe : recipes) {
+        auto sealed = seal_message(message, recipe, user_keys, source_of(original),
+                                   [](std::string_view) { return Result<>(); });
+        // Only core makes these octets: whoever else seals to the user must not have core file plain mail for
+        // him.
+        if (!sealed || crypto::view_of(sealed->sha256) != mail.seal.sha256) continue;
+        mail.seal.seed = recipe;
+        mail.texts = message_texts(original);
+        mail.octets = std::move(original);
+        break;
+    }
     return {};
 }
 
@@ -83,9 +86,11 @@ Result<> keep_chunks(store::AccountStore& account, NodeId peer, const sync::Acco
         if (!chunk || incoming.classify(number) != sync::Arrival::fresh) continue;
         if (TRY(account.piece_octets()) + chunk->data.size() > most_pieces) continue;
         // Of an earlier request for the same message, in another form.
-        if (auto total = TRY(account.chunk_coverage(chunk->email)).total; total && total != chunk->total)
-            TRY(account.delete_chunks(chunk->email));
-        TRY(account.insert_chunk(chunk->email, chunk->offset, chunk->total, chunk->data));
+        auto object = crypto::view_of(chunk->sealed_sha256);
+        if (auto total = TRY(account.chunk_coverage(chunk->email, object)).total;
+            total && total != chunk->total)
+            TRY(account.delete_chunks(chunk->email, object));
+        TRY(account.insert_chunk(chunk->email, object, chunk->offset, chunk->total, chunk->data));
         fresh.add(number.value);
     }
     if (fresh.empty()) return {};
@@ -95,12 +100,13 @@ Result<> keep_chunks(store::AccountStore& account, NodeId peer, const sync::Acco
 Result<std::optional<std::string>> read_pieces(store::AccountStore& account,
                                                const sync::AppendRequestEntry& request) {
     constexpr std::uint64_t largest = largest_appended + (1 << 20);
-    auto coverage = TRY(account.chunk_coverage(request.email));
+    auto coverage = TRY(account.chunk_coverage(request.email, crypto::view_of(request.sealed_sha256)));
     if (request.size > largest || coverage.total != request.size || !coverage.complete()) return std::nullopt;
     std::string packed;
     packed.reserve(static_cast<std::size_t>(request.size));
     while (packed.size() < request.size) {
-        std::string piece = TRY(account.read_chunk(request.email, packed.size()));
+        std::string piece =
+            TRY(account.read_chunk(request.email, crypto::view_of(request.sealed_sha256), packed.size()));
         if (piece.empty()) return fail(ErrorKind::internal, "a chunk is missing");
         packed += piece;
     }

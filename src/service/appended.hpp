@@ -21,13 +21,15 @@ struct OpenedAppend {
 // `packed`: all that came in chunks. The error, of kind refused, says why it is not what was announced.
 Result<OpenedAppend> open_appended(const sync::AppendRequestEntry& request, std::string_view packed,
                                    const std::vector<crypto::KeyId>& allowed,
-                                   const crypto::PublicKey* user_key, const crypto::SecretKey& node_key);
+                                   std::span<const crypto::PublicKey> user_keys,
+                                   const crypto::SecretKey& node_key);
 
 // Mail that core had sealed itself, and lost: becomes what was delivered, where one of these keys opens it
-// and sealing that with `recipe`, which is core's secret, gives the same octets. Else it stays as it is.
+// and sealing that with one of `recipes`, which are core's secret, gives the same octets. Else it stays as it
+// is.
 Result<> restore_returned(OpenedAppend& mail, const store::Message& message,
-                          std::span<const crypto::SecretKey> keys, std::string_view recipe,
-                          const crypto::PublicKey& user_key);
+                          std::span<const crypto::SecretKey> keys, std::span<const std::string> recipes,
+                          std::span<const crypto::PublicKey> user_keys);
 
 // Chunks of a remote are kept, those of the section that are new, and marked as applied. So much of one
 // account: what is more comes again.

@@ -60,6 +60,13 @@ class ChangeHub {
         }
     }
 
+    // There is more to do for the poller in this account, though nothing has changed.
+    void poll_again(AccountId account) {
+        std::lock_guard lock(mutex_);
+        dirty_.insert(account);
+        if (poller_) poller_->notify();
+    }
+
     // The account's outbox holds something new: for the link sender.
     void outbox_changed(AccountId account) {
         std::lock_guard lock(mutex_);

@@ -5,6 +5,7 @@
 #include "service/home.hpp"
 #include "store/epochs.hpp"
 #include "store/provisional.hpp"
+#include "store/resealed.hpp"
 #include "store/stated.hpp"
 #include "sync/link.hpp"
 
@@ -29,11 +30,20 @@ Result<bool> apply_entry(AtRemote& to, const sync::MailboxEntry& entry) {
         to.ahead = true;
         return false;
     }
-    if (auto known = TRY(to.account.find_mailbox(entry.mailbox)); entry.deleted && known && !known->deleted) {
+    auto known = TRY(to.account.find_mailbox(entry.mailbox));
+    if (entry.deleted && known && !known->deleted) {
         TRY(keep_said_flags(to.account, to.peer, entry.mailbox, all_uids(), to.now));
         TRY(keep_unsaid_flags(to.account, entry.mailbox));
     }
-    TRY(store::take_from_core(to.account, mailbox_word(entry), to.now));
+    auto word = mailbox_word(entry);
+    // What has been sealed anew is shown under it, so all of that must have been told.
+    bool raised =
+        known && known->sealed_uidvalidity.value && word.sealed_uidvalidity > known->sealed_uidvalidity;
+    if (raised) word.sealed_uidvalidity = {};
+    TRY(store::take_from_core(to.account, word, to.now));
+    if (!raised) return true;
+    if (!to.in_order) return false;
+    TRY(store::expect_uidvalidity(to.account, entry.mailbox, entry.sealed_uidvalidity));
     return true;
 }
 
@@ -85,7 +95,8 @@ Result<bool> apply_entry(AtRemote& to, const sync::MessageEntry& entry) {
 
 Result<bool> apply_entry(AtRemote& to, const sync::ChunkEntry& entry) {
     if (is_whole(entry)) return true;  // stored already, by its content's name
-    TRY(to.account.insert_chunk(entry.email, entry.offset, entry.total, entry.data));
+    TRY(to.account.insert_chunk(entry.email, crypto::view_of(entry.sealed_sha256), entry.offset, entry.total,
+                                entry.data));
     return true;
 }
 
@@ -139,6 +150,11 @@ Result<bool> apply_entry(AtRemote& to, const sync::ReturnEntry& entry) {
     return true;
 }
 
+Result<bool> apply_entry(AtRemote& to, const sync::ResealedEntry& entry) {
+    if (!TRY(need_mailbox(to, entry.mailbox))) return true;
+    return store::expect_resealed(to.account, entry, to.now);
+}
+
 Result<bool> apply_entry(AtRemote&, const sync::AccountEntry&) { return true; }  // system.db's
 Result<bool> refuse_entry() { return fail(ErrorKind::internal, "an entry that apply() refuses"); }
 Result<bool> apply_entry(AtRemote&, const sync::StubbedEntry&) { return refuse_entry(); }
@@ -165,16 +181,23 @@ bool only_a_remote_sends(const sync::Entry& entry) {
 Result<AppliedAtRemote> apply_core_entries(AtRemote& to, const sync::AccountSection& section) {
     AppliedAtRemote applied;
     if (!TRY(store::is_in_epoch(to.account, to.peer, section.epoch))) return applied;
-    sync::Incoming incoming{TRY(to.account.load_applied(to.peer))};
+    NumberSet known = TRY(to.account.load_applied(to.peer));
+    sync::Incoming incoming{known};
     applied.numbers = incoming.reachable(section.voids);
     for (const auto& [number, entry] : section.entries) {
         auto arrival = incoming.classify(number);
         applied.all &= arrival != sync::Arrival::too_far;
         if (arrival != sync::Arrival::fresh) continue;
+        if (std::holds_alternative<sync::MailboxEntry>(entry)) {
+            NumberSet before = known;
+            before.add(applied.numbers);
+            to.in_order = before.contiguous_from_one() + 1 >= number.value;
+        }
         // False: it cannot be applied yet, and must come again. Applying it twice does nothing.
         if (!TRY(std::visit([&](const auto& e) { return apply_entry(to, e); }, entry))) continue;
         applied.numbers.add(number.value);
-        if (const auto* chunk = std::get_if<sync::ChunkEntry>(&entry)) applied.arrived.insert(chunk->email);
+        if (const auto* chunk = std::get_if<sync::ChunkEntry>(&entry))
+            applied.arrived.insert({chunk->email, chunk->sealed_sha256});
     }
     return applied;
 }

@@ -19,6 +19,7 @@ struct AtRemote {
     // is to be given back.
     std::map<store::Place, store::Reference> bodies = {};
     std::size_t chunk_octets = 1;
+    bool in_order = false;  // all that core has said before this entry has been applied
 };
 
 // Made here because something was said of it before its own entry came.
@@ -32,9 +33,9 @@ inline bool is_whole(const sync::ChunkEntry& chunk) {
 }
 
 struct AppliedAtRemote {
-    NumberSet numbers;          // to be marked as applied in the same transaction
-    bool all = true;            // else some were numbered too far ahead
-    std::set<EmailId> arrived;  // messages of which pieces came
+    NumberSet numbers;                                   // to be marked as applied in the same transaction
+    bool all = true;                                     // else some were numbered too far ahead
+    std::set<std::pair<EmailId, sync::Sha256>> arrived;  // objects of which pieces came
 };
 // A section of core, but for its chunks that are whole and what it says of the account. Of another epoch than
 // the present nothing is applied.

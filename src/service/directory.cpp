@@ -38,9 +38,10 @@ Result<> Directory::reload(store::SystemStore& system) {
         add_verifiers(*record);
         record->keys = TRY(system.load_keys(user.id));
         for (const auto& key : record->keys) {
-            if (key.retired || record->seal_key) continue;
-            if (auto certificate = crypto::parse_certificate(key.certificate))
-                record->seal_key = *certificate;
+            auto certificate = crypto::parse_certificate(key.certificate);
+            if (!certificate) continue;
+            if (!key.retired && !record->seal_key) record->seal_key = *certificate;
+            record->seal_keys.push_back(std::move(*certificate));
         }
         fresh->names[ascii_lower(user.name)] = user.id;
         for (const auto& address : record->addresses) fresh->addresses[ascii_lower(address)] = user.id;

@@ -22,6 +22,7 @@ struct UserRecord {
     std::vector<std::string> addresses;
     std::vector<store::Credential> credentials;    // not revoked
     std::vector<store::UserKey> keys;              // newest first
+    std::vector<crypto::PublicKey> seal_keys;      // of these, retired ones too
     std::optional<crypto::PublicKey> seal_key;     // the newest one that is not retired
     std::vector<crypto::ScramVerifier> verifiers;  // of the credentials
     // Those that share the first one's salt and iteration count: all, but for what was made before they did.

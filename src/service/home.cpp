@@ -27,6 +27,13 @@ constexpr std::uint32_t returned_columns = store::column_identity | store::colum
                                            store::column_registers | store::column_seal | store::column_size |
                                            store::column_date;
 
+// Of the object that is shown; zero: none is.
+sync::Sha256 sha256_of(const store::Seal& seal) {
+    sync::Sha256 hash{};
+    if (seal.sha256.size() == hash.size()) std::ranges::copy(seal.sha256, hash.begin());
+    return hash;
+}
+
 Result<> plan_home(store::AccountStore& account, const std::vector<NodeId>& home,
                    std::vector<store::OutboxRow> rows) {
     if (rows.empty()) return {};
@@ -149,9 +156,10 @@ Result<> plan_copies_home(store::AccountStore& account, const std::vector<NodeId
         row.mailbox = to;
         row.uid = copy.uid;
         row.due = now;
-        row.payload = sync::encode_entry(sync::CopyRequestEntry{
-            from, pairs[i].from, copy.email_id, to, copy.uid,
-            moved ? TRY(account.placed({to, copy.uid})) : sync::Stamp{}, copy.flags, copy.registers});
+        row.payload = sync::encode_entry(
+            sync::CopyRequestEntry{from, pairs[i].from, copy.email_id, to, copy.uid,
+                                   moved ? TRY(account.placed({to, copy.uid})) : sync::Stamp{}, copy.flags,
+                                   copy.registers, sha256_of(copy.seal)});
         if (waiting.contains(pairs[i].from.value))
             TRY(store::hold_request(account, {to, copy.uid}, {from, pairs[i].from}, row.payload));
         else
@@ -267,7 +275,8 @@ Result<> plan_returns_home(store::AccountStore& account, NodeId core, const sync
                                                                     place.uid,
                                                                     {},
                                                                     message.flags,
-                                                                    message.registers});
+                                                                    message.registers,
+                                                                    sha256_of(message.seal)});
             copies.push_back(std::move(row));
             continue;
         }
@@ -280,8 +289,7 @@ Result<> plan_returns_home(store::AccountStore& account, NodeId core, const sync
         request.mailbox = place.mailbox;
         request.email = message.email_id;
         request.sealed_size = message.size;
-        if (message.seal.sha256.size() == request.sealed_sha256.size())
-            std::ranges::copy(message.seal.sha256, request.sealed_sha256.begin());
+        request.sealed_sha256 = sha256_of(message.seal);
         request.size = size_as_it_is(message.size);
         request.internal_date = message.date;
         request.zone_minutes = static_cast<std::int16_t>(message.zone_minutes);

@@ -174,6 +174,16 @@ Result<EntriesRead> read_entries(store::AccountStore& store, const std::vector<s
                 read.chunks.push_back(row);
                 read.messages.push_back(std::move(found[0]));
             }
+        } else if (row.kind == outbox_resealed) {
+            sync::ResealedEntry entry{row.mailbox, row.uid, {}, 0, {}};
+            if (found.empty() || found[0].seal.sha256.size() != entry.sealed_sha256.size()) {
+                read.voids.add(row.number.value);
+            } else {
+                entry.email = found[0].email_id;
+                entry.sealed_size = found[0].seal.size;
+                std::ranges::copy(found[0].seal.sha256, entry.sealed_sha256.begin());
+                read.entries[row.number] = entry;
+            }
         } else if (found.empty()) {
             read.entries[row.number] = stand_in(row);  // gone before it was sent
         } else {
@@ -267,13 +277,13 @@ net::Task<Result<>> LinkSender::make_chunks(AccountId account, std::vector<store
                 at += octets.size();
                 return {};
             };
-            if (auto packed = cache_.take(account, message.email_id)) {
+            if (auto packed = cache_.take(account, message.seal.sha256)) {
                 TRY(take(*packed));
             } else {
                 MessageSource source{message.size, [&](std::uint64_t offset, std::size_t length) {
                                          return system.read_object(message.object, offset, length);
                                      }};
-                auto info = TRY(seal_message(message, message.seal.seed, *user->seal_key, source, take));
+                auto info = TRY(seal_message(message, message.seal.seed, user->seal_keys, source, take));
                 if (std::string_view(reinterpret_cast<const char*>(info.sha256.data()), 32) !=
                     message.seal.sha256)
                     return fail(ErrorKind::internal, "sealing again gave other octets");

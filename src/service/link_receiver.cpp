@@ -277,7 +277,8 @@ net::Task<Result<>> LinkReceiver::prepare_append(AccountId account, EntryNumber 
     auto user = node_.directory.find(account);
     auto open = [this, account, user, request, packed = std::move(*packed)](store::SystemStore&) {
         return open_appended(request, packed, allowed_keys(node_, account),
-                             user && user->seal_key ? &*user->seal_key : nullptr, node_.key);
+                             user ? std::span(user->seal_keys) : std::span<const crypto::PublicKey>(),
+                             node_.key);
     };
     auto opened = co_await node_.read(store::system_file, std::move(open));
     if (!opened && opened.error().kind != ErrorKind::refused) co_return std::unexpected(opened.error());
@@ -287,8 +288,7 @@ net::Task<Result<>> LinkReceiver::prepare_append(AccountId account, EntryNumber 
         co_return Result<>();
     }
     UnixMillis now = node_.clock();
-    if (returned && user && user->seal_key)
-        CO_TRY(co_await reopen(account, *user->seal_key, request, *opened));
+    if (returned && user) CO_TRY(co_await reopen(account, user->seal_keys, request, *opened));
     AppendedMail mail{{}, std::move(opened->seal), opened->as_shown};
     auto& message = mail.message;
     message.hold = make_id<store::HoldIdTag>(now);
@@ -317,12 +317,12 @@ net::Task<Result<>> LinkReceiver::prepare_append(AccountId account, EntryNumber 
 }
 
 // Where the user's secret key is here, what core had sealed becomes again what it was.
-net::Task<Result<>> LinkReceiver::reopen(AccountId account, crypto::PublicKey user_key,
+net::Task<Result<>> LinkReceiver::reopen(AccountId account, std::vector<crypto::PublicKey> user_keys,
                                          sync::AppendRequestEntry request, OpenedAppend& mail) {
     auto secret = CO_TRY(co_await seal_secret(node_, account));
     auto style =
         node_.config.text("replicate.outer") == "minimal" ? OuterHeader::minimal : OuterHeader::ordinary;
-    auto job = [this, account, user_key, request, style, secret,
+    auto job = [this, account, user_keys = std::move(user_keys), request, style, secret,
                 mail = std::move(mail)](store::SystemStore& system) mutable -> Result<OpenedAppend> {
         std::vector<crypto::SecretKey> keys;
         for (const auto& key : TRY(system.load_keys(account))) {
@@ -334,8 +334,10 @@ net::Task<Result<>> LinkReceiver::reopen(AccountId account, crypto::PublicKey us
         store::Message message;
         message.email_id = request.email;
         message.date = request.internal_date;
-        auto seed = crypto::hmac_sha256(secret, request.email.octets());
-        TRY(restore_returned(mail, message, keys, seal_recipe(seed, style), user_key));
+        std::vector<std::string> recipes;
+        for (const auto& key : user_keys)
+            recipes.push_back(seal_recipe(seal_seed(secret, request.email, key), style, key));
+        TRY(restore_returned(mail, message, keys, recipes, user_keys));
         return std::move(mail);
     };
     mail = CO_TRY(co_await node_.read(store::system_file, std::move(job)));

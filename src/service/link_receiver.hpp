@@ -88,7 +88,7 @@ class LinkReceiver {
     net::Task<Result<Prepared>> prepare(NodeId peer, sync::AccountSection section);
     net::Task<Result<>> prepare_append(AccountId account, EntryNumber number,
                                        sync::AppendRequestEntry request, Prepared& prepared);
-    net::Task<Result<>> reopen(AccountId account, crypto::PublicKey user_key,
+    net::Task<Result<>> reopen(AccountId account, std::vector<crypto::PublicKey> user_keys,
                                sync::AppendRequestEntry request, OpenedAppend& mail);
     net::Task<Result<>> apply_at_core(NodeId peer, sync::AccountSection section);
     // What the section says of epochs, and its acknowledgements.

@@ -50,6 +50,7 @@ sync::DueEntry due_entry(const store::OutboxRow& row) {
             return {row.payload.size() + 100};
         case outbox_mailbox:
         case outbox_message:
+        case outbox_resealed:
         case outbox_stubbed:
         case outbox_subscription:
         case outbox_stated:

@@ -136,7 +136,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::FetchMore) {
 struct MailboxService::Source {
     Node& node;
     AccountId account;
-    MailboxId mailbox;
+    Selection selected;
     std::shared_ptr<const imap::Fetch> request;
 };
 
@@ -187,7 +187,7 @@ Result<MailboxService::Prepared> MailboxService::load_rows(store::AccountStore& 
         row.bodystructure = std::move(message.texts.bodystructure);
         return rows.size() < limit && together < batch_octets;
     };
-    prepared.batch.last = TRY(account.visit_messages(source.mailbox, source.request->uids,
+    prepared.batch.last = TRY(account.visit_messages(source.selected.mailbox, source.request->uids,
                                                      columns_for(items, by_headers), after, take));
     return prepared;
 }
@@ -195,6 +195,11 @@ Result<MailboxService::Prepared> MailboxService::load_rows(store::AccountStore& 
 net::Task<Result<MailboxService::Prepared>> MailboxService::prepare(Source source, Uid after) {
     const imap::FetchItems& items = source.request->items;
     auto load = [source, after](store::AccountStore& account) -> Result<Prepared> {
+        if (!source.node.is_core() && TRY(are_uids_void(account, source.selected))) {
+            Prepared nothing;  // the session is about to end
+            nothing.batch.last = true;
+            return nothing;
+        }
         bool by_headers = headers_suffice(source.request->items);
         Prepared prepared = TRY(load_rows(account, source, after, by_headers));
         if (!by_headers || !prepared.batch.rows.empty() || prepared.batch.last) return prepared;
@@ -235,7 +240,7 @@ net::Task<Result<MailboxService::R>> MailboxService::next_batch() {
         co_return batch;
     }
     const imap::FetchItems& items = fetch_->request->items;
-    Source source{node_, *account_, selected_->mailbox, fetch_->request};
+    Source source{node_, *account_, *selected_, fetch_->request};
     Prepared prepared;
     if (fetch_->ahead)
         prepared = CO_TRY(co_await fetch_->ahead.take());

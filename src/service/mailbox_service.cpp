@@ -501,20 +501,29 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Thread request) {
         co_await thread_mailbox(node_, *account_, selected_->mailbox, std::move(request.key), request.by))};
 }
 
+Result<bool> MailboxService::are_uids_void(store::AccountStore& account, const Selection& selected) {
+    auto now = TRY(account.find_mailbox(selected.mailbox));
+    return now && now->sealed_uidvalidity != selected.uidvalidity;
+}
+
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Poll) {
     imap::Changes answer;
     if (!selected_) co_return answer;
     struct Look {
         store::Changes changes;
         std::vector<imap::Successor> successors;
+        bool uids_void = false;
     };
-    auto job = [id = selected_->mailbox, told = selected_->told,
-                core = node_.is_core()](store::AccountStore& account) -> Result<Look> {
-        Look look{TRY(account.changes_since(id, told)), {}};
-        if (!core) look.successors = TRY(successors_in(account, id));
+    auto job = [selected = *selected_, core = node_.is_core()](store::AccountStore& account) -> Result<Look> {
+        Look look{TRY(account.changes_since(selected.mailbox, selected.told)), {}};
+        if (core) return look;
+        look.successors = TRY(successors_in(account, selected.mailbox));
+        look.uids_void = TRY(are_uids_void(account, selected));
         return look;
     };
     auto look = CO_TRY(co_await node_.read(*account_, job));
+    answer.uids_void = look.uids_void;
+    if (answer.uids_void) co_return answer;
     auto& changes = look.changes;
     answer.successors = std::move(look.successors);
     answer.highest = changes.highest;

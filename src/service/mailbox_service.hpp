@@ -102,6 +102,8 @@ class MailboxService {
         ModSeq told;  // all changes up to here have been told
         bool read_only = false;
     };
+    // What was selected is shown under other UIDs now, or its UIDs stand for other octets: at a remote only.
+    static Result<bool> are_uids_void(store::AccountStore& account, const Selection& selected);
     // A batch of rows as they lie in the store, with their small sections.
     struct Prepared {
         imap::FetchBatch batch;

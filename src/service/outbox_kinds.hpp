@@ -28,6 +28,7 @@ enum OutboxKind : int {
     outbox_state,       // of a mailbox, the UIDs from prev_uid to uid; visible in offset, settled in length
     outbox_stated,
     outbox_return,  // the payload is the entry
+    outbox_resealed,
 };
 
 }  // namespace fwmail::service

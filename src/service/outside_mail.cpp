@@ -79,9 +79,9 @@ Result<OutsideObjects> make_outside_objects(std::string_view mail, EmailId email
         message.email_id = email;
         message.date = date;
         out.request.kind = sync::AppendRequestEntry::plain;
-        out.request.recipe = seal_recipe(seed, OuterHeader::ordinary);
+        out.request.recipe = seal_recipe(seed, OuterHeader::ordinary, *user);
         std::string packed;
-        TRY(seal_message(message, out.request.recipe, *user, source_of(mail),
+        TRY(seal_message(message, out.request.recipe, {user, 1}, source_of(mail),
                          [&](std::string_view octets) -> Result<> {
                              packed += octets;
                              return {};

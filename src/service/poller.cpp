@@ -10,6 +10,7 @@
 #include "service/outbox_kinds.hpp"
 #include "store/epochs.hpp"
 #include "store/outside_numbers.hpp"
+#include "store/resealed.hpp"
 #include "sync/entries.hpp"
 #include "sync/frame_builder.hpp"
 
@@ -19,6 +20,7 @@ namespace {
 constexpr std::size_t batch = 64;            // new messages planned at a time
 constexpr std::size_t changes_batch = 5000;  // flag changes and expunges planned at a time
 constexpr auto longest_unlooked = std::chrono::hours(1);
+constexpr std::chrono::milliseconds look_for_acks = std::chrono::seconds(1);
 constexpr std::size_t cache_octets = 64 << 20;
 constexpr std::size_t cache_lead = 16 << 20;  // as far as the poller runs ahead of the sender
 constexpr auto cache_time = std::chrono::seconds(30);
@@ -28,16 +30,21 @@ std::string_view view_of(const Octets32& octets) {
     return {reinterpret_cast<const char*>(octets.data()), octets.size()};
 }
 
+// Whether what is sealed to the user's other keys is being sealed anew.
+bool is_resealing(const UserRecord* user) {
+    return user && user->seal_key && !user->keys.empty() && user->keys.front().reseals;
+}
+
 }  // namespace
 
-void SealCache::put(AccountId account, EmailId email, std::string packed) {
+void SealCache::put(AccountId account, std::string sha256, std::string packed) {
     if (packed.size() > cache_object) return;
     std::lock_guard lock(mutex_);
     forget_old();
     // The oldest are kept: they are sent first.
     if (octets_ + packed.size() > cache_octets) return;
     std::size_t size = packed.size();
-    Key key(account, email);
+    Key key(account, std::move(sha256));
     if (!entries_.emplace(key, std::make_shared<const std::string>(std::move(packed))).second) return;
     octets_ += size;
     order_.emplace_back(std::chrono::steady_clock::now(), key);
@@ -53,9 +60,9 @@ void SealCache::forget_old() {
         }
 }
 
-SealCache::Octets SealCache::take(AccountId account, EmailId email) {
+SealCache::Octets SealCache::take(AccountId account, const std::string& sha256) {
     std::lock_guard lock(mutex_);
-    auto it = entries_.find({account, email});
+    auto it = entries_.find({account, sha256});
     if (it == entries_.end()) return nullptr;
     stuck_ = false;
     Octets found = std::move(it->second);
@@ -64,21 +71,36 @@ SealCache::Octets SealCache::take(AccountId account, EmailId email) {
     return found;
 }
 
-std::string seal_recipe(const Octets32& seed, OuterHeader outer) {
-    return std::string(view_of(seed)) + (outer == OuterHeader::minimal ? 'm' : 'o');
+std::string recipe_end(const crypto::PublicKey& key) {
+    std::string octets;
+    for (int shift = 56; shift >= 0; shift -= 8)
+        octets += static_cast<char>(key.encryption_key_id().value >> shift);
+    return octets;
+}
+
+std::string seal_recipe(const Octets32& seed, OuterHeader outer, const crypto::PublicKey& key) {
+    return std::string(view_of(seed)) + (outer == OuterHeader::minimal ? 'm' : 'o') + recipe_end(key);
+}
+
+Octets32 seal_seed(std::string_view secret, EmailId email, const crypto::PublicKey& key) {
+    return crypto::hmac_sha256(secret, std::string(email.octets()) + recipe_end(key));
 }
 
 Result<SealedInfo> seal_message(const store::Message& message, std::string_view recipe,
-                                const crypto::PublicKey& key, const MessageSource& source,
+                                std::span<const crypto::PublicKey> keys, const MessageSource& source,
                                 const Sink& packed) {
     if (recipe.empty()) return pack_as_it_is(source, message.email_id, packed);
     SealOrder order;
+    constexpr std::size_t seed_octets = std::tuple_size_v<Octets32>;
+    if (recipe.size() != sync::recipe_octets)
+        return fail(ErrorKind::refused, "a recipe for sealing has another length");
+    auto key = std::ranges::find(keys, recipe.substr(seed_octets + 1), recipe_end);
+    if (key == keys.end()) return fail(ErrorKind::refused, "the key to seal this message to is not here");
     order.email_id = message.email_id;
-    std::copy_n(recipe.begin(), std::min(recipe.size(), order.seed.size()), order.seed.begin());
+    std::copy_n(recipe.begin(), seed_octets, order.seed.begin());
     order.date = message.date;
-    order.outer = recipe.ends_with('m') && recipe.size() > order.seed.size() ? OuterHeader::minimal
-                                                                             : OuterHeader::ordinary;
-    return seal_mail(source, key, order, packed);
+    order.outer = recipe[seed_octets] == 'm' ? OuterHeader::minimal : OuterHeader::ordinary;
+    return seal_mail(source, *key, order, packed);
 }
 
 std::size_t SealCache::octets() const {
@@ -110,8 +132,8 @@ Result<std::string> account_entry_octets(store::SystemStore& system, AccountId a
             if (!credential.revoked && credential.kind == store::CredentialKind::outside)
                 entry.verifiers.push_back(
                     {std::to_string(credential.id), credential.label, credential.verifier});
-    for (const auto& key : TRY(system.load_keys(account)))
-        if (!key.retired) entry.certificates.push_back(key.certificate);
+    // The one in use first; mail that is sealed to the others may still be to go.
+    for (const auto& key : TRY(system.load_keys(account))) entry.certificates.push_back(key.certificate);
     return sync::encode_entry(entry);
 }
 
@@ -156,12 +178,13 @@ net::Task<Result<std::string>> seal_secret(Node& node, AccountId account) {
 net::Task<> Poller::run() {
     net::Notifier wake(co_await boost::asio::this_coro::executor);
     node_.hub.attach_poller(wake);
-    net::Deadline unlooked = net::no_deadline;  // all are looked at then, whatever changes meanwhile
+    auto looked = std::chrono::steady_clock::now();  // at all of them
     bool all = true;
     while (!node_.stopping) {
         std::set<AccountId> accounts = node_.hub.take_dirty();
+        accounts.merge(std::exchange(waiting_, {}));
         if (all) {
-            unlooked = net::deadline_after(longest_unlooked);
+            looked = std::chrono::steady_clock::now();
             auto load = [](store::SystemStore& system) { return system.load_users(); };
             auto users = co_await node_.read(store::system_file, load);
             if (users)
@@ -177,10 +200,12 @@ net::Task<> Poller::run() {
             }
         }
         if (!accounts.empty()) node_.link_wake.notify();
-        auto interval = node_.config.duration("poll.interval");
-        bool woken =
-            co_await wake.wait(net::deadline_after(interval.count() ? interval : std::chrono::seconds(60)));
-        all = !woken || std::chrono::steady_clock::now() > unlooked;
+        std::chrono::milliseconds interval = node_.config.duration("poll.interval");
+        if (interval.count() == 0) interval = std::chrono::seconds(60);
+        bool woken = co_await wake.wait(
+            net::deadline_after(waiting_.empty() ? interval : std::min(interval, look_for_acks)));
+        auto passed = std::chrono::steady_clock::now() - looked;
+        all = (!woken && passed >= interval) || passed >= longest_unlooked;
     }
 }
 
@@ -197,7 +222,7 @@ net::Task<Result<>> Poller::poll(AccountId account) {
         }
         CO_TRY(co_await compare_in_time(account, link));
     }
-    co_return Result<>();
+    co_return co_await reseal(account);
 }
 
 net::Task<Result<>> Poller::compare_in_time(AccountId account, LinkRecord link) {
@@ -308,42 +333,52 @@ net::Task<Result<std::vector<Poller::SealedMessage>>> Poller::seal_all(AccountId
                    store::SystemStore& system) -> Result<std::vector<SealedMessage>> {
         std::vector<SealedMessage> all;
         for (const auto& message : messages) {
-            SealedMessage sealed{message.uid, message.email_id, message.object, {}, 0};
             if (!user || !user->seal_key) {
+                SealedMessage sealed{message.uid, message.email_id, message.object, {}, 0};
                 sealed.seal.state = store::SealState::withheld;
                 sealed.seal.reason = "the user has no key to seal to";
                 all.push_back(std::move(sealed));
                 continue;
             }
-            Octets32 seed = crypto::hmac_sha256(secret, message.email_id.octets());
-            std::string recipe = seal_recipe(seed, style);
+            std::string recipe =
+                seal_recipe(seal_seed(secret, message.email_id, *user->seal_key), style, *user->seal_key);
             // What was sealed before, as a copy was, stays as it is: it may be shown already.
             if (message.seal.state == store::SealState::sealed) recipe = message.seal.seed;
-            MessageSource source{message.size, [&](std::uint64_t offset, std::size_t length) {
-                                     return system.read_object(message.object, offset, length);
-                                 }};
-            std::string packed;
-            auto info = seal_message(message, recipe, *user->seal_key, source,
-                                     [&](std::string_view octets) -> Result<> {
-                                         if (packed.size() <= cache_object) packed += octets;
-                                         return {};
-                                     });
-            if (!info && info.error().kind == ErrorKind::temporary) return fail(info.error());
-            if (info) {
-                sealed.seal = {recipe, info->size, std::string(view_of(info->sha256)),
-                               store::SealState::sealed, ""};
-                sealed.packed_size = info->packed_size;
-                if (packed.size() == info->packed_size)
-                    cache_.put(account, message.email_id, std::move(packed));
-            } else {
-                sealed.seal.state = store::SealState::withheld;
-                sealed.seal.reason = info.error().text;
-            }
-            all.push_back(std::move(sealed));
+            all.push_back(TRY(seal_one(system, account, *user, message, recipe)));
         }
         return all;
     };
     co_return co_await node_.read(store::system_file, std::move(job));
+}
+
+Result<Poller::SealedMessage> Poller::seal_one(store::SystemStore& system, AccountId account,
+                                               const UserRecord& user, const store::Message& message,
+                                               std::string_view recipe) {
+    SealedMessage sealed{message.uid, message.email_id, message.object, {}, 0};
+    MessageSource source{message.size, [&](std::uint64_t offset, std::size_t length) {
+                             return system.read_object(message.object, offset, length);
+                         }};
+    std::string packed;
+    auto info =
+        seal_message(message, recipe, user.seal_keys, source, [&](std::string_view octets) -> Result<> {
+            if (packed.size() <= cache_object) packed += octets;
+            return {};
+        });
+    if (!info && info.error().kind == ErrorKind::temporary) return fail(info.error());
+    if (!info) {
+        sealed.seal.state = store::SealState::withheld;
+        sealed.seal.reason = info.error().text;
+        return sealed;
+    }
+    sealed.seal = {std::string(recipe), info->size, std::string(view_of(info->sha256)),
+                   store::SealState::sealed, ""};
+    sealed.packed_size = info->packed_size;
+    if (packed.size() == info->packed_size) cache_.put(account, sealed.seal.sha256, std::move(packed));
+    return sealed;
+}
+
+std::size_t Poller::chunk_octets() const {
+    return sync::chunk_size_for(static_cast<std::size_t>(node_.config.octets("replicate.max-mail-size")));
 }
 
 void Poller::add_message(store::OutboxPlan& plan, MailboxId mailbox, SealedMessage sealed, Uid& prev,
@@ -364,15 +399,7 @@ void Poller::add_message(store::OutboxPlan& plan, MailboxId mailbox, SealedMessa
     row.due = now;
     plan.rows.push_back(row);
     prev = sealed.uid;
-    if (!with_body) return;
-    row.kind = outbox_chunk;
-    auto chunk =
-        sync::chunk_size_for(static_cast<std::size_t>(node_.config.octets("replicate.max-mail-size")));
-    for (const auto& stretch : sync::split_object(sealed.packed_size, chunk)) {
-        row.offset = stretch.offset;
-        row.length = stretch.size;
-        plan.rows.push_back(row);
-    }
+    if (with_body) add_chunks(plan, std::move(row), sealed.packed_size, chunk_octets());
 }
 
 // What the sender does not take in time would be sealed twice.
@@ -460,6 +487,80 @@ net::Task<Result<bool>> Poller::plan(AccountId account, LinkRecord link) {
     crash_point("poller.planned");
     report_progress(account, link, sealed.size(), !look.more);
     co_return look.more;
+}
+
+Resealed Poller::resealed(const SealedMessage& one, std::string before) {
+    return {one.uid, one.email_id, one.object, std::move(before), one.seal, one.packed_size};
+}
+
+// A batch at a time, so that new mail and other accounts need not wait.
+net::Task<Result<>> Poller::reseal(AccountId account) {
+    auto user = node_.directory.find(account);
+    if (!is_resealing(user.get())) co_return Result<>();
+    auto& pass = resealing_[account];
+    std::vector<NodeId> peers;
+    auto links = links_.all();
+    for (const auto& link : *links)
+        if (link.link.role == "remote") peers.push_back(link.link.peer);
+    auto next = [peers, end = recipe_end(*user->seal_key), at = pass.at](store::AccountStore& store) {
+        return next_to_reseal(store, peers, end, at);
+    };
+    auto batch = CO_TRY(co_await node_.read(account, std::move(next)));
+    if (batch.waits) {
+        waiting_.insert(account);
+        co_return Result<>();
+    }
+    if (!batch.mailbox) co_return co_await end_pass(account, *user);
+    co_await let_sender_catch_up();
+    std::string secret = CO_TRY(co_await seal_secret(node_, account));
+    auto seal = [this, account, user, secret,
+                 messages = batch.messages](store::SystemStore& system) -> Result<std::vector<Resealed>> {
+        std::vector<Resealed> all;
+        for (const auto& message : messages) {
+            const std::string& before = message.seal.seed;
+            auto outer =
+                before[std::tuple_size_v<Octets32>] == 'm' ? OuterHeader::minimal : OuterHeader::ordinary;
+            auto recipe =
+                seal_recipe(seal_seed(secret, message.email_id, *user->seal_key), outer, *user->seal_key);
+            auto one = TRY(seal_one(system, account, *user, message, recipe));
+            if (one.seal.state == store::SealState::sealed)
+                all.push_back(resealed(one, before));
+            else
+                node_.log.warning("poller", "a message stays sealed to an earlier key: " + one.seal.reason);
+        }
+        return all;
+    };
+    auto sealed = CO_TRY(co_await node_.read(store::system_file, std::move(seal)));
+    crash_point("poller.sealed-anew");
+    pass.found += sealed.size();
+    pass.at = {*batch.mailbox, batch.last ? Uid{UINT32_MAX} : batch.messages.back().uid};
+    auto save = [peers, mailbox = *batch.mailbox, sealed = std::move(sealed), last = batch.last,
+                 chunk = chunk_octets(), now = node_.clock()](store::AccountStore& store) {
+        return save_resealed(store, peers, mailbox, sealed, last, chunk, now);
+    };
+    CO_TRY(co_await node_.write(account, std::move(save)));
+    crash_point("poller.resealed");
+    node_.hub.outbox_changed(account);
+    node_.hub.poll_again(account);
+    co_return Result<>();
+}
+
+// What was moved behind the back of a pass is found by the next one.
+net::Task<Result<>> Poller::end_pass(AccountId account, const UserRecord& user) {
+    std::string key = user.keys.front().fingerprint, name = user.user.name;
+    std::size_t found = std::exchange(resealing_[account], {}).found;
+    if (found) {
+        node_.log.info("poller", std::to_string(found) + " messages of " + name +
+                                     " have been sealed anew to the key " + key);
+        node_.hub.poll_again(account);
+        co_return Result<>();
+    }
+    resealing_.erase(account);
+    auto finish = [this, account, key](store::SystemStore& system) -> Result<> {
+        TRY(system.finish_resealing(account, key));
+        return node_.directory.reload(system);
+    };
+    co_return co_await node_.write(store::system_file, std::move(finish));
 }
 
 // Long work is seen: the first replication of a mailbox may take hours.

@@ -8,9 +8,11 @@
 #include <map>
 #include <mutex>
 #include <set>
+#include <span>
 
 #include "service/link_table.hpp"
 #include "service/node.hpp"
+#include "service/resealing.hpp"
 #include "service/sealed_mail.hpp"
 
 namespace fwmail::service {
@@ -20,8 +22,9 @@ namespace fwmail::service {
 class SealCache {
   public:
     using Octets = std::shared_ptr<const std::string>;
-    void put(AccountId account, EmailId email, std::string packed);
-    Octets take(AccountId account, EmailId email);
+    // `sha256`: of the sealed octets (Seal::sha256), since a message may be sealed anew.
+    void put(AccountId account, std::string sha256, std::string packed);
+    Octets take(AccountId account, const std::string& sha256);
     std::size_t octets() const;
     // Whether whoever seals should let the sender catch up: enough waits, and the sender takes it.
     bool wait_for_sender();
@@ -29,7 +32,7 @@ class SealCache {
     void sender_is_stuck();
 
   private:
-    using Key = std::pair<AccountId, EmailId>;
+    using Key = std::pair<AccountId, std::string>;
     using Time = std::chrono::steady_clock::time_point;
     void forget_old();
 
@@ -59,6 +62,13 @@ class Poller {
     net::Task<Result<Look>> look(AccountId account, LinkRecord link);
     struct SealedMessage;
     net::Task<Result<std::vector<SealedMessage>>> seal_all(AccountId account, Look look);
+    Result<SealedMessage> seal_one(store::SystemStore& system, AccountId account, const UserRecord& user,
+                                   const store::Message& message, std::string_view recipe);
+    std::size_t chunk_octets() const;
+    static Resealed resealed(const SealedMessage& one, std::string before);
+    // Seals some more of the account anew, if that is wanted.
+    net::Task<Result<>> reseal(AccountId account);
+    net::Task<Result<>> end_pass(AccountId account, const UserRecord& user);
     void add_message(store::OutboxPlan& plan, MailboxId mailbox, SealedMessage sealed, Uid& prev,
                      UnixMillis now, bool with_body);
     void report_progress(AccountId account, const LinkRecord& link, std::size_t count, bool last);
@@ -67,19 +77,30 @@ class Poller {
     const LinkTable& links_;
     SealCache& cache_;
     std::map<std::pair<AccountId, NodeId>, std::size_t> progress_;
+    struct ResealPass {
+        store::Place at;    // what comes before this has been looked at
+        std::size_t found;  // messages that were sealed anew
+    };
+    std::map<AccountId, ResealPass> resealing_;
+    std::set<AccountId> waiting_;  // for what a remote acknowledges
 };
 
 // What the remote must know of a user, as it is now. `removed` users too.
 Result<std::string> account_entry_octets(store::SystemStore& system, AccountId account);
 
 // Makes a message's packed object: the same for the poller and for whoever makes the octets again.
-// `recipe` is what Seal::seed keeps: 32 octets of seed and one for the outer header's style; none: the
-// message is sealed itself, and goes as it is. Errors as of seal_mail().
+// `recipe` is what Seal::seed keeps: 32 octets of seed, one for the outer header's style, and the id of the
+// encryption key; none: the message is sealed itself, and goes as it is. Errors as of seal_mail(); refused
+// where the key is none of `keys`.
 Result<SealedInfo> seal_message(const store::Message& message, std::string_view recipe,
-                                const crypto::PublicKey& key, const MessageSource& source,
+                                std::span<const crypto::PublicKey> keys, const MessageSource& source,
                                 const Sink& packed);
 // Such a recipe.
-std::string seal_recipe(const Octets32& seed, OuterHeader outer);
+std::string seal_recipe(const Octets32& seed, OuterHeader outer, const crypto::PublicKey& key);
+// How recipes for this key end.
+std::string recipe_end(const crypto::PublicKey& key);
+// The seed for a message under a key, of what seal_secret() gives.
+Octets32 seal_seed(std::string_view secret, EmailId email, const crypto::PublicKey& key);
 // The secret from which every message's seed derives: the same message is sealed to the same octets wherever
 // it lies.
 net::Task<Result<std::string>> seal_secret(Node& node, AccountId account);

@@ -29,7 +29,8 @@ store::CopyWord copy_word(const sync::CopyRequestEntry& entry, store::Reference 
             entry.email,
             entry.moved,
             {entry.flags, entry.registers},
-            body};
+            body,
+            entry.sealed_sha256};
 }
 
 namespace {
@@ -137,7 +138,7 @@ Result<bool> apply_append(AtCore& to, EntryNumber number, const sync::AppendRequ
     if (!word.message && entry.kind == sync::AppendRequestEntry::returned) return true;
     auto filed = TRY(store::file_append(to.account, to.peer, word, to.now));
     if (filed.waits) return false;
-    TRY(to.account.delete_chunks(entry.email));
+    TRY(to.account.delete_chunks(entry.email, crypto::view_of(entry.sealed_sha256)));
     to.changed |= !filed.repeat;
     TRY(plan_confirmation(to, word.to, filed.now));
     return true;

@@ -14,6 +14,7 @@
 #include "service/releases.hpp"
 #include "service/replica_stub.hpp"
 #include "store/epochs.hpp"
+#include "store/resealed.hpp"
 #include "sync/frame_builder.hpp"
 
 namespace fwmail::service {
@@ -97,7 +98,8 @@ net::Task<Result<Replica::Applied>> Replica::apply_entries(NodeId peer, sync::Ac
                 now = node_.clock()](store::AccountStore& account) -> Result<Applied> {
         AtRemote to{account, peer, now, false, bodies, chunk};
         auto applied = TRY(apply_core_entries(to, section));
-        for (auto email : applied.arrived) TRY(tell_of_late_body(account, peer, email, now));
+        for (const auto& [email, sha256] : applied.arrived)
+            TRY(tell_of_late_body(account, peer, email, crypto::view_of(sha256), now));
         for (const auto& [place, body] : to.bodies) TRY(account.release(body));
         if (!applied.numbers.empty()) TRY(account.mark_applied(peer, applied.numbers));
         return Applied{applied.all, to.ahead};
@@ -174,13 +176,19 @@ net::Task<Result<>> Replica::apply_account(AccountId account, sync::AccountEntry
             credential.created = now;
             TRY(system.add_credential(credential));
         }
-        std::set<std::string> fingerprints;
-        for (const auto& key : TRY(system.load_keys(account))) fingerprints.insert(key.fingerprint);
+        std::vector<std::string> fingerprints;
+        for (const auto& key : TRY(system.load_keys(account))) fingerprints.push_back(key.fingerprint);
+        std::string in_use;
         for (const auto& octets : entry.certificates) {
-            auto certificate = TRY(crypto::parse_certificate(octets));
-            if (fingerprints.insert(certificate.fingerprint.hex()).second)
-                TRY(system.add_key({account, certificate.fingerprint.hex(), octets, "", now, std::nullopt}));
+            std::string fingerprint = TRY(crypto::parse_certificate(octets)).fingerprint.hex();
+            if (in_use.empty()) in_use = fingerprint;
+            if (std::ranges::find(fingerprints, fingerprint) != fingerprints.end()) continue;
+            TRY(system.add_key({account, fingerprint, octets, "", now, std::nullopt}));
+            fingerprints.push_back(fingerprint);
         }
+        // Mail that is sealed to the others may still come.
+        for (const auto& fingerprint : fingerprints)
+            if (fingerprint != in_use) TRY(system.retire_key(account, fingerprint, now));
         return {};
     };
     CO_TRY(co_await node_.write(store::system_file, std::move(job)));
@@ -321,8 +329,8 @@ net::Task<Result<Replica::Bodies>> Replica::find_bodies(AccountId account,
 // A body that came in several chunks. Streams: memory does not grow with it.
 net::Task<Result<std::optional<Replica::Body>>> Replica::assemble(AccountId account,
                                                                   store::PendingMessage message) {
-    auto cover = [email = message.email_id](store::AccountStore& store) {
-        return store.chunk_coverage(email);
+    auto cover = [email = message.email_id, sha256 = message.sha256](store::AccountStore& store) {
+        return store.chunk_coverage(email, sha256);
     };
     auto coverage = CO_TRY(co_await node_.read(account, cover));
     if (!coverage.complete()) co_return std::nullopt;
@@ -342,8 +350,8 @@ net::Task<Result<std::optional<Replica::Body>>> Replica::assemble(AccountId acco
     Result<> good;
     std::uint64_t at = 0;
     while (good && at < coverage.total) {
-        auto read = [email = message.email_id, at](store::AccountStore& store) {
-            return store.read_chunk(email, at);
+        auto read = [email = message.email_id, sha256 = message.sha256, at](store::AccountStore& store) {
+            return store.read_chunk(email, sha256, at);
         };
         std::string piece = CO_TRY(co_await node_.read(account, read));
         at += piece.size();
@@ -377,7 +385,9 @@ net::Task<Result<std::optional<Replica::Body>>> Replica::assemble(AccountId acco
     }
     node_.log.error("replica", "the chunks of a message do not make a sealed object (" + good.error().text +
                                    "); they are dropped");
-    auto drop = [email = message.email_id](store::AccountStore& store) { return store.delete_chunks(email); };
+    auto drop = [email = message.email_id, sha256 = message.sha256](store::AccountStore& store) {
+        return store.delete_chunks(email, sha256);
+    };
     CO_TRY(co_await node_.write(account, drop));
     co_return std::nullopt;
 }
@@ -408,13 +418,17 @@ net::Task<Result<>> Replica::attach(AccountId account, std::vector<store::Pendin
             TRY(store.set_pending_body(
                 message.mailbox, message.uid,
                 {store::BodyState::ready, message.object, message.hold, body.size, body.texts}));
-            TRY(store.delete_chunks(message.email_id));
+            TRY(store.delete_chunks(message.email_id, message.sha256));
         }
-        for (const auto& mailbox : TRY(store.load_mailboxes()))
+        for (const auto& mailbox : TRY(store.load_mailboxes())) {
             TRY(show_arrived(store, home, mailbox.id, now));
+            TRY(store::show_resealed(store, mailbox.id));
+        }
         return {};
     };
-    co_return co_await node_.write(account, std::move(job));
+    CO_TRY(co_await node_.write(account, std::move(job)));
+    crash_point("replica.attached");
+    co_return Result<>();
 }
 
 net::Task<Result<>> Replica::recover() {

@@ -34,10 +34,11 @@ std::string stub_text(const store::PendingMessage& message, std::string_view hos
 
 }  // namespace
 
-Result<> tell_of_late_body(store::AccountStore& account, NodeId peer, EmailId email, UnixMillis now) {
+Result<> tell_of_late_body(store::AccountStore& account, NodeId peer, EmailId email, std::string_view sha256,
+                           UnixMillis now) {
     std::string places = TRY(account.value(stub_value(email))).value_or("");
     if (places.empty()) return {};
-    auto coverage = TRY(account.chunk_coverage(email));
+    auto coverage = TRY(account.chunk_coverage(email, sha256));
     if (coverage.total && !coverage.complete()) return {};
     store::OutboxPlan plan;
     plan.cursor = TRY(account.cursor(peer));
@@ -62,7 +63,8 @@ net::Task<Result<>> Replica::place_stubs(AccountId account, std::chrono::seconds
     std::int64_t since = node_.clock().value - std::chrono::milliseconds(after).count();
     auto load = [](store::AccountStore& store) { return store.load_pending(store::BodyState::missing, 100); };
     auto pending = CO_TRY(co_await node_.read(account, load));
-    std::erase_if(pending, [&](const auto& message) { return message.arrived.value > since; });
+    std::erase_if(pending,
+                  [&](const auto& message) { return message.reseals || message.arrived.value > since; });
     if (pending.empty()) co_return Result<>();
     for (auto& message : pending) CO_TRY(co_await place_stub(account, *user->seal_key, std::move(message)));
     auto show = [home = home_of(node_), now = node_.clock()](store::AccountStore& store) -> Result<> {

@@ -8,7 +8,7 @@ namespace {
 
 #define PENDING_COLUMNS                                                                           \
     "b.mailbox,p.uid,p.prev_uid,p.email,p.size,p.sha256,p.date,p.zone,p.flags,p.arrived,p.state," \
-    "p.object,p.hold,p.stamps"
+    "p.object,p.hold,p.stamps,p.reseals"
 
 Result<PendingMessage> read_pending(const Query& q) {
     PendingMessage p;
@@ -26,12 +26,13 @@ Result<PendingMessage> read_pending(const Query& q) {
     p.object = q.id<ObjectId>(11);
     p.hold = q.id<HoldId>(12);
     p.registers = TRY(sync::decode_registers(q.view(13)));
+    p.reseals = q.boolean(14);
     return p;
 }
 
 Result<PendingMessage> read_with_texts(const Query& q) {
     PendingMessage p = TRY(read_pending(q));
-    p.texts = {q.text(14), q.text(15), q.text(16), q.text(17), q.text(18), q.text(19)};
+    p.texts = {q.text(15), q.text(16), q.text(17), q.text(18), q.text(19), q.text(20)};
     return p;
 }
 
@@ -71,7 +72,7 @@ NewMessage shown_message(PendingMessage& p, UnixMillis now) {
 Result<void> remember_gone(Database& db, std::int64_t mailbox, Uid uid, UnixMillis now) {
     return db.run(
         "INSERT OR IGNORE INTO pending VALUES(?,?,NULL,zeroblob(16),0,x'',0,0,'',x'',?,?,zeroblob(16),"
-        "zeroblob(16),'','','',x'',x'',x'')",
+        "zeroblob(16),'','','',x'',x'',x'',0)",
         mailbox, uid, now, BodyState::gone);
 }
 
@@ -104,7 +105,7 @@ Result<void> all_gone_up_to(Database& db, std::int64_t mailbox, Uid uid, UnixMil
     return db.run(
         "INSERT INTO pending "
         "VALUES(?,?,0,zeroblob(16),0,x'',0,0,'',x'',?,?,zeroblob(16),zeroblob(16),'','','',"
-        "x'',x'',x'')",
+        "x'',x'',x'',0)",
         mailbox, uid, now, BodyState::gone);
 }
 
@@ -122,11 +123,11 @@ Result<bool> AccountStore::insert_pending(const PendingMessage& m) {
                     m.prev_uid, m.email_id, m.size, Blob{m.sha256}, row.row, m.uid));
             return false;
         }
-        TRY(db_->run("INSERT INTO pending VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row.row, m.uid,
+        TRY(db_->run("INSERT INTO pending VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)", row.row, m.uid,
                      m.prev_uid, m.email_id, m.size, Blob{m.sha256}, m.date, m.zone_minutes, m.flags.text(),
                      Blob{sync::encode_registers(m.registers)}, m.arrived, m.state, m.object, m.hold,
                      m.texts.envelope, m.texts.body, m.texts.bodystructure, Blob{m.texts.parts},
-                     Blob{m.texts.keys}, Blob{m.texts.header}));
+                     Blob{m.texts.keys}, Blob{m.texts.header}, m.reseals));
         return true;
     });
 }
@@ -225,7 +226,7 @@ Result<std::vector<Uid>> AccountStore::advance_visible(MailboxId mailbox, UnixMi
             auto p = TRY(one_pending(TRY(db_->query(
                 "SELECT " PENDING_COLUMNS
                 ",p.envelope,p.body,p.bodystructure,p.parts,p.keys,p.header FROM pending p JOIN mailboxes b "
-                "ON b.id=p.mailbox WHERE p.mailbox=?1 AND (p.uid<=?2 OR p.prev_uid<=?2) "
+                "ON b.id=p.mailbox WHERE p.mailbox=?1 AND p.reseals=0 AND (p.uid<=?2 OR p.prev_uid<=?2) "
                 "ORDER BY p.uid LIMIT 1",
                 row.row, watermark))));
             if (!p) break;
@@ -275,26 +276,29 @@ Result<void> drop_pending(Database& db, std::int64_t mailbox) {
 
 // ---- pieces
 
-Result<void> AccountStore::insert_chunk(EmailId id, std::uint64_t offset, std::uint64_t total,
-                                        std::string_view data) {
+Result<void> AccountStore::insert_chunk(EmailId id, std::string_view sha256, std::uint64_t offset,
+                                        std::uint64_t total, std::string_view data) {
     constexpr std::uint64_t largest = std::uint64_t{1} << 40;
     if (total > largest || data.empty() || offset > total || data.size() > total - offset)
         return fail(ErrorKind::protocol, "a piece of a body lies outside of it");
     return atomically(*db_, [&]() -> Result<void> {
         {
-            auto q = TRY(db_->query("SELECT total FROM pieces WHERE email=? LIMIT 1", id));
+            auto q = TRY(
+                db_->query("SELECT total FROM pieces WHERE email=? AND sha256=? LIMIT 1", id, Blob{sha256}));
             if (TRY(q.next()) && q.natural(0) != total)
                 return fail(ErrorKind::protocol, "the pieces of a body name different sizes");
         }
         return db_->run(
-            "INSERT INTO pieces(email,start,total,length,data) VALUES(?,?,?,?,?) ON CONFLICT(email,start) "
+            "INSERT INTO pieces(email,sha256,start,total,length,data) VALUES(?,?,?,?,?,?) ON "
+            "CONFLICT(email,sha256,start) "
             "DO UPDATE SET data=excluded.data,length=excluded.length WHERE excluded.length>length",
-            id, offset, total, data.size(), Blob{data});
+            id, Blob{sha256}, offset, total, data.size(), Blob{data});
     });
 }
 
-Result<ChunkCoverage> AccountStore::chunk_coverage(EmailId id) {
-    auto q = TRY(db_->query("SELECT start,length,total FROM pieces WHERE email=? ORDER BY start", id));
+Result<ChunkCoverage> AccountStore::chunk_coverage(EmailId id, std::string_view sha256) {
+    auto q = TRY(db_->query("SELECT start,length,total FROM pieces WHERE email=? AND sha256=? ORDER BY start",
+                            id, Blob{sha256}));
     ChunkCoverage out;
     while (TRY(q.next())) {
         out.total = q.natural(2);
@@ -303,17 +307,17 @@ Result<ChunkCoverage> AccountStore::chunk_coverage(EmailId id) {
     return out;
 }
 
-Result<std::string> AccountStore::read_chunk(EmailId id, std::uint64_t offset) {
-    auto q =
-        TRY(db_->query("SELECT start,data FROM pieces WHERE email=?1 AND start<=?2 AND start+length>?2 "
-                       "ORDER BY start DESC LIMIT 1",
-                       id, offset));
+Result<std::string> AccountStore::read_chunk(EmailId id, std::string_view sha256, std::uint64_t offset) {
+    auto q = TRY(db_->query(
+        "SELECT start,data FROM pieces WHERE email=?1 AND sha256=?2 AND start<=?3 AND start+length>?3 "
+        "ORDER BY start DESC LIMIT 1",
+        id, Blob{sha256}, offset));
     if (!TRY(q.next())) return std::string();
     return std::string(q.view(1).substr(offset - q.natural(0)));
 }
 
-Result<void> AccountStore::delete_chunks(EmailId id) {
-    return db_->run("DELETE FROM pieces WHERE email=?", id);
+Result<void> AccountStore::delete_chunks(EmailId id, std::string_view sha256) {
+    return db_->run("DELETE FROM pieces WHERE email=? AND sha256=?", id, Blob{sha256});
 }
 
 Result<std::uint64_t> AccountStore::piece_octets() {

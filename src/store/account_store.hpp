@@ -216,11 +216,12 @@ class AccountStore {
 
     // Pieces of objects that are not whole yet; one that is there already is left alone. The total must
     // agree.
-    Result<void> insert_chunk(EmailId id, std::uint64_t offset, std::uint64_t total, std::string_view data);
-    Result<ChunkCoverage> chunk_coverage(EmailId id);
+    Result<void> insert_chunk(EmailId id, std::string_view sha256, std::uint64_t offset, std::uint64_t total,
+                              std::string_view data);
+    Result<ChunkCoverage> chunk_coverage(EmailId id, std::string_view sha256);
     // What is known from `offset` on, up to the end of the piece that holds it; empty: that octet is missing.
-    Result<std::string> read_chunk(EmailId id, std::uint64_t offset);
-    Result<void> delete_chunks(EmailId id);
+    Result<std::string> read_chunk(EmailId id, std::string_view sha256, std::uint64_t offset);
+    Result<void> delete_chunks(EmailId id, std::string_view sha256);
     Result<std::uint64_t> piece_octets();  // of all pieces together
     // Deletes pieces that no message has waited for since `before`, as found by earlier calls. A piece may
     // come long before its message.

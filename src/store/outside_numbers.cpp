@@ -171,6 +171,14 @@ Result<std::optional<Place>> take_same(AccountStore& account, const Place& calle
     return TRY(follow(db, same));  // it may have had that number
 }
 
+// Than what the peer shows under the number: a UID stands for the same octets for ever, so that another
+// number is needed. Empty: how it was sealed is not known any more.
+bool is_sealed_otherwise(const CopyWord& word, std::string_view sha256) {
+    const auto& shown = word.sealed_sha256;
+    return shown != sync::Sha256{} &&
+           sha256 != std::string_view(reinterpret_cast<const char*>(shown.data()), shown.size());
+}
+
 Result<Place> file_new(AccountStore& account, const Place& called, const MailboxRow& target,
                        NewMessage message, const Seal& seal, UnixMillis now) {
     Database& db = account.database();
@@ -325,7 +333,15 @@ Result<Filed> file_copy(AccountStore& account, NodeId peer, const CopyWord& word
                 TRY(account.merge_flags(NodeId{}, filed.now.mailbox, filed.now.uid, word.flags));
             } else {
                 auto target = TRY(find_target(account, word.to.mailbox, now));
-                TRY(make_room(account, word.to, *target, now));
+                UidSet uid;
+                uid.add(from->uid.value);
+                auto rows = TRY(account.load_messages(from->mailbox, uid, column_seal, 1));
+                if (!rows.empty() && is_sealed_otherwise(word, rows[0].seal.sha256)) {
+                    TRY(give_up(account, word.to, now));
+                    target = TRY(find_target(account, word.to.mailbox, now));
+                } else {
+                    TRY(make_room(account, word.to, *target, now));
+                }
                 from = TRY(follow(db, *from));
                 filed.now = TRY(file_move(account, word, *from, *target, now));
             }
@@ -350,6 +366,10 @@ Result<Filed> file_copy(AccountStore& account, NodeId peer, const CopyWord& word
             copy.flags = word.flags.flags;
             copy.registers = word.flags.registers;
             copy.saved_at = now;
+            if (is_sealed_otherwise(word, original->seal.sha256)) {
+                TRY(give_up(account, word.to, now));
+                target = TRY(find_target(account, word.to.mailbox, now));
+            }
             filed.now = TRY(file_new(account, word.to, *target, copy, original->seal, now));
             used = true;
         }

@@ -38,6 +38,7 @@ struct CopyWord {
     sync::FlagState flags;
     // Of a copy: the body's reference in system.db was taken for it. Given back when it is not used.
     Reference body;
+    sync::Sha256 sealed_sha256{};  // of the object that the peer shows; zero: none
 };
 // The body that a copy of this will need; zero: none, or it is not known yet.
 Result<ObjectId> find_copied_body(AccountStore& account, NodeId peer, const CopyWord& word);

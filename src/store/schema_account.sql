@@ -48,7 +48,8 @@ CREATE TABLE mailboxes (
     use_time           INTEGER NOT NULL DEFAULT 0,  -- likewise, of the special use
     use_origin         INTEGER NOT NULL DEFAULT 0,
     told_by            INTEGER NOT NULL DEFAULT 0,  -- as in messages
-    became             BLOB NOT NULL DEFAULT x''    -- MailboxId: of that one's name when it came, so merged into it; or none
+    became             BLOB NOT NULL DEFAULT x'',   -- MailboxId: of that one's name when it came, so merged into it; or none
+    next_validity      INTEGER NOT NULL DEFAULT 0   -- at a remote: sealed_uidvalidity when all that was sealed anew is here; or 0
 );
 CREATE UNIQUE INDEX mailboxes_by_name ON mailboxes(name) WHERE deleted = 0;
 CREATE INDEX mailboxes_by_modseq ON mailboxes(modseq);
@@ -297,19 +298,22 @@ CREATE TABLE pending (
     parts         BLOB NOT NULL,
     keys          BLOB NOT NULL,
     header        BLOB NOT NULL,        -- empty: none
+    reseals       INTEGER NOT NULL DEFAULT 0,   -- 1: it is in messages, sealed otherwise, and takes that one's place
     PRIMARY KEY (mailbox, uid)
 ) WITHOUT ROWID;
 CREATE INDEX pending_by_email ON pending(email);
 CREATE INDEX pending_by_state ON pending(state, arrived);
+CREATE INDEX pending_resealed ON pending(mailbox) WHERE reseals=1;
 
 CREATE TABLE pieces (
     id    INTEGER PRIMARY KEY,
     email BLOB NOT NULL,                -- EmailId of the message whose sealed object this is a piece of
+    sha256 BLOB NOT NULL,               -- of that object as served: a message may be sealed more than once
     start INTEGER NOT NULL,             -- offset of the first octet
     total INTEGER NOT NULL,             -- size of the whole object
     length INTEGER NOT NULL,            -- of data: coverage is found without reading it
     data  BLOB NOT NULL,
     stray INTEGER,                      -- when it was first seen that no message waits for it; NULL: not seen
-    UNIQUE (email, start)
+    UNIQUE (email, sha256, start)
 );
 )sql"

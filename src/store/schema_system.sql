@@ -46,6 +46,7 @@ CREATE TABLE user_keys (
     secret      BLOB NOT NULL,       -- sealed under the master key; empty: not ours to have
     created     INTEGER NOT NULL,
     retired     INTEGER,             -- when; kept to open old mail. NULL while in use
+    reseals     INTEGER NOT NULL DEFAULT 0,  -- 1: what is sealed to the others is being sealed anew to this one
     PRIMARY KEY (account, fingerprint)
 ) WITHOUT ROWID;
 

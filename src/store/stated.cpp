@@ -223,6 +223,12 @@ Result<sync::StateEntry> load_state(AccountStore& account, MailboxId mailbox, Ui
             db.query("SELECT uid FROM provisional WHERE mailbox=? AND now_mailbox=zeroblob(16)", mailbox));
         while (TRY(q.next())) waiting.add(q.natural(0));
     }
+    std::map<Uid, std::string> resealed;  // whose new octets are here, and are shown soon
+    {
+        auto q = TRY(db.query("SELECT uid,sha256 FROM pending WHERE mailbox=? AND reseals=1 AND state=?",
+                              row.row, BodyState::ready));
+        while (TRY(q.next())) resealed.emplace(q.uid(0), q.text(1));
+    }
     if (!row.mailbox.deleted)
         TRY(account.visit_messages(
             mailbox, stretch_of(first, last), compared_columns, Uid{}, [&](Message& message) -> Result<bool> {
@@ -232,6 +238,8 @@ Result<sync::StateEntry> load_state(AccountStore& account, MailboxId mailbox, Ui
                                               {},
                                               std::move(message.flags),
                                               std::move(message.registers)};
+                if (auto fresh = resealed.find(message.uid); fresh != resealed.end())
+                    message.seal.sha256 = fresh->second;
                 if (message.seal.sha256.size() == there.sealed_sha256.size())
                     std::ranges::copy(message.seal.sha256, there.sealed_sha256.begin());
                 entry.there.push_back(std::move(there));

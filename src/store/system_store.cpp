@@ -142,25 +142,39 @@ Result<void> SystemStore::revoke_credential(std::int64_t id, UnixMillis when) {
 }
 
 Result<void> SystemStore::add_key(const UserKey& key) {
-    return taken_as(db_->run("INSERT INTO user_keys VALUES(?,?,?,?,?,?)", key.account, key.fingerprint,
-                             Blob{key.certificate}, Blob{key.secret}, key.created, key.retired),
+    return taken_as(db_->run("INSERT INTO user_keys VALUES(?,?,?,?,?,?,?)", key.account, key.fingerprint,
+                             Blob{key.certificate}, Blob{key.secret}, key.created, key.retired, key.reseals),
                     "the key " + key.fingerprint + " is there already");
 }
 
 Result<std::vector<UserKey>> SystemStore::load_keys(AccountId account) {
     auto q =
-        TRY(db_->query("SELECT account,fingerprint,certificate,secret,created,retired FROM user_keys "
+        TRY(db_->query("SELECT account,fingerprint,certificate,secret,created,retired,reseals FROM user_keys "
                        "WHERE account=? ORDER BY created DESC",
                        account));
     std::vector<UserKey> keys;
     while (TRY(q.next()))
-        keys.push_back({q.id<AccountId>(0), q.text(1), q.text(2), q.text(3), q.time(4), q.optional_time(5)});
+        keys.push_back({q.id<AccountId>(0), q.text(1), q.text(2), q.text(3), q.time(4), q.optional_time(5),
+                        q.boolean(6)});
     return keys;
 }
 
 Result<void> SystemStore::retire_key(AccountId account, std::string_view fingerprint, UnixMillis when) {
     return db_->run("UPDATE user_keys SET retired=? WHERE account=? AND fingerprint=? AND retired IS NULL",
                     when, account, fingerprint);
+}
+
+Result<void> SystemStore::rotate_key(const UserKey& key) {
+    return atomically(*db_, [&]() -> Result<void> {
+        TRY(db_->run("UPDATE user_keys SET retired=? WHERE account=? AND retired IS NULL", key.created,
+                     key.account));
+        TRY(db_->run("UPDATE user_keys SET reseals=0 WHERE account=?", key.account));
+        return add_key(key);
+    });
+}
+
+Result<void> SystemStore::finish_resealing(AccountId account, std::string_view fingerprint) {
+    return db_->run("UPDATE user_keys SET reseals=0 WHERE account=? AND fingerprint=?", account, fingerprint);
 }
 
 }  // namespace fwmail::store

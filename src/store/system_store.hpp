@@ -58,6 +58,10 @@ class SystemStore {
     Result<void> revoke_credential(std::int64_t id, UnixMillis when);
     Result<void> add_key(const UserKey& key);
     Result<std::vector<UserKey>> load_keys(AccountId account);  // newest first
+    // The new key takes the place of all others, which are kept, retired since it was created.
+    Result<void> rotate_key(const UserKey& key);
+    // Everything has been sealed anew to this key.
+    Result<void> finish_resealing(AccountId account, std::string_view fingerprint);
     Result<void> retire_key(AccountId account, std::string_view fingerprint, UnixMillis when);
 
     // ---- links

@@ -80,6 +80,7 @@ struct UserKey {
     std::string secret;       // sealed by the caller; empty where only the public half is known
     UnixMillis created;
     std::optional<UnixMillis> retired;
+    bool reseals = false;  // what is sealed to the others is being sealed anew to this one
 };
 
 enum class LinkState { invited, active, revoked };
@@ -471,6 +472,7 @@ struct PendingMessage {
     ObjectId object;  // zero while missing
     HoldId hold;
     MessageTexts texts;
+    bool reseals = false;  // it is shown already, sealed otherwise
 };
 struct PendingBody {
     BodyState state = BodyState::ready;  // ready or stub

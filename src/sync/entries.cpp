@@ -180,6 +180,11 @@ struct Validate {
                          (e.copies.empty() || e.copies.list()[0].first != 0),
                      "return: UID 0");
     }
+    Result<void> operator()(const ResealedEntry& e) const {
+        TRY(check(!e.mailbox.is_zero() && !e.email.is_zero(), "resealed: no id"));
+        TRY(check(e.uid.value != 0, "resealed: no UID"));
+        return check(e.sealed_size != 0 && e.sealed_size <= max_object_octets, "resealed: not a size");
+    }
     Result<void> operator()(const UnknownEntry& e) const {
         TRY(check(e.tag % 2 == 1, "unknown: the tag is a critical one"));
         return check(e.payload.size() <= max_payload_octets, "unknown: too large");
@@ -281,6 +286,7 @@ struct WritePayload {
         write_stamp(out, e.moved);
         write_flags(out, e.flags);
         write_registers(out, e.registers);
+        out.sha256(e.sealed_sha256);
         return std::to_underlying(EntryTag::copy_request);
     }
     std::uint64_t operator()(const AppendRequestEntry& e) const {
@@ -336,6 +342,14 @@ struct WritePayload {
         out.uids(e.bodies);
         out.uids(e.copies);
         return std::to_underlying(EntryTag::body_return);
+    }
+    std::uint64_t operator()(const ResealedEntry& e) const {
+        out.id(e.mailbox);
+        out.varint(e.uid.value);
+        out.id(e.email);
+        out.varint(e.sealed_size);
+        out.sha256(e.sealed_sha256);
+        return std::to_underlying(EntryTag::resealed);
     }
     std::uint64_t operator()(const UnknownEntry& e) const {
         out.raw(e.payload);
@@ -460,6 +474,7 @@ Result<Entry> read_copy_request(Reader& in) {
     e.moved = TRY(read_stamp(in));
     e.flags = TRY(read_flags(in));
     e.registers = TRY(read_registers(in));
+    e.sealed_sha256 = TRY(in.sha256());
     return e;
 }
 
@@ -527,6 +542,16 @@ Result<Entry> read_return(Reader& in) {
     return e;
 }
 
+Result<Entry> read_resealed(Reader& in) {
+    ResealedEntry e;
+    e.mailbox = TRY(in.id<MailboxIdTag>());
+    e.uid = TRY(read_uid(in));
+    e.email = TRY(in.id<EmailIdTag>());
+    e.sealed_size = TRY(in.varint(max_object_octets));
+    e.sealed_sha256 = TRY(in.sha256());
+    return e;
+}
+
 Result<Entry> read_payload(std::uint64_t tag, Reader& in, std::size_t& data_octets) {
     switch (static_cast<EntryTag>(tag)) {
         case EntryTag::mailbox:
@@ -557,6 +582,8 @@ Result<Entry> read_payload(std::uint64_t tag, Reader& in, std::size_t& data_octe
             return StatedEntry{};
         case EntryTag::body_return:
             return read_return(in);
+        case EntryTag::resealed:
+            return read_resealed(in);
     }
     if (tag % 2 == 0)
         return fail(ErrorKind::refused, "an entry of kind " + std::to_string(tag) +
@@ -567,10 +594,10 @@ Result<Entry> read_payload(std::uint64_t tag, Reader& in, std::size_t& data_octe
 }  // namespace
 
 std::string_view entry_name(const Entry& entry) {
-    static constexpr std::string_view names[] = {"mailbox",      "message",        "chunk",   "flags",
-                                                 "expunge",      "account",        "stubbed", "subscription",
-                                                 "copy-request", "append-request", "confirm", "state",
-                                                 "stated",       "body-return",    "unknown"};
+    static constexpr std::string_view names[] = {"mailbox",      "message",        "chunk",    "flags",
+                                                 "expunge",      "account",        "stubbed",  "subscription",
+                                                 "copy-request", "append-request", "confirm",  "state",
+                                                 "stated",       "body-return",    "resealed", "unknown"};
     static_assert(std::size(names) == std::variant_size_v<Entry>);
     return names[entry.index()];
 }

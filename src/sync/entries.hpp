@@ -29,7 +29,7 @@ inline constexpr std::size_t max_certificate_octets = 64 << 10;
 inline constexpr std::size_t max_payload_octets = 1 << 20;  // one entry without a chunk's data
 inline constexpr std::size_t max_stated = 10'000;           // messages of one state entry, gone or not
 inline constexpr std::size_t max_uid_intervals = 10'000;    // of one expunge entry
-inline constexpr std::size_t recipe_octets = 33;            // of an object that can be made again
+inline constexpr std::size_t recipe_octets = 41;            // of an object that can be made again
 inline constexpr std::size_t max_chunk_octets = 48 << 20;   // data of one chunk
 // Dates of messages: years 1 to 9999.
 inline constexpr UnixMillis earliest_date{-62'135'596'800'000}, latest_date{253'402'300'799'999};
@@ -104,7 +104,7 @@ struct AccountEntry {
     std::string name;                       // login
     std::vector<std::string> addresses;     // local@domain
     std::vector<Verifier> verifiers;        // outside passwords, one per device
-    std::vector<std::string> certificates;  // OpenPGP public keys, binary
+    std::vector<std::string> certificates;  // OpenPGP public keys, binary; the first is the one in use
     bool removed = false;
     bool operator==(const AccountEntry&) const = default;
 };
@@ -135,6 +135,7 @@ struct CopyRequestEntry {
     Stamp moved;  // when: the original goes; zero: it stays
     FlagSet flags;
     Registers registers = {};
+    Sha256 sealed_sha256{};  // of the object that the remote shows there
     bool operator==(const CopyRequestEntry&) const = default;
 };
 
@@ -155,7 +156,7 @@ struct AppendRequestEntry {
     std::uint64_t sealed_size = 0;  // octets of the object as the remote serves it
     Sha256 sealed_sha256{};         // of the same
     std::uint64_t size = 0;         // octets that come in chunks
-    std::string recipe;             // of the object, where it is made of the plain message; 33 octets
+    std::string recipe;             // of the object, where it is made of the plain message; 41 octets
     UnixMillis internal_date;
     std::int16_t zone_minutes = 0;
     FlagSet flags;
@@ -213,6 +214,17 @@ struct ReturnEntry {
     bool operator==(const ReturnEntry&) const = default;
 };
 
+// Core to remote: this message has been sealed anew. Its object comes in chunk entries; it is shown when the
+// mailbox's sealed UIDVALIDITY is raised, since what a UID names never changes.
+struct ResealedEntry {
+    MailboxId mailbox;
+    Uid uid;
+    EmailId email;
+    std::uint64_t sealed_size = 0;  // octets of the new object as served
+    Sha256 sealed_sha256{};         // of the same
+    bool operator==(const ResealedEntry&) const = default;
+};
+
 // An entry of a later version that may be skipped. Applying it does nothing.
 struct UnknownEntry {
     std::uint64_t tag = 1;  // odd
@@ -222,7 +234,7 @@ struct UnknownEntry {
 
 using Entry = std::variant<MailboxEntry, MessageEntry, ChunkEntry, FlagsEntry, ExpungeEntry, AccountEntry,
                            StubbedEntry, SubscriptionEntry, CopyRequestEntry, AppendRequestEntry,
-                           ConfirmEntry, StateEntry, StatedEntry, ReturnEntry, UnknownEntry>;
+                           ConfirmEntry, StateEntry, StatedEntry, ReturnEntry, ResealedEntry, UnknownEntry>;
 
 // Wire tags; never reused.
 enum class EntryTag : std::uint64_t {
@@ -240,6 +252,7 @@ enum class EntryTag : std::uint64_t {
     state = 24,
     stated = 26,
     body_return = 28,
+    resealed = 30,
 };
 
 // The name for logs: "mailbox", "message", ...

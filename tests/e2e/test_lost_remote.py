@@ -1,11 +1,10 @@
 """The remote's disk is lost, and all of it comes again by mail: clients that know the old one keep what they have."""
 
 import os
-import shutil
 import subprocess
 import unittest
 
-from fwmail import DOMAIN, REMOTE_HOST, Node, NodeTest, Pair, letter, link, ok
+from fwmail import DOMAIN, NodeTest, Pair, letter, ok
 from raw_imap import RawImap
 from test_journey import MBSYNC
 from wire import smtp_send, wait_until
@@ -46,19 +45,6 @@ class LostRemote(NodeTest):
         with RawImap(self.pair.remote.imap_port, "ann", self.pair.remote.password("ann"), "QRESYNC") as client:
             return client.must(f"SELECT INBOX{known}")
 
-    def lose_remote(self):
-        """Another machine in its place, set up as the manual page of the remote says."""
-        core, old = self.pair.core, self.pair.remote
-        old.kill9()
-        shutil.rmtree(old.directory)
-        self.pair.remote = Node("remote", old.directory, settings=[
-            ("smarthost.address", f"127.0.0.1:{self.pair.postfix_port}"), ("smarthost.tls", "none")])
-        self.pair.postfix.stop()
-        self.pair.postfix.route(REMOTE_HOST, self.pair.remote.smtp_port)
-        self.pair.postfix.start()
-        core.command(["link", "remove", "outside", "--config", core.config])
-        link(core, self.pair.remote)
-
     def test_no_body_comes_twice(self):
         self.deliver(COUNT)
         self.pair.wait_for_same_state(count=COUNT)
@@ -74,7 +60,7 @@ class LostRemote(NodeTest):
         modseq = int(selected.one(r"OK \[HIGHESTMODSEQ (\d+)\].*"))
         bodies = self.pair.remote.messages("ann")
 
-        self.lose_remote()
+        self.pair.lose_remote()
         # Meanwhile life goes on inside.
         self.deliver(2)
         with self.pair.core.imap("ann", "INBOX", readonly=False) as client:

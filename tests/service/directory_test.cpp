@@ -64,6 +64,7 @@ TEST_CASE("the newest key that is not retired is sealed to, revoked passwords do
     must(system->retire_key(ann, fresh.hex(), at(3)));
     must(directory.reload(*system));
     CHECK(directory.find(ann)->seal_key->fingerprint == old);
+    CHECK(directory.find(ann)->seal_keys.size() == 2);  // earlier mail is sealed to it
 
     store::Credential credential;
     credential.account = ann;

@@ -5,6 +5,7 @@
 #include <deque>
 #include <random>
 #include <set>
+#include <tuple>
 
 #include "crypto/hash.hpp"
 #include "service/appended.hpp"
@@ -15,9 +16,11 @@
 #include "service/link_entries.hpp"
 #include "service/outbox_kinds.hpp"
 #include "service/remote_entries.hpp"
+#include "service/resealing.hpp"
 #include "service/sealed_mail.hpp"
 #include "store/database.hpp"
 #include "store/epochs.hpp"
+#include "store/resealed.hpp"
 #include "store/support.hpp"
 #include "support/seeds.hpp"
 #include "sync/link.hpp"
@@ -87,9 +90,32 @@ class Network {
                 default:
                     deliver();
             }
+            if (rotates_ && below(25) == 0) ++key_, resealing_ = true;
             look(n);
         }
         settle(losses ? 24 : 14);
+    }
+    void settle_keys() { settle(40); }
+    // The user's key is replaced now and then, and everything sealed anew to it.
+    void rotate_keys() { rotates_ = true; }
+    // Everywhere it is sealed to the last key, and shown under the same UIDVALIDITY.
+    void check_seals() {
+        for (const auto& mailbox : must(on(0).load_mailboxes()))
+            for (std::size_t n = 1; n < nodes; ++n) {
+                auto there = must(on(n).find_mailbox(mailbox.id));
+                REQUIRE(there);
+                REQUIRE(there->sealed_uidvalidity == mailbox.sealed_uidvalidity);
+                REQUIRE(must(store::count_resealed(on(n))) == 0);
+                auto mine = messages(0, mailbox.id), theirs = messages(n, mailbox.id);
+                REQUIRE(mine.size() == theirs.size());
+                for (std::size_t i = 0; i < mine.size(); ++i) {
+                    INFO("mailbox " << mailbox.name << " at " << n << " uid " << mine[i].uid.value);
+                    // What was sealed outside may come when all is done.
+                    if (!appended_with_.contains(mine[i].email_id))
+                        REQUIRE(mine[i].seal.seed.ends_with(recipe_end()));
+                    REQUIRE(theirs[i].seal.sha256 == mine[i].seal.sha256);
+                }
+            }
     }
 
     void check() {
@@ -257,6 +283,7 @@ class Network {
         std::unique_ptr<AccountStore> store;
         std::int64_t drift = 0;
         std::map<MailboxId, std::map<Uid, EmailId>> seen;
+        std::map<std::tuple<MailboxId, UidValidity, Uid>, std::string> shown;
         std::filesystem::path backup;
     };
 
@@ -358,6 +385,7 @@ class Network {
         command(n, [&](AccountStore& store) -> Result<> {
             Uid uid = TRY(store.append(m));
             TRY(store.record_seal({m.mailbox, uid, seal_of(m.email_id)}));
+            appended_with_[m.email_id] = recipe_end();
             AppendedHere appended{{}, {m.object, id_of<store::HoldId>(++last_id_)}};
             appended.request.kind = sync::AppendRequestEntry::sealed;
             appended.request.mailbox = m.mailbox;
@@ -449,7 +477,8 @@ class Network {
                 last[mailbox.id] = planned.last;
                 for (auto& m : messages(0, mailbox.id)) {
                     if (m.uid <= planned.last) continue;
-                    plan.seals.push_back({mailbox.id, m.uid, seal_of(m.email_id)});
+                    auto seal = m.seal.state == store::SealState::sealed ? m.seal : seal_of(m.email_id);
+                    plan.seals.push_back({mailbox.id, m.uid, seal});
                     store::OutboxRow message;
                     message.kind = outbox_message;
                     message.mailbox = mailbox.id;
@@ -483,7 +512,34 @@ class Network {
             return {};
         });
     }
+    std::string recipe_end() const { return "key " + std::to_string(1000 + key_); }
+    // As the poller does, a mailbox or so at a time.
+    void reseal() {
+        if (!resealing_) return;
+        std::vector<NodeId> peers;
+        for (std::size_t peer = 1; peer < nodes; ++peer) peers.push_back(node_id(peer));
+        command(0, [&](AccountStore& store) -> Result<> {
+            auto batch = TRY(next_to_reseal(store, peers, recipe_end(), at_));
+            REQUIRE_FALSE(batch.waits);
+            if (!batch.mailbox) {
+                at_ = {};
+                resealing_ = std::exchange(resealed_, 0) > 0;
+                return {};
+            }
+            bool last = batch.last && below(2) == 0;
+            if (!last && !batch.messages.empty()) batch.messages.resize(1 + below(batch.messages.size()));
+            std::vector<Resealed> sealed;
+            for (const auto& m : batch.messages)
+                sealed.push_back({m.uid, m.email_id, m.object, m.seal.seed, seal_of(m.email_id), 1});
+            resealed_ += sealed.size();
+            at_ = {*batch.mailbox, last                     ? Uid{UINT32_MAX}
+                                   : batch.messages.empty() ? Uid{}
+                                                            : batch.messages.back().uid};
+            return save_resealed(store, peers, *batch.mailbox, sealed, last, 1, UnixMillis{0});
+        });
+    }
     void send_all(std::size_t n) {
+        if (n == 0) reseal();
         for (std::size_t peer = 0; peer < nodes; ++peer) {
             if (peer == n || (n != 0 && peer != 0)) continue;
             if (n == 0) poll(peer);
@@ -494,7 +550,13 @@ class Network {
             for (const auto& row : read.home_chunks) {
                 auto entry = must(sync::decode_entry(row.payload));
                 const auto& request = std::get<sync::AppendRequestEntry>(entry);
-                read.entries[row.number] = sync::ChunkEntry{request.email, {}, row.offset, request.size, "x"};
+                read.entries[row.number] =
+                    sync::ChunkEntry{request.email, request.sealed_sha256, row.offset, request.size, "x"};
+            }
+            for (std::size_t i = 0; i < read.chunks.size(); ++i) {
+                sync::ChunkEntry chunk{read.messages[i].email_id, {}, 0, 1, "x"};
+                std::ranges::copy(read.messages[i].seal.sha256, chunk.sealed_sha256.begin());
+                read.entries[read.chunks[i].number] = chunk;
             }
             for (auto& [number, entry] : read.entries) mail.entries.push_back({number, std::move(entry)});
             air_.push_back(std::move(mail));
@@ -554,7 +616,7 @@ class Network {
                 incoming.classify(number) != sync::Arrival::fresh ||
                 !TRY(read_pieces(core.account, *request)))
                 continue;
-            AppendedMail appended{{}, seal_of(request->email), true};
+            AppendedMail appended{{}, seal_of(request->email, key_of(request->email)), true};
             appended.message.hold = id_of<store::HoldId>(++last_id_);
             appended.message.object = id_of<ObjectId>(last_id_);
             appended.message.email_id = request->email;
@@ -571,18 +633,27 @@ class Network {
                                                                       id_of<store::HoldId>(++last_id_)};
         return {};
     }
-    static store::Seal seal_of(EmailId email) {
-        auto hash = crypto::sha256(email.octets());
-        return {"seed", 1, std::string(crypto::view_of(hash)), store::SealState::sealed, ""};
+    std::string key_of(EmailId email) const {
+        auto known = appended_with_.find(email);
+        return known == appended_with_.end() ? recipe_end() : known->second;
     }
-    // Every body is there.
+    // Under the key of now, or that one.
+    store::Seal seal_of(EmailId email) const { return seal_of(email, recipe_end()); }
+    static store::Seal seal_of(EmailId email, const std::string& key) {
+        auto hash = crypto::sha256(std::string(email.octets()) + key);
+        return {std::string(33, 's') + key, 1, std::string(crypto::view_of(hash)), store::SealState::sealed,
+                ""};
+    }
+    // Every body is there, but for some that are to be shown anew.
     Result<> show(AccountStore& store, std::size_t n) {
         for (const auto& p : TRY(store.load_pending(store::BodyState::missing, 1000)))
-            TRY(store.set_pending_body(
-                p.mailbox, p.uid,
-                {store::BodyState::ready, id_of<ObjectId>(1), id_of<store::HoldId>(++last_id_), 1, {}}));
+            if (!p.reseals || settling_ || below(2))
+                TRY(store.set_pending_body(
+                    p.mailbox, p.uid,
+                    {store::BodyState::ready, id_of<ObjectId>(1), id_of<store::HoldId>(++last_id_), 1, {}}));
         for (const auto& mailbox : TRY(store.load_mailboxes()))
             TRY(show_arrived(store, home(n), mailbox.id, time_at(n)));
+        for (const auto& mailbox : TRY(store.load_mailboxes())) TRY(store::show_resealed(store, mailbox.id));
         return {};
     }
     // No number below one that was shown, and none for two messages.
@@ -597,10 +668,16 @@ class Network {
                 else
                     REQUIRE(m.uid > last);
                 seen[m.uid] = m.email_id;
+                // What a UID names under one UIDVALIDITY never changes.
+                if (!rotates_ || n == 0 || m.seal.state != store::SealState::sealed) continue;
+                auto& shown = places_[n].shown[{mailbox.id, mailbox.sealed_uidvalidity, m.uid}];
+                if (shown.empty()) shown = m.seal.sha256;
+                REQUIRE(shown == m.seal.sha256);
             }
         }
     }
     void settle(int rounds) {
+        settling_ = true;
         for (int round = 0; round < rounds; ++round) {
             now_ += 600'000;
             for (std::size_t n = 0; n < nodes; ++n) send_all(n);
@@ -621,6 +698,10 @@ class Network {
         const char* most = std::getenv("FWMAIL_LOSSES");
         return most ? static_cast<std::size_t>(std::atoi(most)) : 1;
     }
+    bool rotates_ = false, resealing_ = false, settling_ = false;
+    std::size_t key_ = 0, resealed_ = 0;
+    std::map<EmailId, std::string> appended_with_;  // outside: under which key
+    store::Place at_;
     std::string altered_;
     bool lost_any_ = false;
     std::set<EmailId> forgotten_;  // perhaps: whoever had it alone has lost it
@@ -634,6 +715,19 @@ TEST_CASE("agreement: what is appended, copied and moved everywhere at once is f
         Network network(seed);
         network.run(20 + seed % 150);
         network.check();
+    }
+}
+
+TEST_CASE("agreement: what is sealed anew is shown under another UIDVALIDITY, and is alike everywhere") {
+    for (unsigned seed : fwmail::test::seeds(60)) {
+        INFO("seed " << seed);
+        Network network(seed);
+        network.rotate_keys();
+        network.run(40 + seed % 150);
+        network.settle_keys();
+        network.check();
+        network.check_seals();
+        REQUIRE(network.compare() == 0);
     }
 }
 

@@ -92,7 +92,7 @@ TEST_CASE("what is appended outside gives core the octets that the remote shows"
     auto open = [&](const OutsideObjects& made, const sync::AppendRequestEntry& request) {
         std::string packed = made.home ? *made.home : head_as_it_is(email) + made.served;
         CHECK(packed.size() == request.size);
-        return open_appended(request, packed, own_keys(), &ann().public_key, core);
+        return open_appended(request, packed, own_keys(), {&ann().public_key, 1}, core);
     };
     SECTION("sealed: as it is") {
         std::string mail = sealed_mail(armored(ann().public_key));
@@ -124,9 +124,10 @@ TEST_CASE("what is appended outside gives core the octets that the remote shows"
         CHECK_FALSE(opened.as_shown);
         CHECK(opened.seal.state == store::SealState::none);
         // Of another node, or damaged.
-        CHECK_FALSE(open_appended(request, *made.home, own_keys(), &ann().public_key, crypto::test_key('x')));
+        CHECK_FALSE(
+            open_appended(request, *made.home, own_keys(), {&ann().public_key, 1}, crypto::test_key('x')));
         (*made.home)[made.home->size() / 2] ^= 1;
-        CHECK_FALSE(open_appended(request, *made.home, own_keys(), &ann().public_key, core));
+        CHECK_FALSE(open_appended(request, *made.home, own_keys(), {&ann().public_key, 1}, core));
     }
     SECTION("plain, which is not taken") {
         auto made = make_outside_objects(mail, email, t0, own_keys(), &ann().public_key, nullptr);
@@ -146,7 +147,7 @@ TEST_CASE("what comes home is opened where core had sealed it, and nothing else 
     request.sealed_size = made.info.size;
     request.sealed_sha256 = made.info.sha256;
     auto opened = must(open_appended(request, head_as_it_is(order.email_id) + served, own_keys(),
-                                     &ann().public_key, crypto::test_key('c')));
+                                     {&ann().public_key, 1}, crypto::test_key('c')));
     CHECK(opened.octets == served);
 
     store::Message message;
@@ -154,15 +155,19 @@ TEST_CASE("what comes home is opened where core had sealed it, and nothing else 
     message.date = order.date;
     auto restored = [&](const Octets32& seed, const crypto::SecretKey& key) {
         auto mail = opened;
-        must(restore_returned(mail, message, {&key, 1}, seal_recipe(seed, OuterHeader::ordinary),
-                              ann().public_key));
+        // The key that it was sealed to may have been retired since.
+        auto later = crypto::test_key('l').public_key;
+        std::vector keys{later, ann().public_key};
+        std::vector recipes{seal_recipe(seed, OuterHeader::ordinary, later),
+                            seal_recipe(seed, OuterHeader::ordinary, ann().public_key)};
+        must(restore_returned(mail, message, {&key, 1}, recipes, keys));
         return mail;
     };
     auto home = restored(order.seed, ann());
     CHECK(home.octets == original);
     CHECK(home.as_shown);
     CHECK(home.seal.sha256 == opened.seal.sha256);
-    CHECK(home.seal.seed == seal_recipe(order.seed, OuterHeader::ordinary));
+    CHECK(home.seal.seed == seal_recipe(order.seed, OuterHeader::ordinary, ann().public_key));
     // Anybody can seal to the user: without core's secret it stays what it is.
     Octets32 other = order.seed;
     other[0] ^= 1;

@@ -243,8 +243,11 @@ TEST_CASE("a body in pieces, larger than a stored chunk, is put together in any 
     must(remote.apply(number++, pieces[4]));
     CHECK(remote.shown() == uid_list({1, 2}));
     CHECK((remote.octets(1) == one.served));
-    CHECK(remote.read([&](store::AccountStore& store) { return store.chunk_coverage(one.email); }).total ==
-          0);  // gone
+    CHECK(remote
+              .read([&](store::AccountStore& store) {
+                  return store.chunk_coverage(one.email, crypto::view_of(one.info.sha256));
+              })
+              .total == 0);  // gone
     remote.check();
 }
 

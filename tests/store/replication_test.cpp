@@ -31,7 +31,7 @@ PendingMessage pending(const Account& a, std::uint32_t uid, std::optional<std::u
     if (prev) p.prev_uid = Uid{*prev};
     p.email_id = id_of<EmailId>(uid);
     p.size = 1000;
-    p.sha256 = std::string(32, 'h');
+    p.sha256 = std::string(32, static_cast<char>('a' + uid));
     p.date = t0;
     p.flags = flags("\\Flagged kw");
     p.arrived = at(uid);
@@ -160,7 +160,7 @@ TEST_CASE("messages become visible in UID order, once each predecessor is there 
     REQUIRE(rows.size() == 3);
     CHECK(rows[0].flags == flags("\\Flagged kw"));
     CHECK(rows[0].hold == id_of<HoldId>(1));
-    CHECK(rows[0].seal.sha256 == std::string(32, 'h'));
+    CHECK(rows[0].seal.sha256 == std::string(32, 'b'));
     CHECK(rows[1].seal.state == SealState::none);
     CHECK(rows[1].flags == flags("\\Seen \\Flagged kw"));
     CHECK(rows[2].texts.bodystructure == "s");
@@ -250,22 +250,25 @@ TEST_CASE("pieces go with the message that waited for them, unless another one d
     copy.prev_uid = Uid{};
     for (const auto& message : {first, second, copy}) {
         must(a.store->insert_pending(message));
-        must(a.store->insert_chunk(message.email_id, 0, 10, "abc"));
+        must(a.store->insert_chunk(message.email_id, message.sha256, 0, 10, "abc"));
     }
-    auto known = [&](EmailId id) { return must(a.store->chunk_coverage(id)).total > 0; };
+    auto known = [&](const PendingMessage& m) {
+        return must(a.store->chunk_coverage(m.email_id, m.sha256)).total > 0;
+    };
     must(a.store->set_pending_gone(a.inbox.id, range(1, 2), t0));
-    CHECK(!known(first.email_id));
-    CHECK(known(second.email_id));
+    CHECK(!known(first));
+    CHECK(known(second));
     must(a.store->delete_mailbox(other.id));
-    CHECK(!known(second.email_id));
+    CHECK(!known(second));
 }
 
 TEST_CASE("pieces that no message ever waits for go after their time") {
     Account a;
     auto message = pending(a, 1, 0);
     auto stray = id_of<EmailId>(99);
-    for (auto id : {message.email_id, stray}) must(a.store->insert_chunk(id, 0, 10, "abc"));
-    auto known = [&](EmailId id) { return must(a.store->chunk_coverage(id)).total > 0; };
+    must(a.store->insert_chunk(message.email_id, message.sha256, 0, 10, "abc"));
+    must(a.store->insert_chunk(stray, message.sha256, 0, 10, "abc"));
+    auto known = [&](EmailId id) { return must(a.store->chunk_coverage(id, message.sha256)).total > 0; };
     must(a.store->sweep_pieces(at(0), at(-100)));
     must(a.store->insert_pending(message));  // after its piece
     must(a.store->sweep_pieces(at(50), at(-50)));
@@ -296,20 +299,23 @@ TEST_CASE("what is let go is dated when it is first looked at") {
 TEST_CASE("pieces come in any order and are read in theirs") {
     Account a;
     auto id = id_of<EmailId>(1);
-    CHECK(must(a.store->chunk_coverage(id)).total == 0);
-    must(a.store->insert_chunk(id, 6, 10, "ghij"));
-    must(a.store->insert_chunk(id, 0, 10, "ab"));
-    CHECK(!must(a.store->chunk_coverage(id)).complete());
-    CHECK(must(a.store->read_chunk(id, 3)).empty());
-    must(a.store->insert_chunk(id, 0, 10, "abcdefg"));  // cut otherwise the second time
-    must(a.store->insert_chunk(id, 0, 10, "XY"));
-    CHECK(must(a.store->chunk_coverage(id)).complete());
+    std::string sha256(32, 'a'), other(32, 'b');
+    CHECK(must(a.store->chunk_coverage(id, sha256)).total == 0);
+    must(a.store->insert_chunk(id, sha256, 6, 10, "ghij"));
+    must(a.store->insert_chunk(id, sha256, 0, 10, "ab"));
+    CHECK(!must(a.store->chunk_coverage(id, sha256)).complete());
+    CHECK(must(a.store->read_chunk(id, sha256, 3)).empty());
+    must(a.store->insert_chunk(id, sha256, 0, 10, "abcdefg"));  // cut otherwise the second time
+    must(a.store->insert_chunk(id, sha256, 0, 10, "XY"));
+    CHECK(must(a.store->chunk_coverage(id, sha256)).complete());
     std::string whole;
-    while (whole.size() < 10) whole += must(a.store->read_chunk(id, whole.size()));
+    while (whole.size() < 10) whole += must(a.store->read_chunk(id, sha256, whole.size()));
     CHECK(whole == "abcdefghij");
-    CHECK(error_of(a.store->insert_chunk(id, 0, 11, "x")) == ErrorKind::protocol);
-    CHECK(error_of(a.store->insert_chunk(id, 9, 10, "xy")) == ErrorKind::protocol);
-    CHECK(error_of(a.store->insert_chunk(id, ~0ull, 10, "xy")) == ErrorKind::protocol);
-    must(a.store->delete_chunks(id));
-    CHECK(must(a.store->chunk_coverage(id)).total == 0);
+    CHECK(error_of(a.store->insert_chunk(id, sha256, 0, 11, "x")) == ErrorKind::protocol);
+    CHECK(error_of(a.store->insert_chunk(id, sha256, 9, 10, "xy")) == ErrorKind::protocol);
+    CHECK(error_of(a.store->insert_chunk(id, sha256, ~0ull, 10, "xy")) == ErrorKind::protocol);
+    must(a.store->insert_chunk(id, other, 0, 3, "xyz"));  // the message, sealed otherwise
+    must(a.store->delete_chunks(id, sha256));
+    CHECK(must(a.store->chunk_coverage(id, other)).complete());
+    CHECK(must(a.store->chunk_coverage(id, sha256)).total == 0);
 }

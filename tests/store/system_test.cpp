@@ -102,6 +102,20 @@ TEST_CASE("users, addresses, credentials and keys") {
     REQUIRE(keys.size() == 2);
     CHECK(keys[0].fingerprint == "CD34");
     CHECK(keys[1].retired == at(2));
+
+    must(store->rotate_key({alice, "EF56", "public3", "sealed", at(3), {}, true}));
+    must(store->rotate_key({alice, "0078", "public4", "sealed", at(4), {}, true}));
+    keys = must(store->load_keys(alice));
+    REQUIRE(keys.size() == 4);
+    CHECK(keys[0].fingerprint == "0078");
+    CHECK_FALSE(keys[0].retired);
+    CHECK(keys[0].reseals);
+    CHECK(keys[1].retired == at(4));
+    CHECK_FALSE(keys[1].reseals);
+    CHECK(keys[2].retired == at(3));
+    CHECK(keys[3].retired == at(2));  // the first retirement stands
+    must(store->finish_resealing(alice, "0078"));
+    CHECK_FALSE(must(store->load_keys(alice))[0].reseals);
 }
 
 TEST_CASE("links keep their counters when they are saved again") {

@@ -185,6 +185,12 @@ TEST_CASE("entries: chunk, flags, expunge and stubbed bounds") {
     check_refused(ReturnEntry{{}, wanted, {}});
     wanted.add(0);
     check_refused(ReturnEntry{a_mailbox(), {}, wanted});
+    check_good(ResealedEntry{a_mailbox(), Uid(4), an_email(), 5000, {}});
+    check_refused(ResealedEntry{{}, Uid(4), an_email(), 5000, {}});
+    check_refused(ResealedEntry{a_mailbox(), Uid(0), an_email(), 5000, {}});
+    check_refused(ResealedEntry{a_mailbox(), Uid(4), {}, 5000, {}});
+    check_refused(ResealedEntry{a_mailbox(), Uid(4), an_email(), 0, {}});
+    check_refused(ResealedEntry{a_mailbox(), Uid(4), an_email(), max_object_octets + 1, {}});
 
     UidSet uids;
     uids.add(5, 9);

@@ -82,10 +82,18 @@ Frame golden_frame() {
                          true});
     add(12, StubbedEntry{mailbox, Uid(6)});
     add(13, SubscriptionEntry{"Büro", true, {1'600'000'000'789ull << 16, 1}});
-    add(14, CopyRequestEntry{
-                mailbox, Uid(9), email, mailbox, Uid(10), {1'600'000'000'789ull << 16, 1}, flags, registers});
+    add(14, CopyRequestEntry{mailbox,
+                             Uid(9),
+                             email,
+                             mailbox,
+                             Uid(10),
+                             {1'600'000'000'789ull << 16, 1},
+                             flags,
+                             registers,
+                             hash});
     add(15, AppendRequestEntry{AppendRequestEntry::plain, mailbox, Uid(11), email, 5000, hash, 3600,
-                               std::string(33, 'r'), UnixMillis(1'600'000'000'123), -330, flags, registers});
+                               std::string(recipe_octets, 'r'), UnixMillis(1'600'000'000'123), -330, flags,
+                               registers});
     add(16, ConfirmEntry{mailbox, Uid(10), mailbox, Uid()});
     add(17, StateEntry{mailbox,
                        Uid(1),
@@ -97,6 +105,7 @@ Frame golden_frame() {
                        true});
     add(18, StatedEntry{});
     add(19, ReturnEntry{mailbox, gone, moved});
+    add(20, ResealedEntry{mailbox, Uid(9), email, 5000, hash});
     add(500, UnknownEntry{33, "later"});
     AccountSection own;
     own.epoch = {5, 6};

@@ -103,6 +103,7 @@ class Generator {
                 CopyRequestEntry e{id<MailboxId>(), uid(), id<EmailId>(), id<MailboxId>(),
                                    uid(),           {},    state.flags,   state.registers};
                 if (coin()) e.moved = {1 + below(5), static_cast<std::uint32_t>(below(3))};
+                e.sealed_sha256[below(e.sealed_sha256.size())] = 8;
                 return e;
             }
             case 9:
@@ -120,6 +121,11 @@ class Generator {
                 ReturnEntry e{id<MailboxId>(), {}, {}};
                 if (coin()) e.bodies = std::get<ExpungeEntry>(expunge()).uids;
                 if (coin()) e.copies = std::get<ExpungeEntry>(expunge()).uids;
+                return e;
+            }
+            case 14: {
+                ResealedEntry e{id<MailboxId>(), uid(), id<EmailId>(), 1 + below(1'000'000), {}};
+                e.sealed_sha256[below(e.sealed_sha256.size())] = 7;
                 return e;
             }
             default:
