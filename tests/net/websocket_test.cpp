@@ -15,21 +15,26 @@ WebSocketOptions options_of(std::size_t max_message = 1 << 20, std::chrono::mill
 }
 
 // What became of the sessions, each until its error.
-struct Ends {
-    std::mutex mutex;
-    std::vector<Error> errors;
+class Ends {
+  public:
     void add(Error error) {
-        std::lock_guard lock(mutex);
-        errors.push_back(std::move(error));
+        std::lock_guard lock(mutex_);
+        errors_.push_back(std::move(error));
     }
-    Error last() {
-        CHECK(eventually([this] {
-            std::lock_guard lock(mutex);
-            return !errors.empty();
-        }));
-        std::lock_guard lock(mutex);
-        return errors.empty() ? Error{} : errors.back();
+    std::size_t count() const {
+        std::lock_guard lock(mutex_);
+        return errors_.size();
     }
+    // For the test's own thread.
+    Error last() const {
+        CHECK(eventually([this] { return count() > 0; }));
+        std::lock_guard lock(mutex_);
+        return errors_.empty() ? Error{} : errors_.back();
+    }
+
+  private:
+    mutable std::mutex mutex_;
+    std::vector<Error> errors_;
 };
 
 // Sends back each message.
@@ -147,7 +152,7 @@ TEST_CASE("WebSocket: a silent peer is gone, a pinging one is not") {
             auto pinged = co_await (*opened)->ping();
             REQUIRE(pinged.has_value());
         }
-        CHECK(ends.errors.empty());
+        CHECK(ends.count() == 0);
         co_await sleep_for(900ms);
     };
     b.run(body());
@@ -212,11 +217,11 @@ TEST_CASE("WebSocket: a peer that breaks RFC 6455 is sent away") {
                               std::string("\x89\xfe\x00\x7e"
                                           "mask",
                                           8)}) {
-        auto before = ends.errors.size();
+        auto before = ends.count();
         auto answer = b.run(send_raw(listener->address(), frame));
         CHECK_THAT(answer, Contains("HTTP/1.1 101 ") && Contains("Sec-WebSocket-Protocol: test.1\r\n") &&
                                !Contains("xtension") && !Contains("Beast"));
-        CHECK(eventually([&] { return ends.errors.size() > before; }));
+        CHECK(eventually([&] { return ends.count() > before; }));
         INFO(ends.last().text);
         CHECK(ends.last().kind == ErrorKind::protocol);
     }
@@ -234,10 +239,10 @@ TEST_CASE("WebSocket: what is no request is not served") {
     std::string long_header = "GET / HTTP/1.1\r\nX: " + std::string(5000, 'x') + "\r\n\r\n";
     for (std::string octets : {std::string("nonsense\r\n\r\n"), std::string(16, '\0'), long_header,
                                std::string("EHLO x\r\n"), whole.substr(0, whole.size() - 2)}) {
-        auto before = ends.errors.size();
+        auto before = ends.count();
         auto answer = b.run(answer_to(listener->address(), octets));
         CHECK(answer.find("HTTP/1.1") == std::string::npos);
-        CHECK(eventually([&] { return ends.errors.size() > before; }));
+        CHECK(eventually([&] { return ends.count() > before; }));
     }
     b.finish();
 }
