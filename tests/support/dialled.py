@@ -34,19 +34,28 @@ class Wire:
                 near, _ = self.listener.accept()
             except OSError:
                 return
-            if self.down:
-                near.close()
-                continue
             try:
-                far = socket.create_connection(("127.0.0.1", self.to))
+                far = None if self.down else socket.create_connection(("127.0.0.1", self.to))
             except OSError:
-                near.close()
+                far = None
+            if far is None:
+                threading.Thread(target=self.turn_away, args=(near,), daemon=True).start()
                 continue
             with self.lock:
                 self.connections += 1
                 self.pairs.append((near, far))
             for source, sink in ((near, far), (far, near)):
                 threading.Thread(target=self.carry, args=(source, sink, self.flowing), daemon=True).start()
+
+    @staticmethod
+    def turn_away(near):
+        """When it has spoken: what nobody reads would make a reset of the end, now and then."""
+        near.settimeout(10)
+        try:
+            near.recv(8192)
+        except OSError:
+            pass
+        near.close()
 
     def carry(self, source, sink, flowing):
         try:
