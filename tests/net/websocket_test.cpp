@@ -130,9 +130,12 @@ TEST_CASE("WebSocket: a message above the limit ends the connection") {
         co_return co_await (*opened)->read();
     };
     CHECK(b.run(body(1000)).has_value());
+    CHECK(eventually([&] { return ends.count() == 1; }));  // as the client has gone
     for (std::size_t size : {1001, 100'000}) {
+        auto before = ends.count();
         auto back = b.run(body(size));
         REQUIRE_FALSE(back.has_value());
+        CHECK(eventually([&] { return ends.count() > before; }));
         auto end = ends.last();
         CHECK(end.kind == ErrorKind::protocol);
         CHECK_THAT(end.text, Contains("above the limit"));
