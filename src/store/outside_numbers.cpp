@@ -34,11 +34,21 @@ Result<std::optional<Place>> noted(Database& db, NodeId peer, const Place& calle
     return Place{q.id<MailboxId>(0), q.uid(1)};
 }
 
-Result<void> note(AccountStore& account, NodeId peer, const Place& called, const Place& now) {
+// `lost`: nothing was known of the message here, and the peer is asked for it.
+Result<void> note(AccountStore& account, NodeId peer, const Place& called, const Place& now,
+                  bool lost = false) {
     Database& db = account.database();
     std::int64_t id = TRY(peer_row(db, peer));
-    return db.run("INSERT INTO outside_numbers VALUES(?,?,?,?,?,0)", id, called.mailbox, called.uid,
-                  now.mailbox, now.uid);
+    return db.run("INSERT INTO outside_numbers VALUES(?,?,?,?,?,0,?)", id, called.mailbox, called.uid,
+                  now.mailbox, now.uid, lost);
+}
+
+Result<bool> noted_as_lost(Database& db, NodeId peer, const Place& called) {
+    auto q = TRY(
+        db.query("SELECT 1 FROM outside_numbers WHERE peer=(SELECT id FROM peers WHERE peer=?) AND mailbox=? "
+                 "AND uid=? AND lost=1",
+                 peer, called.mailbox, called.uid));
+    return q.next();
 }
 
 // The mailbox in which mail for this one is filed: itself, or what it has become part of, or one of its name.
@@ -317,8 +327,10 @@ Result<Filed> file_copy(AccountStore& account, NodeId peer, const CopyWord& word
         }
         filed.now = {word.to.mailbox, Uid{}};
         auto is_lost = [&]() -> Result<bool> {
-            return word.from != word.to && !TRY(noted(db, peer, word.from)) &&
-                   TRY(is_forgotten(db, word.from, word.email));
+            if (word.from == word.to) return false;
+            // It may have gone on at the peer before that has heard that it is asked for.
+            if (TRY(noted(db, peer, word.from))) return TRY(noted_as_lost(db, peer, word.from));
+            return TRY(is_forgotten(db, word.from, word.email));
         };
         if (!word.moved.is_zero()) {
             bool lost = !TRY(is_of(db, *from, word.email)) && TRY(is_lost());
@@ -373,7 +385,7 @@ Result<Filed> file_copy(AccountStore& account, NodeId peer, const CopyWord& word
             filed.now = TRY(file_new(account, word.to, *target, copy, original->seal, now));
             used = true;
         }
-        TRY(note(account, peer, word.to, filed.now));
+        TRY(note(account, peer, word.to, filed.now, filed.unknown));
         return give_back();
     });
 }

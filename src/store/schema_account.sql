@@ -246,6 +246,7 @@ CREATE TABLE outside_numbers (
     now_mailbox BLOB NOT NULL,          -- MailboxId: where the message was filed
     now_uid     INTEGER NOT NULL,       -- 0: it was not
     stale       INTEGER NOT NULL DEFAULT 0,     -- 1: an epoch has begun since: whether the peer has the message it says itself
+    lost        INTEGER NOT NULL DEFAULT 0,     -- 1: nothing was known here of the message: the peer is asked for it
     PRIMARY KEY (peer, mailbox, uid)
 ) WITHOUT ROWID;
 
