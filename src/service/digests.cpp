@@ -11,7 +11,6 @@
 #include "store/epochs.hpp"
 #include "store/outside_expunges.hpp"
 #include "store/provisional.hpp"
-#include "store/resealed.hpp"
 
 namespace fwmail::service {
 namespace {
@@ -43,7 +42,6 @@ Result<std::optional<Cut>> find_cut(store::AccountStore& account, const EpochTur
     if (TRY(store::awaited_state(account, turn.peer))) return none;
     if (turn.core && TRY(account.cursor(turn.peer)) != TRY(account.highest_modseq())) return none;
     // What has just come is about to be shown; what has been waiting for long waits for what does not come.
-    if (!turn.core && TRY(store::count_resealed(account))) return none;
     if (!turn.core)
         if (auto latest = TRY(store::summarize_waiting(account)).latest;
             latest && turn.now.value - latest->value < patience)

@@ -498,11 +498,13 @@ net::Task<Result<>> Poller::reseal(AccountId account) {
     auto user = node_.directory.find(account);
     if (!is_resealing(user.get())) co_return Result<>();
     auto& pass = resealing_[account];
+    // Another key means that all is to be looked at.
+    if (auto end = recipe_end(*user->seal_key); pass.recipe_end != end) pass = {std::move(end), {}, 0};
     std::vector<NodeId> peers;
     auto links = links_.all();
     for (const auto& link : *links)
         if (link.link.role == "remote") peers.push_back(link.link.peer);
-    auto next = [peers, end = recipe_end(*user->seal_key), at = pass.at](store::AccountStore& store) {
+    auto next = [peers, end = pass.recipe_end, at = pass.at](store::AccountStore& store) {
         return next_to_reseal(store, peers, end, at);
     };
     auto batch = CO_TRY(co_await node_.read(account, std::move(next)));

@@ -78,8 +78,9 @@ class Poller {
     SealCache& cache_;
     std::map<std::pair<AccountId, NodeId>, std::size_t> progress_;
     struct ResealPass {
-        store::Place at;    // what comes before this has been looked at
-        std::size_t found;  // messages that were sealed anew
+        std::string recipe_end;  // of the key that it is for
+        store::Place at;         // what comes before this has been looked at
+        std::size_t found = 0;   // messages that were sealed anew
     };
     std::map<AccountId, ResealPass> resealing_;
     std::set<AccountId> waiting_;  // for what a remote acknowledges

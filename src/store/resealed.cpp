@@ -22,6 +22,24 @@ Result<void> drop_expected(Database& db, std::int64_t mailbox, const PendingMess
     return db.run("DELETE FROM pending WHERE mailbox=? AND uid=?", mailbox, expected.uid);
 }
 
+// What was expected for messages that have gone.
+Result<void> drop_vain(AccountStore& account, MailboxId mailbox, std::int64_t row) {
+    Database& db = account.database();
+    UidSet vain;
+    {
+        auto q = TRY(db.query(
+            "SELECT p.uid FROM pending p WHERE p.mailbox=? AND p.reseals=1 AND NOT EXISTS (SELECT 1 FROM "
+            "messages m WHERE m.mailbox=p.mailbox AND m.uid=p.uid AND m.email=p.email)",
+            row));
+        while (TRY(q.next())) vain.add(q.natural32(0));
+    }
+    for (const auto& run : vain.list())
+        for (std::uint64_t uid = run.first; uid <= run.last; ++uid)
+            if (auto old = TRY(account.find_pending(mailbox, Uid{static_cast<std::uint32_t>(uid)})))
+                TRY(drop_expected(db, row, *old));
+    return {};
+}
+
 // The message gets the octets that have come for it; it keeps all else.
 Result<void> take_octets(Database& db, AccountChange& change, std::int64_t mailbox,
                          const PendingMessage& fresh) {
@@ -114,19 +132,21 @@ Result<void> expect_uidvalidity(AccountStore& account, MailboxId mailbox, UidVal
 Result<bool> show_resealed(AccountStore& account, MailboxId mailbox) {
     Database& db = account.database();
     return atomically(db, [&]() -> Result<bool> {
-        std::int64_t row = 0;
+        auto known = TRY(find_mailbox_row(db, mailbox));
+        if (!known || known->mailbox.deleted) return false;
+        std::int64_t row = known->row;
+        TRY(drop_vain(account, mailbox, row));
         UidValidity next;
         {
             auto q = TRY(
-                db.query("SELECT b.id,b.next_validity FROM mailboxes b WHERE b.mailbox=? AND b.deleted=0 AND "
+                db.query("SELECT b.next_validity FROM mailboxes b WHERE b.id=? AND "
                          "b.next_validity>b.sealed_uidvalidity AND NOT EXISTS (SELECT 1 FROM pending p JOIN "
                          "messages m ON "
                          "m.mailbox=p.mailbox AND m.uid=p.uid AND m.email=p.email WHERE p.mailbox=b.id AND "
                          "p.reseals=1 AND p.state=?)",
-                         mailbox, BodyState::missing));
+                         row, BodyState::missing));
             if (!TRY(q.next())) return false;
-            row = q.integer(0);
-            next = UidValidity{q.natural32(1)};
+            next = UidValidity{q.natural32(0)};
         }
         UidSet expected;
         {

@@ -90,7 +90,7 @@ class Network {
                 default:
                     deliver();
             }
-            if (rotates_ && below(25) == 0) ++key_, resealing_ = true;
+            if (rotates_ && below(25) == 0) rotate_key();
             look(n);
         }
         settle(losses ? 24 : 14);
@@ -632,6 +632,12 @@ class Network {
                         remote.bodies[{wanted->mailbox, Uid{uid}}] = {id_of<ObjectId>(1),
                                                                       id_of<store::HoldId>(++last_id_)};
         return {};
+    }
+    void rotate_key() {
+        ++key_;
+        resealing_ = true;
+        at_ = {};
+        resealed_ = 0;
     }
     std::string key_of(EmailId email) const {
         auto known = appended_with_.find(email);
