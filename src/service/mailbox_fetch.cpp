@@ -195,11 +195,8 @@ Result<MailboxService::Prepared> MailboxService::load_rows(store::AccountStore& 
 net::Task<Result<MailboxService::Prepared>> MailboxService::prepare(Source source, Uid after) {
     const imap::FetchItems& items = source.request->items;
     auto load = [source, after](store::AccountStore& account) -> Result<Prepared> {
-        if (!source.node.is_core() && TRY(are_uids_void(account, source.selected))) {
-            Prepared nothing;  // the session is about to end
-            nothing.batch.last = true;
-            return nothing;
-        }
+        if (!source.node.is_core() && TRY(are_uids_void(account, source.selected)))
+            return fail(ErrorKind::refused, "The mailbox has another UIDVALIDITY: select it again");
         bool by_headers = headers_suffice(source.request->items);
         Prepared prepared = TRY(load_rows(account, source, after, by_headers));
         if (!by_headers || !prepared.batch.rows.empty() || prepared.batch.last) return prepared;
