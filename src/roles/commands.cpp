@@ -245,7 +245,7 @@ Result<> key(const Arguments& arguments) {
     } else {
         print("key " + text_of(answer, "fingerprint"));
         say("new mail is sealed to this key: give it to the user's programs with\n  fwmail key export " +
-            words.positional[1] + " --secret\n" +
+            words.positional[1] + " --secret --config " + words.option("config") + "\n" +
             (answer.at("reseals").as_bool()
                  ? "earlier mail is being sealed to it, too; fwmail status shows how far"
                  : "earlier mail stays sealed to the earlier keys, which are kept"));

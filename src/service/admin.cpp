@@ -270,9 +270,10 @@ Result<json::object> key_rotate(AdminContext& context, const store::User& user, 
     if (addresses.empty()) return fail(ErrorKind::refused, "this user has no address to name a key by");
     UnixMillis now = context.clock();
     auto keys = TRY(context.system.load_keys(user.id));
-    // The newest key is the one in use, whatever the clock says; OpenPGP counts in seconds.
-    if (!keys.empty()) now.value = std::max(now.value, keys.front().created.value + 1000);
     auto key = TRY(make_user_key(context, user, addresses.front(), now));
+    // The newest is the one in use, whatever the clock says. Inside it stands the clock's time: other
+    // programs take no key of the future.
+    if (!keys.empty()) key.created.value = std::max(now.value, keys.front().created.value + 1);
     // What an earlier rotation has not come to yet is done by this one.
     key.reseals = reseals || std::ranges::any_of(keys, &store::UserKey::reseals);
     TRY(context.system.rotate_key(key));

@@ -18,10 +18,11 @@ struct Offline {
     Secret master_key{std::string(32, 'k')};
     Identity identity;
     std::unique_ptr<store::SystemStore> system = must(store::SystemStore::open(dir.path));
+    Clock clock = system_clock();
 
     Offline() { identity.role = NodeRole::core; }
     Result<json::object> run(store::SystemStore& store, const json::object& request) {
-        AdminContext context{store, config, master_key, identity, system_clock(), {}, false, false, {}};
+        AdminContext context{store, config, master_key, identity, clock, {}, false, false, {}};
         return execute_admin(context, request);
     }
     Result<json::object> run(const json::object& request) { return run(*system, request); }
@@ -43,6 +44,27 @@ TEST_CASE("a removed user takes no commands, and the name stays taken in words t
     CHECK(node.run({{"command", "key.export"}, {"name", "ann"}, {"secret", true}}));
 }
 
+TEST_CASE(
+    "the key of the last rotation is the one in use, though the clock was set back; it is none of the "
+    "future") {
+    Offline node;
+    UnixMillis now = at(1'000'000);
+    node.clock = [&now] { return now; };
+    must(node.run({{"command", "user.add"}, {"name", "ann"}}));
+    auto fingerprint = [&](const json::object& request) { return must(node.run(request)).at("fingerprint"); };
+    json::object rotate{{"command", "key.rotate"}, {"name", "ann"}};
+    fingerprint(rotate);  // in the same millisecond
+    now = at(500'000);
+    auto last = fingerprint(rotate);
+    auto listed = must(node.run({{"command", "key.list"}, {"name", "ann"}})).at("keys").as_array();
+    REQUIRE(listed.size() == 3);
+    CHECK(listed[0].at("fingerprint") == last);
+    CHECK_FALSE(listed[0].as_object().contains("retired"));
+    CHECK(listed[1].as_object().contains("retired"));
+    auto key = must(node.system->load_keys(must(node.system->find_user("ann"))->id)).front();
+    CHECK(must(crypto::parse_certificate(key.certificate)).primary.created == now.value / 1000);
+}
+
 TEST_CASE("what only reads works on a read connection; nothing else is said to") {
     Offline node;
     must(node.run({{"command", "user.add"}, {"name", "ann"}}));
@@ -50,13 +72,14 @@ TEST_CASE("what only reads works on a read connection; nothing else is said to")
     for (const json::object& request :
          {json::object{{"command", "status"}}, json::object{{"command", "check"}},
           json::object{{"command", "user.list"}}, json::object{{"command", "link.list"}},
+          json::object{{"command", "key.list"}, {"name", "ann"}},
           json::object{{"command", "key.export"}, {"name", "ann"}, {"secret", true}}}) {
         CAPTURE(request.at("command"));
         CHECK(only_reads(request));
         CHECK(node.run(*reader, request));
     }
-    for (const char* command :
-         {"user.add", "user.passwd", "user.remove", "link.invite", "link.accept", "link.remove"})
+    for (const char* command : {"user.add", "user.passwd", "user.remove", "key.rotate", "link.invite",
+                                "link.accept", "link.remove"})
         CHECK_FALSE(only_reads({{"command", command}}));
 }
 
