@@ -47,6 +47,20 @@ Result<> plan_home(store::AccountStore& account, const std::vector<NodeId>& home
     return {};
 }
 
+// Flags that were set here since core has told of the message: they stand before core has heard of them.
+Result<> carry_flags_over(store::AccountStore& account, MailboxId mailbox, const UidSet& leaving) {
+    for (const auto& pair : TRY(store::successors(account, mailbox))) {
+        if (!leaving.contains(pair.from.value)) continue;
+        UidSet given;
+        given.add(pair.from.value);
+        for (auto& message :
+             TRY(account.load_messages(mailbox, given, store::column_flags | store::column_registers, 1)))
+            TRY(account.merge_flags(NodeId{}, mailbox, pair.to,
+                                    {std::move(message.flags), std::move(message.registers)}));
+    }
+    return {};
+}
+
 // Core knows what has become of the numbers: it hears of flags that were set on them since.
 Result<> leave_given_up(store::AccountStore& account, const std::vector<NodeId>& home, MailboxId mailbox,
                         UnixMillis now) {
@@ -55,6 +69,7 @@ Result<> leave_given_up(store::AccountStore& account, const std::vector<NodeId>&
         if (number.leaving) leaving.add(number.given.value);
     if (leaving.empty()) return {};
     for (NodeId core : home) TRY(keep_said_flags(account, core, mailbox, leaving, now));
+    TRY(carry_flags_over(account, mailbox, leaving));
     TRY(account.expunge_any(mailbox, leaving));
     return {};
 }
