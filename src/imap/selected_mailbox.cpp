@@ -41,9 +41,6 @@ UidSet SelectedMailbox::resolve_uids(const SequenceSet& set) const {
         if (from == 0) from = last;  // `*`; `100:*` holds the last message even when that is below 100
         if (to == 0) to = last;
         if (from > to) std::swap(from, to);
-        if (from == to && !uids_.any_in(from, to))
-            if (auto successor = successors_.find(Uid{from}); successor != successors_.end())
-                from = to = successor->second.value;
         if (uids_.any_in(from, to)) ranges.emplace_back(from, std::min(to, last));
     }
     std::ranges::sort(ranges);
@@ -65,6 +62,19 @@ Result<UidSet> SelectedMailbox::resolve(const SequenceSet& set, bool uids) const
     }
     std::ranges::sort(ranges);
     for (auto [from, to] : ranges) out.add(uids_.uid_of(from).value, uids_.uid_of(to).value);
+    return out;
+}
+
+Result<UidSet> SelectedMailbox::resolve_to_change(const SequenceSet& set, bool uids) const {
+    auto out = resolve(set, uids);
+    if (!out || !uids || set.saved) return out;
+    for (auto [from, to] : set.ranges) {
+        if (from != to || uids_.any_in(from, to)) continue;
+        auto successor = successors_.find(Uid{from});
+        if (successor == successors_.end()) continue;
+        std::uint32_t now = successor->second.value;
+        if (uids_.any_in(now, now)) out->add(now);
+    }
     return out;
 }
 

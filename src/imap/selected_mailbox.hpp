@@ -33,6 +33,10 @@ class SelectedMailbox {
     // sequence number beyond the last is a protocol error (RFC 9051 9, seq-number), an unknown UID is nothing
     // (6.4.9).
     Result<UidSet> resolve(const SequenceSet& set, bool uids) const;
+    // The same for what changes messages: a UID that has been given up, and is named by itself, stands for
+    // its successor. Not for what reads: a client that is answered with a UID it has not named takes all
+    // below it for what it has.
+    Result<UidSet> resolve_to_change(const SequenceSet& set, bool uids) const;
     // Leaves the highest `most` of the messages that are meant, and returns the lowest of these; nothing when
     // all stay.
     std::optional<Uid> keep_highest(UidSet& uids, std::uint64_t most) const;

@@ -302,10 +302,12 @@ class Plain(Filing):
         self.assertEqual(sorted(state.values()), sorted([message, other]))
         self.assertNotIn(1, state)
         self.assertIn(shown, self.remote.messages("ann", "Drafts").values())
-        # Whoever was told of the first number finds the message.
+        # Whoever was told of the first number still changes the message; only the other is shown.
         successor = next(uid for uid, octets in state.items() if octets == message)
         outside = self.client(self.remote)
         outside.must("SELECT Drafts")
+        self.assertEqual(outside.must("UID FETCH 1 (FLAGS)").lines, [])
+        self.assertEqual(outside.must("UID SEARCH UID 1").one("SEARCH ?(.*)"), "")
         outside.must("UID STORE 1 +FLAGS (\\Deleted)")
         outside.must("UID EXPUNGE 1")
         self.agree()

@@ -11,7 +11,7 @@ class CopyCommand : public Command {
         : set_(std::move(set)), uid_(uid), mailbox_(std::move(mailbox)) {}
 
     void start(SessionCore& core) override {
-        auto uids = core.selected->resolve(set_, uid_);
+        auto uids = core.selected->resolve_to_change(set_, uid_);
         if (!uids) return core.refuse(uids.error());
         if (uids->empty()) return core.ok("No such messages");
         if (auto refusal = core.over_limit(*uids)) return core.no(*refusal);

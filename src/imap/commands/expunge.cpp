@@ -14,7 +14,7 @@ class ExpungeCommand : public Command {
         if (core.selected->read_only())
             return core.no({ErrorKind::refused, "READ-ONLY", "The mailbox is read-only"});
         if (!uids_) return core.ask(Expunge{});
-        UidSet uids = core.selected->resolve(*uids_, true).value_or(UidSet{});
+        UidSet uids = core.selected->resolve_to_change(*uids_, true).value_or(UidSet{});
         if (uids.empty()) return core.ok("Nothing to expunge");
         if (!core.over_limit(uids)) return core.ask(Expunge{std::move(uids)});
         SearchKey deleted;

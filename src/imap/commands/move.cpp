@@ -13,7 +13,7 @@ class MoveCommand : public Command {
     void start(SessionCore& core) override {
         if (core.selected->read_only())
             return core.no({ErrorKind::refused, "READ-ONLY", "The mailbox is read-only"});
-        auto uids = core.selected->resolve(set_, uid_);
+        auto uids = core.selected->resolve_to_change(set_, uid_);
         if (!uids) return core.refuse(uids.error());
         if (uids->empty()) return core.ok("No such messages");
         into_itself_ = mailbox_ == core.selected->name();

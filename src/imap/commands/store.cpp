@@ -14,7 +14,7 @@ class StoreCommand : public Command {
         if (store_.unchanged_since) core.enabled.condstore = true;
         if (core.selected->read_only())
             return core.no({ErrorKind::refused, "READ-ONLY", "The mailbox is read-only"});
-        auto uids = core.selected->resolve(set_, uid_);
+        auto uids = core.selected->resolve_to_change(set_, uid_);
         if (!uids) return core.refuse(uids.error());
         if (uids->empty()) return core.ok("No such messages", news());
         core.limit(*uids);
