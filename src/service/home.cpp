@@ -184,6 +184,27 @@ Result<> plan_copies_home(store::AccountStore& account, const std::vector<NodeId
     return plan_home(account, home, std::move(out));
 }
 
+namespace {
+
+// Core has told twice of a number, and the message has gone on in between: what it told of that may be among
+// what a core that was restored does not tell any more.
+Result<> leave_confirmed(store::AccountStore& account, NodeId core, const store::Place& place,
+                         const store::Place& now_at, UnixMillis now) {
+    auto known = TRY(account.find_mailbox(place.mailbox));
+    if (now_at == place || !known || known->deleted) return {};
+    if (now_at.uid.value && now_at.mailbox == place.mailbox) {
+        TRY(store::give_up_confirmed(account, place, now_at.uid, now));
+        return leave_given_up(account, {core}, place.mailbox, now);
+    }
+    UidSet uid;
+    uid.add(place.uid.value);
+    TRY(keep_said_flags(account, core, place.mailbox, uid, now));
+    TRY(account.expunge_any(place.mailbox, uid));
+    return {};
+}
+
+}  // namespace
+
 Result<> take_confirmation(store::AccountStore& account, NodeId core, const store::Place& place,
                            const store::Place& now_at, UnixMillis now) {
     UidSet uid;
@@ -204,7 +225,7 @@ Result<> take_confirmation(store::AccountStore& account, NodeId core, const stor
         }
     }
     auto confirmed = TRY(store::confirm(account, place, now_at, now));
-    if (!confirmed) return {};
+    if (!confirmed) return leave_confirmed(account, core, place, now_at, now);
     TRY(leave_given_up(account, {core}, place.mailbox, now));
     if (confirmed->expunged) {
         row.kind = outbox_expunge;

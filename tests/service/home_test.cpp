@@ -11,11 +11,74 @@
 namespace fwmail::service::test {
 namespace {
 
+using store::AccountStore;
+using store::Place;
 using store::test::id_of;
 using store::test::must;
 using store::test::t0;
 
 const NodeId core = id_of<NodeId>(100);
+
+UidSet one(Uid uid) {
+    UidSet set;
+    set.add(uid.value);
+    return set;
+}
+
+// A remote's account, in which a message has been copied to another mailbox.
+struct Copied {
+    store::test::Account account;
+    AccountStore& store = *account.store;
+    MailboxId inbox = account.inbox.id, other = must(store.create_mailbox("To", "", t0)).id;
+    Place copy{other, {}};
+    EmailId email;
+
+    Copied() {
+        store::OutboxPlan nothing;
+        must(store.append_outbox(core, nothing));  // the peer is known
+        Uid first = must(store.append(account.message(inbox)));
+        must(store.record_seal(
+            {inbox, first, {"seed", 1, std::string(32, 'h'), store::SealState::sealed, ""}}));
+        auto pairs = must(store.copy(inbox, must(store.plan_copy(inbox, one(first), t0)), other, t0));
+        must(plan_copies_home(store, {core}, inbox, other, pairs, false, t0));
+        copy.uid = pairs[0].to;
+        email = must(store.load_messages(other, one(copy.uid), store::column_identity, 1))[0].email_id;
+    }
+    void flag(const char* keyword) {
+        auto stored = must(store.store_flags(other, one(copy.uid), store::StoreMode::add,
+                                             FlagSet::from_text(keyword), {id_of<NodeId>(101), t0}));
+        must(plan_flags_home(store, {core}, other, stored.rows, t0));
+    }
+    // From core, with its body.
+    void come(Uid uid) {
+        store::PendingMessage message;
+        message.mailbox = other;
+        message.uid = uid;
+        message.prev_uid = copy.uid;
+        message.email_id = email;
+        message.arrived = t0;
+        message.flags = FlagSet::from_text("inside");
+        message.state = store::BodyState::ready;
+        CHECK(must(store.insert_pending(message)));
+        must(show_arrived(store, {core}, other, t0));
+    }
+    std::vector<store::Message> shown() {
+        UidSet all;
+        all.add(1, 100);
+        return must(store.load_messages(other, all, store::column_flags, 10));
+    }
+    // The keywords that core hears of under the number of the copy.
+    std::string told() {
+        NumberSet all;
+        all.add(1, 1000);
+        std::string text;
+        for (const auto& [number, entry] :
+             must(read_entries(store, must(store.load_outbox(core, all, 100)), false)).entries)
+            if (const auto* flags = std::get_if<sync::FlagsEntry>(&entry); flags && flags->uid == copy.uid)
+                text += flags->flags.text();
+        return text;
+    }
+};
 
 }  // namespace
 
@@ -64,44 +127,42 @@ TEST_CASE(
 }
 
 TEST_CASE("a flag set on a number that core has given up is there under the other one at once") {
-    store::test::Account account;
-    auto& store = *account.store;
-    MailboxId inbox = account.inbox.id, other = must(store.create_mailbox("To", "", t0)).id;
-    store::OutboxPlan nothing;
-    must(store.append_outbox(core, nothing));
-    Uid first = must(store.append(account.message(inbox)));
-    must(store.record_seal({inbox, first, {"seed", 1, std::string(32, 'h'), store::SealState::sealed, ""}}));
-    UidSet one;
-    one.add(first.value);
-    auto pairs = must(store.copy(inbox, must(store.plan_copy(inbox, one, t0)), other, t0));
-    must(plan_copies_home(store, {core}, inbox, other, pairs, false, t0));
-    one = {};
-    one.add(pairs[0].to.value);
-    EmailId email = must(store.load_messages(other, one, store::column_identity, 1))[0].email_id;
+    Copied to;
     Uid now{7};
-    must(take_confirmation(store, core, {other, pairs[0].to}, {other, now}, t0));
-    auto stored = must(store.store_flags(other, one, store::StoreMode::add, FlagSet::from_text("later"),
-                                         {id_of<NodeId>(101), t0}));
-    must(plan_flags_home(store, {core}, other, stored.rows, t0));
-
-    store::PendingMessage message;
-    message.mailbox = other;
-    message.uid = now;
-    message.prev_uid = pairs[0].to;
-    message.email_id = email;
-    message.arrived = t0;
-    message.flags = FlagSet::from_text("inside");
-    message.state = store::BodyState::ready;
-    CHECK(must(store.insert_pending(message)));
-    must(show_arrived(store, {core}, other, t0));
-
-    UidSet all;
-    all.add(1, 100);
-    auto shown = must(store.load_messages(other, all, store::column_flags, 10));
+    must(take_confirmation(to.store, core, to.copy, {to.other, now}, t0));
+    to.flag("later");
+    to.come(now);
+    auto shown = to.shown();
     REQUIRE(shown.size() == 1);
     CHECK(shown[0].uid == now);
     CHECK(shown[0].flags.has_keyword("later"));
     CHECK(shown[0].flags.has_keyword("inside"));
+    CHECK(to.told() == "later");
+}
+
+TEST_CASE("a number that core has adopted, and then tells to be another one, is left") {
+    Copied to;
+    must(take_confirmation(to.store, core, to.copy, to.copy, t0));
+    to.flag("later");
+    SECTION("in the same mailbox, when the message has come") {
+        Uid now{7};
+        must(take_confirmation(to.store, core, to.copy, {to.other, now}, t0));
+        CHECK(to.shown().size() == 1);
+        to.come(now);
+        auto shown = to.shown();
+        REQUIRE(shown.size() == 1);
+        CHECK(shown[0].uid == now);
+        CHECK(shown[0].flags.has_keyword("later"));
+    }
+    SECTION("for another mailbox, at once") {
+        must(take_confirmation(to.store, core, to.copy, {to.inbox, Uid{9}}, t0));
+        CHECK(to.shown().empty());
+    }
+    SECTION("but not when it is told again that it is adopted") {
+        must(take_confirmation(to.store, core, to.copy, to.copy, t0));
+        CHECK(to.shown().size() == 1);
+    }
+    CHECK(to.told() == "later");
 }
 
 }  // namespace fwmail::service::test
