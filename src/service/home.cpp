@@ -192,14 +192,13 @@ Result<> leave_confirmed(store::AccountStore& account, NodeId core, const store:
                          const store::Place& now_at, UnixMillis now) {
     auto known = TRY(account.find_mailbox(place.mailbox));
     if (now_at == place || !known || known->deleted) return {};
-    if (now_at.uid.value && now_at.mailbox == place.mailbox) {
-        TRY(store::give_up_confirmed(account, place, now_at.uid, now));
-        return leave_given_up(account, {core}, place.mailbox, now);
-    }
+    for (const auto& number : TRY(store::given_up(account, place.mailbox)))
+        if (number.given == place.uid) return {};  // it stays until it has come
     UidSet uid;
     uid.add(place.uid.value);
     TRY(keep_said_flags(account, core, place.mailbox, uid, now));
     TRY(account.expunge_any(place.mailbox, uid));
+    if (now_at.uid.value) TRY(store::note_elsewhere(account, place.mailbox, uid));
     return {};
 }
 

@@ -151,14 +151,6 @@ Result<std::optional<Confirmed>> confirm(AccountStore& account, const Place& pla
     });
 }
 
-Result<void> give_up_confirmed(AccountStore& account, const Place& place, Uid now_uid, UnixMillis now) {
-    return account.database().run(
-        "INSERT OR IGNORE INTO provisional SELECT "
-        "?1,?2,m.email,zeroblob(16),zeroblob(16),?3,?1,?4,0,x'',0,x'' FROM messages m JOIN mailboxes b ON "
-        "b.id=m.mailbox WHERE b.mailbox=?1 AND m.uid=?2",
-        place.mailbox, place.uid, now, now_uid);
-}
-
 Result<std::vector<GivenUp>> given_up(AccountStore& account, MailboxId mailbox) {
     auto q = TRY(account.database().query(
         "SELECT p.uid,b.deleted=0 AND EXISTS (SELECT 1 FROM messages m WHERE m.mailbox=b.id AND m.uid=p.uid) "

@@ -49,8 +49,6 @@ struct Confirmed {
 // given.
 Result<std::optional<Confirmed>> confirm(AccountStore& account, const Place& place, const Place& now_at,
                                          UnixMillis now);
-// Core has it under another number in the same mailbox by now: as if it had been confirmed so.
-Result<void> give_up_confirmed(AccountStore& account, const Place& place, Uid now_uid, UnixMillis now);
 // What has another number in this mailbox than it was given here, whether it has come under that one or not.
 struct GivenUp {
     Uid given;

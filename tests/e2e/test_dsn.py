@@ -99,7 +99,8 @@ class Dsn(CoreTest):
             with open(offset, "w") as file:
                 file.write(str(hours * 3600))
             self.core.command(["queue", "retry", "--config", self.core.config])
-            wait_until(lambda: attempts() == tries, 30, f"attempt {tries}")
+            # The clock alone may have made one due as well.
+            wait_until(lambda: attempts() >= tries, 30, f"attempt {tries}")
         _, rows, _ = self.notice()
         self.assertEqual(list(rows), ["bob@elsewhere.test"])
         self.assertEqual((rows["bob@elsewhere.test"]["Action"], rows["bob@elsewhere.test"]["Status"]),

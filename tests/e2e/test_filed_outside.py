@@ -10,7 +10,7 @@ from fwmail import DOMAIN, NodeTest, Pair, letter, ok
 from openpgp import Gpg
 from raw_imap import RawImap
 from test_agreement import wait_for_agreement
-from wire import smtp_send, wait_until
+from wire import PATIENCE, smtp_send, wait_until
 
 ANN = f"ann@{DOMAIN}"
 
@@ -79,6 +79,10 @@ class Filing(NodeTest):
             return True
 
         wait_until(take_up, 5, "the queue runs")
+        wait_for_agreement(self.core, self.remote, 90)
+        # They may agree before what was filed outside has come home.
+        for node in (self.core, self.remote):
+            node.command(["sync", "--wait", f"{60 * PATIENCE}s", "--config", node.config])
         wait_for_agreement(self.core, self.remote, 90)
 
     def code(self, answer, name):

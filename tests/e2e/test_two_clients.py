@@ -338,13 +338,6 @@ class TwoClients(Filing):
         self.assertEqual(history.not_done(), [])
         return outside.filed
 
-    def settle(self):
-        """Until all is said and acknowledged."""
-        self.agree()
-        for node in (self.core, self.remote):
-            node.command(["sync", "--wait", f"{60 * PATIENCE}s", "--config", node.config])
-        self.agree()
-
     def states(self, node):
         return {mailbox: collections.Counter((token, frozenset(flags & set(FLAGS.values())))
                                              for token, flags in node.state("ann", mailbox).values())
@@ -366,21 +359,21 @@ class TwoClients(Filing):
         seed = int(os.environ.get("FWMAIL_SEED", random.randrange(1 << 30)))
         print(f"seed {seed}", flush=True)
         self.client(self.core).must("CREATE Work")
-        self.settle()
+        self.agree()
         maildir = Maildir(self.new_folder(), self.remote.imap_port, self.remote.password("ann"))
         maildir.sync()
         history = History()
         filed = self.work(seed, history, maildir)
         for token in history.of("both_delete"):
             history.count[token] = 0 if history.done_by(token) else 1
-        self.settle()
+        self.agree()
         maildir.sync()  # the other side's last word
-        self.settle()
+        self.agree()
         maildir.sync()
         tree, states = maildir.tree(), self.states(self.core)
         maildir.sync()
         self.assertEqual(maildir.tree(), tree)
-        self.settle()
+        self.agree()
         self.assert_same(self.states(self.core), states)
         self.assert_same(self.states(self.remote), states)
         self.assert_same({mailbox: maildir.state(mailbox) for mailbox in MAILBOXES}, states)
