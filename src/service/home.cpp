@@ -71,7 +71,7 @@ Result<> leave_given_up(store::AccountStore& account, const std::vector<NodeId>&
     for (NodeId core : home) TRY(keep_said_flags(account, core, mailbox, leaving, now));
     TRY(carry_flags_over(account, mailbox, leaving));
     TRY(account.expunge_any(mailbox, leaving));
-    return {};
+    return store::note_elsewhere(account, mailbox, leaving);
 }
 
 }  // namespace

@@ -130,7 +130,7 @@ Result<void> leap(AccountStore& account, bool core, UnixMillis now) {
         TRY(
             db.run("UPDATE mailboxes SET highest_modseq=(SELECT highest_modseq FROM meta),"
                    "uidnext=min(uidnext+?,4294967295) WHERE deleted=0",
-                   least + since / 1000 * a_second));
+                   least + since * a_second / 1000));
         if (core) return {};
         return db.run("UPDATE mailboxes SET visible=uidnext-1 WHERE deleted=0");
     });

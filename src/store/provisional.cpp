@@ -3,6 +3,7 @@
 #include <set>
 
 #include "store/account_rows.hpp"
+#include "store/stated.hpp"
 
 namespace fwmail::store {
 
@@ -144,6 +145,7 @@ Result<std::optional<Confirmed>> confirm(AccountStore& account, const Place& pla
         bool stays = now_at.uid.value && now_at.mailbox == place.mailbox;
         if (auto mailbox = TRY(account.find_mailbox(place.mailbox)); mailbox && !mailbox->deleted && !stays)
             TRY(account.expunge_any(place.mailbox, one));
+        if (now_at.uid.value && !stays) TRY(note_elsewhere(account, place.mailbox, one));
         if (now_at.uid.value)
             TRY(db.run("INSERT INTO provisional VALUES(?,?,?,zeroblob(16),zeroblob(16),?,?,?,0,x'',0,x'')",
                        place.mailbox, place.uid, email, now, now_at.mailbox, now_at.uid));

@@ -50,6 +50,27 @@ Result<UidSet> held(AccountStore& account, MailboxId mailbox) {
     return uids;
 }
 
+// What core has told to be elsewhere, moves here followed, and is not here under a number that core has
+// confirmed: nothing is known of it here.
+Result<bool> is_lost_sight_of(Database& db, std::int64_t mailbox, Uid uid, EmailId email) {
+    constexpr int most_steps = 1000;  // each number is used once, so there is an end anyway
+    for (int step = 0; step < most_steps; ++step) {
+        auto q = TRY(db.query("SELECT became_mailbox,became_uid FROM expunged WHERE mailbox=? AND uid=?",
+                              mailbox, uid));
+        if (!TRY(q.next()) || q.natural(1) == 0) return false;
+        mailbox = q.integer(0);
+        uid = q.uid(1);
+        if (mailbox) continue;
+        auto here = TRY(db.query(
+            "SELECT 1 FROM messages m JOIN mailboxes b ON b.id=m.mailbox WHERE m.email=? AND NOT EXISTS "
+            "(SELECT 1 FROM provisional p WHERE p.mailbox=b.mailbox AND p.uid=m.uid AND "
+            "p.now_mailbox=zeroblob(16)) LIMIT 1",
+            email));
+        return !TRY(here.next());
+    }
+    return false;
+}
+
 class Comparison {
   public:
     Comparison(AccountStore& account, NodeId peer, const sync::StateEntry& entry, UnixMillis now)
@@ -245,20 +266,19 @@ Result<sync::StateEntry> load_state(AccountStore& account, MailboxId mailbox, Ui
                 entry.there.push_back(std::move(there));
                 return true;
             }));
-    // What was moved, and whose request is on the way, is neither there nor gone: the request moves it. What
-    // core has told to be elsewhere, and is not here under a number that core has confirmed, nothing is known
-    // of here.
-    auto q = TRY(db.query(
-        "SELECT e.uid,e.email,EXISTS (SELECT 1 FROM provisional p JOIN mailboxes b ON "
-        "b.mailbox=p.mailbox WHERE b.id=e.became_mailbox AND p.uid=e.became_uid AND "
-        "p.now_mailbox=zeroblob(16)) FROM expunged e WHERE e.mailbox=? AND e.uid BETWEEN ? AND ? "
-        "AND length(e.email)=16 AND (e.became_uid=0 OR e.became_mailbox<>0 OR EXISTS (SELECT 1 FROM "
-        "messages m JOIN mailboxes b ON b.id=m.mailbox WHERE m.email=e.email AND NOT EXISTS (SELECT 1 "
-        "FROM provisional p WHERE p.mailbox=b.mailbox AND p.uid=m.uid AND "
-        "p.now_mailbox=zeroblob(16)))) ORDER BY e.uid",
-        row.row, first, last));
-    while (TRY(q.next()))
-        if (!waiting.contains(q.natural(0))) entry.gone.push_back({q.uid(0), q.id<EmailId>(1), q.boolean(2)});
+    // What was moved, and whose request is on the way, is neither there nor gone: the request moves it.
+    auto q = TRY(
+        db.query("SELECT e.uid,e.email,e.became_uid,EXISTS (SELECT 1 FROM provisional p JOIN mailboxes b ON "
+                 "b.mailbox=p.mailbox WHERE b.id=e.became_mailbox AND p.uid=e.became_uid AND "
+                 "p.now_mailbox=zeroblob(16)) FROM expunged e WHERE e.mailbox=? AND e.uid BETWEEN ? AND ? "
+                 "AND length(e.email)=16 ORDER BY e.uid",
+                 row.row, first, last));
+    while (TRY(q.next())) {
+        if (waiting.contains(q.natural(0))) continue;
+        auto email = q.id<EmailId>(1);
+        if (q.natural(2) && TRY(is_lost_sight_of(db, row.row, q.uid(0), email))) continue;
+        entry.gone.push_back({q.uid(0), email, q.boolean(3)});
+    }
     return entry;
 }
 

@@ -1,11 +1,13 @@
 // What a remote has yet to say of numbers that core has not confirmed.
 #include "service/home.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 
 #include "service/core_entries.hpp"
 #include "service/link_entries.hpp"
 #include "store/database.hpp"
+#include "store/stated.hpp"
 #include "store/support.hpp"
 
 namespace fwmail::service::test {
@@ -36,13 +38,19 @@ struct Copied {
     Copied() {
         store::OutboxPlan nothing;
         must(store.append_outbox(core, nothing));  // the peer is known
-        Uid first = must(store.append(account.message(inbox)));
-        must(store.record_seal(
-            {inbox, first, {"seed", 1, std::string(32, 'h'), store::SealState::sealed, ""}}));
-        auto pairs = must(store.copy(inbox, must(store.plan_copy(inbox, one(first), t0)), other, t0));
-        must(plan_copies_home(store, {core}, inbox, other, pairs, false, t0));
-        copy.uid = pairs[0].to;
+        copy.uid = copy_to_other(append());
         email = must(store.load_messages(other, one(copy.uid), store::column_identity, 1))[0].email_id;
+    }
+    Uid append() {
+        Uid uid = must(store.append(account.message(inbox)));
+        must(
+            store.record_seal({inbox, uid, {"seed", 1, std::string(32, 'h'), store::SealState::sealed, ""}}));
+        return uid;
+    }
+    Uid copy_to_other(Uid uid) {
+        auto pairs = must(store.copy(inbox, must(store.plan_copy(inbox, one(uid), t0)), other, t0));
+        must(plan_copies_home(store, {core}, inbox, other, pairs, false, t0));
+        return pairs[0].to;
     }
     void flag(const char* keyword) {
         auto stored = must(store.store_flags(other, one(copy.uid), store::StoreMode::add,
@@ -163,6 +171,30 @@ TEST_CASE("a number that core has adopted, and then tells to be another one, is 
         CHECK(to.shown().size() == 1);
     }
     CHECK(to.told() == "later");
+}
+
+TEST_CASE("what has left because core has it elsewhere is not told as gone while it is not here") {
+    Copied to;
+    Uid given = to.copy.uid;
+    auto is_told_as_gone = [&] {
+        auto state = must(store::load_state(to.store, to.other, Uid{1}, Uid{UINT32_MAX}));
+        return std::ranges::any_of(state.gone, [&](const auto& gone) { return gone.uid == given; });
+    };
+    must(to.store.expunge_any(to.inbox, one(Uid{1})));  // the original is no longer here either
+    SECTION("under a number that another message has here") {
+        Uid taken = to.copy_to_other(to.append());
+        must(take_confirmation(to.store, core, to.copy, {to.other, taken}, t0));
+        CHECK_FALSE(is_told_as_gone());
+    }
+    SECTION("in another mailbox") {
+        must(take_confirmation(to.store, core, to.copy, {to.inbox, Uid{9}}, t0));
+        CHECK_FALSE(is_told_as_gone());
+    }
+    SECTION("but what a client has expunged is") {
+        must(take_confirmation(to.store, core, to.copy, to.copy, t0));
+        must(to.store.expunge_any(to.other, one(given)));
+        CHECK(is_told_as_gone());
+    }
 }
 
 }  // namespace fwmail::service::test
