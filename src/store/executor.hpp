@@ -1,9 +1,9 @@
 // Runs store work on a pool of threads, so that no I/O thread waits for the disk.
 //
 // Writes: one serial queue a database file. Jobs that wait there run together in one transaction (group
-// commit), each in a savepoint: one that fails is undone alone. Completions are called after the commit is
-// durable, in order. Reads: in parallel, each on a read connection with a snapshot of its own. A read that is
-// posted after a write's completion sees that write.
+// commit), each in a savepoint if there are several: one that fails is undone alone. Completions are called
+// after the commit is durable, in order. Reads: in parallel, each on a read connection with a snapshot of its
+// own. A read that is posted after a write's completion sees that write.
 //
 // A job is any `Result<T>(SystemStore&)`, `Result<T>(AccountStore&)` or `Result<T>(SearchStore&)`, its
 // completion any `void(Result<T>)`. The completion is called exactly once, from a store thread, and must only

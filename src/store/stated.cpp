@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "store/account_rows.hpp"
 #include "store/epochs.hpp"
@@ -95,10 +96,7 @@ class Comparison {
         }
         renumbered_.add(lost);
         out_.leave.add(lost);
-        if (!renumbered_.empty()) {
-            TRY(account_.move(entry_.mailbox, renumbered_, entry_.mailbox, now_));
-            out_.changed = true;
-        }
+        TRY(renumber());
         if (entry_.last.value != UINT32_MAX) return std::move(out_);
         // What was planned in this epoch already is on its way, whatever the peer has told since. Where that
         // is not so the next message must not wait for what does not come.
@@ -179,6 +177,23 @@ class Comparison {
         else if (!theirs.moving)
             out_.hide.add(theirs.uid.value);
         return {};
+    }
+
+    // In steps: what SQLite keeps to undo one is walked at the end of each of its statements.
+    Result<void> renumber() {
+        UidSet step;
+        auto move = [&]() -> Result<void> {
+            TRY(account_.move(entry_.mailbox, std::exchange(step, {}), entry_.mailbox, now_));
+            out_.changed = true;
+            return {};
+        };
+        std::size_t count = 0;
+        for (const auto& [uid, message] : mine_) {
+            if (!renumbered_.contains(uid.value)) continue;
+            step.add(uid.value);
+            if (++count % stated_at_once == 0) TRY(move());
+        }
+        return step.empty() ? Result<void>() : move();
     }
 
     Result<bool> was_expunged(Uid uid, EmailId email) {
@@ -308,7 +323,7 @@ Result<UidSet> moved_among(AccountStore& account, MailboxId mailbox, const UidSe
 
 Result<Differences> compare_state(AccountStore& account, NodeId peer, const sync::StateEntry& entry,
                                   UnixMillis since, UnixMillis now) {
-    return atomically(account.database(), [&] { return Comparison(account, peer, entry, now).run(since); });
+    return Comparison(account, peer, entry, now).run(since);
 }
 
 }  // namespace fwmail::store

@@ -37,8 +37,8 @@ struct Differences {
     bool ahead = false;      // stamps were too far ahead: say it again
     bool changed = false;    // something was, here
 };
-// Flags are merged, and messages get new numbers, at once. `since`: what is older has perhaps never been
-// replicated.
+// Flags are merged, and messages get new numbers, at once, in the caller's transaction. `since`: what is
+// older has perhaps never been replicated.
 Result<Differences> compare_state(AccountStore& account, NodeId peer, const sync::StateEntry& entry,
                                   UnixMillis since, UnixMillis now);
 
