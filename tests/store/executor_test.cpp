@@ -85,6 +85,30 @@ TEST_CASE("jobs that wait are committed together, and one that fails spoils noth
         CHECK(must(store->setting("n" + std::to_string(i))).has_value() == (i % 10 != 3 && i % 10 != 4));
 }
 
+TEST_CASE("a job that is alone in its commit and fails leaves nothing, and the next one runs") {
+    TempDir dir;
+    auto executor = open_executor(dir);
+    auto failing = write_wait<int>(*executor, system_file, [](SystemStore& s) -> Result<int> {
+        TRY(s.set_setting("failed", "x"));
+        return fail(ErrorKind::refused, "on purpose");
+    });
+    REQUIRE_FALSE(failing);
+    CHECK(failing.error().kind == ErrorKind::refused);
+    auto throwing = write_wait<int>(*executor, system_file, [](SystemStore& s) -> Result<int> {
+        TRY(s.set_setting("thrown", "x"));
+        throw std::runtime_error("a bug");
+    });
+    REQUIRE_FALSE(throwing);
+    CHECK(throwing.error().kind == ErrorKind::internal);
+    CHECK(
+        write_wait<void>(*executor, system_file, [](SystemStore& s) { return s.set_setting("kept", "x"); }));
+    executor.reset();
+    auto store = must(SystemStore::open(dir.path));
+    CHECK_FALSE(must(store->setting("failed")));
+    CHECK_FALSE(must(store->setting("thrown")));
+    CHECK(must(store->setting("kept")));
+}
+
 TEST_CASE("batches are bounded by jobs and by octets") {
     TempDir dir;
     auto executor = open_executor(dir);
