@@ -31,10 +31,8 @@ Result<bool> apply_entry(AtRemote& to, const sync::MailboxEntry& entry) {
         return false;
     }
     auto known = TRY(to.account.find_mailbox(entry.mailbox));
-    if (entry.deleted && known && !known->deleted) {
+    if (entry.deleted && known && !known->deleted)
         TRY(keep_said_flags(to.account, to.peer, entry.mailbox, all_uids(), to.now));
-        TRY(keep_unsaid_flags(to.account, entry.mailbox));
-    }
     auto word = mailbox_word(entry);
     // What has been sealed anew is shown under it, so all of that must have been told.
     bool raised =
@@ -117,11 +115,15 @@ Result<bool> apply_entry(AtRemote& to, const sync::FlagsEntry& entry) {
 }
 
 Result<bool> apply_entry(AtRemote& to, const sync::ExpungeEntry& entry) {
-    if (!TRY(need_mailbox(to, entry.mailbox))) return true;
+    bool there = TRY(need_mailbox(to, entry.mailbox));
     UidSet waiting = TRY(store::unconfirmed(to.account, entry.mailbox, entry.uids)), uids = entry.uids;
     // All below the first message that was to come: not by parts.
-    if (!waiting.empty() && entry.uids.list()[0].first == 1) return false;
+    if (there && !waiting.empty() && entry.uids.list()[0].first == 1) return false;
     for (const auto& i : waiting.list()) uids.remove(i.first, i.last);
+    if (!there) {  // of what it keeps, core says in the comparison that it is to go
+        TRY(to.account.expunge_any(entry.mailbox, uids));
+        return true;
+    }
     TRY(to.account.set_pending_gone(entry.mailbox, uids, to.now));
     uids = TRY(without_given_up(to.account, entry.mailbox, std::move(uids)));
     TRY(keep_said_flags(to.account, to.peer, entry.mailbox, uids, to.now));

@@ -213,7 +213,7 @@ Result<> take_confirmation(store::AccountStore& account, NodeId core, const stor
     row.due = now;
     // Flags that were set meanwhile may have come too late for the request.
     if (auto known = TRY(account.find_mailbox(place.mailbox));
-        known && !known->deleted && !TRY(store::unconfirmed(account, place.mailbox, uid)).empty()) {
+        known && !TRY(store::unconfirmed(account, place.mailbox, uid)).empty()) {
         auto found =
             TRY(account.load_messages(place.mailbox, uid, store::column_flags | store::column_registers, 1));
         if (!found.empty() && !found[0].registers.empty()) {
@@ -233,7 +233,7 @@ Result<> take_confirmation(store::AccountStore& account, NodeId core, const stor
         out.push_back(row);
     }
     for (auto& request : confirmed->requests) {
-        row.kind = request.place == place ? outbox_said : outbox_copy;
+        row.kind = outbox_copy;
         row.mailbox = request.place.mailbox;
         row.uid = request.place.uid;
         row.payload = std::move(request.octets);
@@ -288,10 +288,7 @@ Result<> plan_returns_home(store::AccountStore& account, NodeId core, const sync
     // Those that wait to be confirmed among them: core has lost the original.
     UidSet gone = uids;
     std::vector<store::OutboxRow> copies;
-    std::vector<store::Message> messages;
-    if (!known->deleted)
-        messages = TRY(account.load_messages(wanted.mailbox, uids, returned_columns, SIZE_MAX >> 1));
-    for (auto& message : messages) {
+    for (auto& message : TRY(account.load_messages(wanted.mailbox, uids, returned_columns, SIZE_MAX >> 1))) {
         gone.remove(message.uid.value, message.uid.value);
         if (message.seal.state != store::SealState::sealed) continue;
         store::Place place{wanted.mailbox, message.uid};
@@ -361,32 +358,10 @@ Result<> keep_said_flags(store::AccountStore& account, NodeId core, MailboxId ma
 
 Result<> show_arrived(store::AccountStore& account, const std::vector<NodeId>& home, MailboxId mailbox,
                       UnixMillis now) {
+    auto known = TRY(account.find_mailbox(mailbox));
+    if (!known || known->deleted) return {};
     TRY(account.advance_visible(mailbox, now));
     return leave_given_up(account, home, mailbox, now);
-}
-
-Result<> keep_unsaid_flags(store::AccountStore& account, MailboxId mailbox) {
-    UidSet all;
-    all.add(1, UINT32_MAX);
-    UidSet waiting = TRY(store::unconfirmed(account, mailbox, all));
-    for (const auto& message : TRY(account.load_messages(
-             mailbox, waiting, store::column_flags | store::column_registers, waiting.count()))) {
-        if (message.registers.empty()) continue;
-        store::Place place{mailbox, message.uid};
-        if (auto held = TRY(store::held_request(account, place)); !held.empty()) {
-            auto entry = TRY(sync::decode_entry(held));
-            auto* copy = std::get_if<sync::CopyRequestEntry>(&entry);
-            if (!copy) return fail(ErrorKind::internal, "what waits is not a request");
-            copy->flags = message.flags;
-            copy->registers = message.registers;
-            TRY(store::change_held_request(account, place, sync::encode_entry(entry)));
-            continue;
-        }
-        TRY(store::hold_flags(
-            account, {mailbox, message.uid},
-            sync::encode_entry(sync::FlagsEntry{mailbox, message.uid, message.flags, message.registers})));
-    }
-    return {};
 }
 
 void wake_sender(Node& node, AccountId account) {

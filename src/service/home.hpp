@@ -54,8 +54,6 @@ Result<> take_confirmation(store::AccountStore& account, NodeId core, const stor
 // Core knows what has become of them.
 Result<> keep_said_flags(store::AccountStore& account, NodeId core, MailboxId mailbox, const UidSet& uids,
                          UnixMillis now);
-// The mailbox goes before core has confirmed all its numbers: what was said of their flags waits for that.
-Result<> keep_unsaid_flags(store::AccountStore& account, MailboxId mailbox);
 // After the commit.
 void wake_sender(Node& node, AccountId account);
 

@@ -24,8 +24,8 @@ sync::Entry stand_in(const store::OutboxRow& row) {
 }
 
 sync::Entry mailbox_entry(const store::Mailbox& m) {
-    Uid seen;
-    if (m.deleted && m.uidnext.value) seen = Uid{m.uidnext.value - 1};
+    Uid seen;  // who has it from core has seen nothing: what was filed here may be what core has not seen
+    if (m.deleted && !m.deleted_by_core && m.uidnext.value) seen = Uid{m.uidnext.value - 1};
     return sync::MailboxEntry{m.id,      m.wanted, m.named, m.special_use, m.used, m.sealed_uidvalidity,
                               m.deleted, seen};
 }
@@ -36,8 +36,7 @@ Result<Request> request_of(store::AccountStore& store, const store::OutboxRow& r
     auto entry = TRY(sync::decode_entry(row.payload));
     auto* request = std::get_if<Request>(&entry);
     if (!request) return fail(ErrorKind::internal, "an outbox row does not hold what it says");
-    auto mailbox = TRY(store.find_mailbox(request->mailbox));
-    if (!mailbox || mailbox->deleted) return *request;
+    if (!TRY(store.find_mailbox(request->mailbox))) return *request;
     UidSet uid;
     uid.add(request->uid.value);
     auto found =

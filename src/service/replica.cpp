@@ -115,8 +115,7 @@ net::Task<Result<std::map<store::Place, store::Reference>>> Replica::hold_return
         const auto* wanted = std::get_if<sync::ReturnEntry>(&entry);
         if (!wanted || wanted->bodies.empty()) continue;
         auto look = [wanted = *wanted](store::AccountStore& store) -> Result<std::vector<store::Message>> {
-            auto mailbox = TRY(store.find_mailbox(wanted.mailbox));
-            if (!mailbox || mailbox->deleted) return std::vector<store::Message>();
+            if (!TRY(store.find_mailbox(wanted.mailbox))) return std::vector<store::Message>();
             return store.load_messages(wanted.mailbox, wanted.bodies, store::column_identity, SIZE_MAX >> 1);
         };
         for (const auto& message : CO_TRY(co_await node_.read(account, std::move(look))))

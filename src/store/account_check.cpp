@@ -29,7 +29,10 @@ Result<void> check_mailboxes(Database& db, Problems& problems) {
     TRY(problems.each(db,
                       "SELECT name FROM mailboxes,meta WHERE mailboxes.highest_modseq>meta.highest_modseq",
                       "a modseq is above the account's highest in "));
-    return problems.each(db, "SELECT name FROM mailboxes b WHERE deleted=1 AND messages>0",
+    // A remote may keep some there; and only a core plans.
+    return problems.each(db,
+                         "SELECT name FROM mailboxes b WHERE deleted<>0 AND messages>0 AND (EXISTS (SELECT 1 "
+                         "FROM planned) OR NOT EXISTS (SELECT 1 FROM peers))",
                          "a deleted mailbox holds messages: ");
 }
 

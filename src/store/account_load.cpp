@@ -231,7 +231,7 @@ Result<ChangedUids> AccountStore::changed_uids(MailboxId mailbox, ModSeq since, 
 
 Result<bool> AccountStore::visit_messages(MailboxId mailbox, const UidSet& uids, std::uint32_t columns,
                                           Uid after, const std::function<Result<bool>(Message&)>& take) {
-    auto row = TRY(get_mailbox_row(*db_, mailbox));
+    auto row = TRY(any_mailbox_row(*db_, mailbox));
     std::string sql = select_messages(columns);
     const auto& list = uids.list();
     auto it = std::ranges::upper_bound(list, after.value, {}, &UidSet::Interval::last);

@@ -4,6 +4,7 @@
 #include "base/random.hpp"
 #include "base/utf8.hpp"
 #include "store/account_rows.hpp"
+#include "store/provisional.hpp"
 
 namespace fwmail::store {
 namespace {
@@ -29,6 +30,7 @@ MailboxRow read_mailbox(const Query& q) {
     m.modseq = q.modseq(9);
     m.highest_modseq = q.modseq(10);
     m.deleted = q.boolean(11);
+    m.deleted_by_core = q.integer(11) == deleted_by_core;
     m.read_only = q.boolean(12);
     m.recent_from = q.uid(13);
     m.visible = q.uid(14);
@@ -109,10 +111,16 @@ Result<std::optional<MailboxRow>> find_mailbox_row(Database& db, MailboxId id) {
     return one_row(TRY(db.query("SELECT " MAILBOX_COLUMNS " FROM mailboxes WHERE mailbox=?", id)));
 }
 
-Result<MailboxRow> get_mailbox_row(Database& db, MailboxId id) {
+Result<MailboxRow> any_mailbox_row(Database& db, MailboxId id) {
     auto row = TRY(find_mailbox_row(db, id));
-    if (!row || row->mailbox.deleted) return fail(ErrorKind::refused, "there is no such mailbox");
+    if (!row) return fail(ErrorKind::refused, "there is no such mailbox");
     return *row;
+}
+
+Result<MailboxRow> get_mailbox_row(Database& db, MailboxId id) {
+    auto row = TRY(any_mailbox_row(db, id));
+    if (row.mailbox.deleted) return fail(ErrorKind::refused, "there is no such mailbox");
+    return row;
 }
 
 Result<Mailbox> AccountStore::create_mailbox(std::string_view name, std::string_view special_use,
@@ -143,7 +151,8 @@ Result<Mailbox> AccountStore::upsert_mailbox(const Mailbox& mailbox) {
             TRY(insert_mailbox(*db_, m));
             return reload(*db_, m.id);
         }
-        if (m.deleted && !old->mailbox.deleted) TRY(delete_mailbox(m.id));
+        if (m.deleted && !old->mailbox.deleted)
+            TRY(delete_mailbox(m.id, TRY(unconfirmed(*this, m.id, every_uid()))));
         const auto& o = old->mailbox;
         bool same = o.name == m.name && o.state() == m.state() && o.became == m.became &&
                     o.uidvalidity == m.uidvalidity && o.sealed_uidvalidity == m.sealed_uidvalidity &&
@@ -205,11 +214,13 @@ Result<std::vector<MailboxId>> AccountStore::rename_mailbox(std::string_view fro
     });
 }
 
-Result<void> AccountStore::delete_mailbox(MailboxId id) {
+Result<void> AccountStore::delete_mailbox(MailboxId id, const UidSet& kept) {
     return atomically(*db_, [&]() -> Result<void> {
+        UidSet going = every_uid();
+        for (const auto& i : kept.list()) going.remove(i.first, i.last);
         auto row = TRY(get_mailbox_row(*db_, id));
         auto change = TRY(AccountChange::begin(*db_));
-        TRY(expunge_rows(*db_, change, row.row, every_uid(), Which::all));
+        TRY(expunge_rows(*db_, change, row.row, going, Which::all));
         TRY(change.save());
         TRY(drop_pending(*db_, row.row));
         TRY(db_->run("UPDATE mailboxes SET deleted=1 WHERE id=?", row.row));

@@ -419,7 +419,7 @@ Result<ExpungeResult> AccountStore::expunge(MailboxId mailbox, std::optional<Uid
 
 Result<ExpungeResult> AccountStore::expunge_any(MailboxId mailbox, const UidSet& uids) {
     return atomically(*db_, [&]() -> Result<ExpungeResult> {
-        auto target = TRY(get_mailbox_row(*db_, mailbox));
+        auto target = TRY(any_mailbox_row(*db_, mailbox));
         auto change = TRY(AccountChange::begin(*db_));
         auto out = TRY(expunge_rows(*db_, change, target.row, uids, Which::all));
         TRY(change.save());

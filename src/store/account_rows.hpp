@@ -16,12 +16,16 @@ struct MailboxRow {
     std::uint64_t messages = 0, unseen = 0, deleted = 0, octets = 0, deleted_octets = 0;
 };
 
+constexpr int deleted_by_core = 2;  // in mailboxes.deleted
+
 // INBOX in any case is one name (RFC 9051 5.1).
 std::string normal_mailbox_name(std::string_view name);
 
 Result<std::optional<MailboxRow>> find_mailbox_row(Database& db, MailboxId id);
 // Refused when it is unknown or deleted.
 Result<MailboxRow> get_mailbox_row(Database& db, MailboxId id);
+// Deleted ones too.
+Result<MailboxRow> any_mailbox_row(Database& db, MailboxId id);
 
 // The mailbox, or where it is deleted one of its name, which is made if there is none.
 Result<MailboxRow> mailbox_or_its_like(Database& db, AccountStore& account, MailboxId id, UnixMillis now);

@@ -56,8 +56,8 @@ class AccountStore {
     // that were renamed.
     Result<std::vector<MailboxId>> rename_mailbox(std::string_view from, std::string_view to,
                                                   const Author& author);
-    // Expunges all messages. Inferiors stay.
-    Result<void> delete_mailbox(MailboxId id);
+    // Expunges all messages but these, which stay in it unseen. Inferiors stay.
+    Result<void> delete_mailbox(MailboxId id, const UidSet& kept = {});
     Result<void> set_special_use(MailboxId id, std::string_view special_use);
     Result<void> set_read_only(MailboxId id, bool read_only);
     // Zero leaves that one alone; uidnext never goes down.
@@ -116,7 +116,7 @@ class AccountStore {
     Result<Merged> merge_flags(NodeId peer, MailboxId mailbox, Uid uid, const sync::FlagState& theirs);
     // Without `uids`: all that are \Deleted. With: those of them that are \Deleted.
     Result<ExpungeResult> expunge(MailboxId mailbox, std::optional<UidSet> uids = std::nullopt);
-    // Whatever their flags.
+    // Whatever their flags; of a deleted mailbox what is kept in it.
     Result<ExpungeResult> expunge_any(MailboxId mailbox, const UidSet& uids);
 
     // `known`: an earlier one. While its modseq still stands the rows are not read again.
@@ -125,7 +125,8 @@ class AccountStore {
     Result<Changes> changes_since(MailboxId mailbox, ModSeq since);
     // Changed after `since`; expunged after it, but not after `until`. Reads only what changed.
     Result<ChangedUids> changed_uids(MailboxId mailbox, ModSeq since, ModSeq until);
-    // By UID, at most `limit`, above `after`. `columns`: MessageColumns. Page on with the last UID.
+    // By UID, at most `limit`, above `after`; of a deleted mailbox what is kept in it. `columns`:
+    // MessageColumns. Page on with the last UID.
     Result<std::vector<Message>> load_messages(MailboxId mailbox, const UidSet& uids, std::uint32_t columns,
                                                std::size_t limit, Uid after = Uid{});
     // Calls `take` with each of these messages, by UID, above `after`, until it says false; returns whether

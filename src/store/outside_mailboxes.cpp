@@ -177,6 +177,8 @@ Result<void> take_from_core(AccountStore& account, const MailboxWord& word, Unix
             TRY(account.upsert_mailbox(*other));
         }
         TRY(account.upsert_mailbox(mailbox));
+        if (mailbox.deleted)
+            TRY(db.run("UPDATE mailboxes SET deleted=? WHERE mailbox=?", deleted_by_core, word.id));
         return settle_names(account);
     });
 }

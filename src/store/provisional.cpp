@@ -65,26 +65,6 @@ Result<void> hold_request(AccountStore& account, const Place& place, const Place
         from.uid, Blob{request}, place.mailbox, place.uid);
 }
 
-Result<void> hold_flags(AccountStore& account, const Place& place, std::string_view entry) {
-    return account.database().run(
-        "UPDATE provisional SET from_mailbox=mailbox,from_uid=uid,request=? WHERE mailbox=? AND uid=? AND "
-        "from_uid=0",
-        Blob{entry}, place.mailbox, place.uid);
-}
-
-Result<std::string> held_request(AccountStore& account, const Place& place) {
-    auto q = TRY(account.database().query(
-        "SELECT request FROM provisional WHERE mailbox=? AND uid=? AND from_uid>0 AND NOT "
-        "(from_mailbox=mailbox AND from_uid=uid)",
-        place.mailbox, place.uid));
-    return TRY(q.next()) ? q.text(0) : std::string();
-}
-
-Result<void> change_held_request(AccountStore& account, const Place& place, std::string_view request) {
-    return account.database().run("UPDATE provisional SET request=? WHERE mailbox=? AND uid=?", Blob{request},
-                                  place.mailbox, place.uid);
-}
-
 Result<UidSet> unconfirmed(AccountStore& account, MailboxId mailbox, const UidSet& among) {
     UidSet uids;
     auto q = TRY(account.database().query(
@@ -139,13 +119,13 @@ Result<std::optional<Confirmed>> confirm(AccountStore& account, const Place& pla
                    place.mailbox, place.uid));
         TRY(journal_release(db, body.object, body.hold));
         TRY(db.run("DELETE FROM provisional WHERE mailbox=? AND uid=?", place.mailbox, place.uid));
-        if (now_at == place) return confirmed;
+        auto mailbox = TRY(account.find_mailbox(place.mailbox));
         UidSet one;
         one.add(place.uid.value);
-        bool stays = now_at.uid.value && now_at.mailbox == place.mailbox;
-        if (auto mailbox = TRY(account.find_mailbox(place.mailbox)); mailbox && !mailbox->deleted && !stays)
-            TRY(account.expunge_any(place.mailbox, one));
-        if (now_at.uid.value && !stays) TRY(note_elsewhere(account, place.mailbox, one));
+        bool same = now_at.uid.value && now_at.mailbox == place.mailbox;
+        if (mailbox && (mailbox->deleted || !same)) TRY(account.expunge_any(place.mailbox, one));
+        if (now_at == place) return confirmed;
+        if (now_at.uid.value && !same) TRY(note_elsewhere(account, place.mailbox, one));
         if (now_at.uid.value)
             TRY(db.run("INSERT INTO provisional VALUES(?,?,?,zeroblob(16),zeroblob(16),?,?,?,0,x'',0,x'')",
                        place.mailbox, place.uid, email, now, now_at.mailbox, now_at.uid));

@@ -3,7 +3,8 @@
 // Invariants: what core says of a number that it has not confirmed is of another message, which is never
 // shown here, or comes again: nothing but its confirmation is applied to it. Nor is anything
 // said of such a number, since core would take it for its own message's: no flags, no expunge, no copy. A
-// number that was given up is known for a day, so that whoever was told of it finds the message.
+// number that was given up is known for a day, so that whoever was told of it finds the message. A message
+// of such a number outlives its mailbox, unseen: core, which has deleted that, may never have had it.
 #pragma once
 
 #include "store/account_store.hpp"
@@ -23,11 +24,6 @@ Result<void> note_expunged(AccountStore& account, MailboxId mailbox, const UidSe
 // `place` was copied from `from`, which is not confirmed: its request waits for that.
 Result<void> hold_request(AccountStore& account, const Place& place, const Place& from,
                           std::string_view request);
-// What was said of its flags waits for its own confirmation; not where a request waits already.
-Result<void> hold_flags(AccountStore& account, const Place& place, std::string_view entry);
-// The request that waits for another number to be confirmed, or empty; and in its place this one.
-Result<std::string> held_request(AccountStore& account, const Place& place);
-Result<void> change_held_request(AccountStore& account, const Place& place, std::string_view request);
 // Those of these numbers that core has not confirmed.
 Result<UidSet> unconfirmed(AccountStore& account, MailboxId mailbox, const UidSet& among);
 // How many messages core has announced that are not shown yet, and how many of these numbers there are.
@@ -45,8 +41,8 @@ struct Confirmed {
     std::vector<Request> requests;  // that waited for this
 };
 // What core has made of a number. Where it is another one the message comes anew; in the same mailbox it
-// stays until then, for given_up() to name, else it goes. Nothing: it is confirmed already, or was never
-// given.
+// stays until then, for given_up() to name, unless that was deleted; else it goes. Nothing: it is confirmed
+// already, or was never given.
 Result<std::optional<Confirmed>> confirm(AccountStore& account, const Place& place, const Place& now_at,
                                          UnixMillis now);
 // What has another number in this mailbox than it was given here, whether it has come under that one or not.

@@ -33,7 +33,7 @@ CREATE TABLE mailboxes (
     created            INTEGER NOT NULL,
     modseq             INTEGER NOT NULL,     -- of the attributes of this row
     highest_modseq     INTEGER NOT NULL,     -- of anything in the mailbox
-    deleted            INTEGER NOT NULL,     -- 1: the id is kept, the mailbox is gone
+    deleted            INTEGER NOT NULL,     -- 1: the id is kept, the mailbox is gone; 2: likewise, at a remote, by core's word
     read_only          INTEGER NOT NULL,
     recent_from        INTEGER NOT NULL,     -- first UID that no read-write SELECT has seen
     visible            INTEGER NOT NULL,     -- last UID of core that was shown here (receiving side)

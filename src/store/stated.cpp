@@ -23,13 +23,6 @@ UidSet stretch_of(Uid first, Uid last) {
     return uids;
 }
 
-// Deleted ones too.
-Result<MailboxRow> known_mailbox(Database& db, MailboxId id) {
-    auto row = TRY(find_mailbox_row(db, id));
-    if (!row) return fail(ErrorKind::internal, "a mailbox is to be told of that is not known");
-    return *row;
-}
-
 std::string_view view_of(const sync::Sha256& hash) {
     return {reinterpret_cast<const char*>(hash.data()), hash.size()};
 }
@@ -78,7 +71,7 @@ class Comparison {
         : account_(account), db_(account.database()), peer_(peer), entry_(entry), now_(now) {}
 
     Result<Differences> run(UnixMillis since) {
-        auto row = TRY(known_mailbox(db_, entry_.mailbox));
+        auto row = TRY(any_mailbox_row(db_, entry_.mailbox));
         row_ = row.row;
         if (!row.mailbox.deleted) TRY(load_mine(row.mailbox));
         for (const auto& theirs : entry_.there) TRY(compare(theirs));
@@ -227,7 +220,7 @@ Result<void> show_what_came(AccountStore& account, UnixMillis now) {
 }
 
 Result<std::vector<std::pair<Uid, Uid>>> stretches(AccountStore& account, MailboxId mailbox) {
-    auto row = TRY(known_mailbox(account.database(), mailbox));
+    auto row = TRY(any_mailbox_row(account.database(), mailbox));
     std::vector<std::pair<Uid, Uid>> out;
     Uid first{1};
     auto q = TRY(account.database().query(
@@ -247,7 +240,7 @@ Result<std::vector<std::pair<Uid, Uid>>> stretches(AccountStore& account, Mailbo
 
 Result<sync::StateEntry> load_state(AccountStore& account, MailboxId mailbox, Uid first, Uid last) {
     Database& db = account.database();
-    auto row = TRY(known_mailbox(db, mailbox));
+    auto row = TRY(any_mailbox_row(db, mailbox));
     sync::StateEntry entry;
     entry.mailbox = mailbox;
     entry.first = first;
@@ -265,22 +258,18 @@ Result<sync::StateEntry> load_state(AccountStore& account, MailboxId mailbox, Ui
                               row.row, BodyState::ready));
         while (TRY(q.next())) resealed.emplace(q.uid(0), q.text(1));
     }
-    if (!row.mailbox.deleted)
-        TRY(account.visit_messages(
-            mailbox, stretch_of(first, last), compared_columns, Uid{}, [&](Message& message) -> Result<bool> {
-                if (waiting.contains(message.uid.value)) return true;
-                sync::StateEntry::There there{message.uid,
-                                              message.email_id,
-                                              {},
-                                              std::move(message.flags),
-                                              std::move(message.registers)};
-                if (auto fresh = resealed.find(message.uid); fresh != resealed.end())
-                    message.seal.sha256 = fresh->second;
-                if (message.seal.sha256.size() == there.sealed_sha256.size())
-                    std::ranges::copy(message.seal.sha256, there.sealed_sha256.begin());
-                entry.there.push_back(std::move(there));
-                return true;
-            }));
+    TRY(account.visit_messages(
+        mailbox, stretch_of(first, last), compared_columns, Uid{}, [&](Message& message) -> Result<bool> {
+            if (waiting.contains(message.uid.value)) return true;
+            sync::StateEntry::There there{
+                message.uid, message.email_id, {}, std::move(message.flags), std::move(message.registers)};
+            if (auto fresh = resealed.find(message.uid); fresh != resealed.end())
+                message.seal.sha256 = fresh->second;
+            if (message.seal.sha256.size() == there.sealed_sha256.size())
+                std::ranges::copy(message.seal.sha256, there.sealed_sha256.begin());
+            entry.there.push_back(std::move(there));
+            return true;
+        }));
     // What was moved, and whose request is on the way, is neither there nor gone: the request moves it.
     auto q = TRY(
         db.query("SELECT e.uid,e.email,e.became_uid,EXISTS (SELECT 1 FROM provisional p JOIN mailboxes b ON "

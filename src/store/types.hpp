@@ -225,9 +225,10 @@ struct Mailbox {
     UidValidity uidvalidity, sealed_uidvalidity;
     Uid uidnext{1};
     UnixMillis created;
-    ModSeq modseq;          // of the attributes: name, special use, subscription, existence
-    ModSeq highest_modseq;  // of anything in the mailbox, expunges and attributes included
-    bool deleted = false;   // the id is kept for ever
+    ModSeq modseq;                 // of the attributes: name, special use, subscription, existence
+    ModSeq highest_modseq;         // of anything in the mailbox, expunges and attributes included
+    bool deleted = false;          // the id is kept for ever
+    bool deleted_by_core = false;  // at a remote: not by a client here; set by take_from_core() alone
     bool read_only = false;
     Uid recent_from{1};            // the first UID that no read-write SELECT has seen
     Uid visible;                   // the last UID of core that was shown here (remote side)

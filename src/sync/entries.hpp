@@ -44,7 +44,7 @@ struct MailboxEntry {
     Stamp used;                      // when that was changed; zero = never
     UidValidity sealed_uidvalidity;  // 0 = none has been given yet
     bool deleted = false;
-    Uid last_uid;  // where it is deleted: the highest that whoever did it had seen; newer mail survives
+    Uid last_uid;  // where a client deleted it: the highest that it had seen; newer mail survives
     bool operator==(const MailboxEntry&) const = default;
 };
 

@@ -358,9 +358,10 @@ class Network {
         for (const auto& [email, made] : made_)
             if (!somewhere.contains(email)) forgotten_.insert(email);
     }
+    // Of deleted mailboxes too: there lies what core has not confirmed.
     std::set<EmailId> emails(std::size_t n) {
         std::set<EmailId> all;
-        for (const auto& mailbox : must(on(n).load_mailboxes()))
+        for (const auto& mailbox : must(on(n).mailboxes_changed_since(ModSeq{})))
             for (const auto& m : messages(n, mailbox.id)) all.insert(m.email_id);
         return all;
     }

@@ -7,6 +7,7 @@
 #include "service/core_entries.hpp"
 #include "service/link_entries.hpp"
 #include "store/database.hpp"
+#include "store/provisional.hpp"
 #include "store/stated.hpp"
 #include "store/support.hpp"
 
@@ -194,6 +195,144 @@ TEST_CASE("what has left because core has it elsewhere is not told as gone while
         must(take_confirmation(to.store, core, to.copy, to.copy, t0));
         must(to.store.expunge_any(to.other, one(given)));
         CHECK(is_told_as_gone());
+    }
+}
+
+namespace {
+
+// A remote in which core has deleted the mailbox of a message whose number it has not confirmed.
+struct Orphaned : Copied {
+    Orphaned() { apply(sync::MailboxEntry{other, "To", {}, "", {}, {}, true, copy.uid}); }
+    void apply(sync::Entry entry) {
+        AtRemote remote{store, core, t0};
+        remote.bodies[copy] = {id_of<ObjectId>(1), id_of<store::HoldId>(900)};
+        remote.chunk_octets = 1 << 20;
+        sync::AccountSection section;
+        section.entries = {{EntryNumber{++last_}, std::move(entry)}};
+        auto applied = must(apply_core_entries(remote, section)).numbers;
+        CHECK(applied.contains(last_));
+        must(store.mark_applied(core, applied));
+    }
+    // Of this kind, under the number of the message.
+    template <class Request>
+    std::vector<Request> requests() {
+        NumberSet all;
+        all.add(1, 1000);
+        std::vector<Request> found;
+        for (const auto& [number, entry] :
+             must(read_entries(store, must(store.load_outbox(core, all, 100)), false)).entries)
+            if (const auto* request = std::get_if<Request>(&entry);
+                request && Place{request->mailbox, request->uid} == copy)
+                found.push_back(*request);
+        return found;
+    }
+    void acknowledge_all() {
+        NumberSet all;
+        all.add(1, must(store.next_number(core)).value - 1);
+        must(store.acknowledge(core, all));
+    }
+    bool kept() { return !shown().empty(); }
+    void check() {
+        auto problems = must(store.check([](ObjectId) { return true; }));
+        CAPTURE(problems);
+        CHECK(problems.empty());
+    }
+
+  private:
+    std::uint64_t last_ = 0;
+};
+
+}  // namespace
+
+TEST_CASE("a message that core has not confirmed outlives its mailbox until core says what became of it") {
+    Orphaned gone;
+    REQUIRE(gone.kept());
+    for (const auto& mailbox : must(gone.store.load_mailboxes())) CHECK(mailbox.id != gone.other);
+    SECTION("core has filed it elsewhere") {
+        gone.apply(sync::ConfirmEntry{gone.other, gone.copy.uid, gone.inbox, Uid{9}});
+        CHECK_FALSE(gone.kept());
+    }
+    SECTION("core has filed it there and deleted it with the mailbox") {
+        gone.apply(sync::ConfirmEntry{gone.other, gone.copy.uid, gone.other, gone.copy.uid});
+        CHECK_FALSE(gone.kept());
+        CHECK(must(store::successors(gone.store, gone.other)).empty());
+    }
+    SECTION("core has filed it there under another number and deleted it with the mailbox") {
+        gone.apply(sync::ConfirmEntry{gone.other, gone.copy.uid, gone.other, Uid{20}});
+        CHECK_FALSE(gone.kept());
+    }
+    SECTION("core has expunged it") {
+        gone.apply(sync::ConfirmEntry{gone.other, gone.copy.uid, gone.other, Uid{}});
+        CHECK_FALSE(gone.kept());
+    }
+    SECTION("what is said of core's own message of the number does not mean it") {
+        gone.apply(sync::ExpungeEntry{gone.other, one(gone.copy.uid), Uid{}});
+        CHECK(gone.kept());
+    }
+    SECTION("the link is removed") {
+        must(gone.store.forget_peer(core));
+        CHECK_FALSE(gone.kept());
+    }
+    gone.check();
+}
+
+TEST_CASE("a message that core had lost comes home though its mailbox has been deleted there") {
+    Orphaned gone;
+    gone.acknowledge_all();
+    SECTION("it has lost the body, too") {
+        gone.apply(sync::ReturnEntry{gone.other, one(gone.copy.uid), {}});
+        auto requests = gone.requests<sync::AppendRequestEntry>();
+        REQUIRE(requests.size() == 1);
+        CHECK(requests[0].kind == sync::AppendRequestEntry::returned);
+        CHECK(requests[0].email == gone.email);
+    }
+    SECTION("it has the body elsewhere") {
+        gone.apply(sync::ReturnEntry{gone.other, {}, one(gone.copy.uid)});
+        auto requests = gone.requests<sync::CopyRequestEntry>();
+        REQUIRE(requests.size() == 1);
+        CHECK(requests[0].email == gone.email);
+    }
+    CHECK(gone.kept());
+    gone.apply(sync::ConfirmEntry{gone.other, gone.copy.uid, gone.inbox, Uid{9}});
+    CHECK_FALSE(gone.kept());
+    gone.check();
+}
+
+TEST_CASE("what core may have lost of a mailbox that is deleted is told, and goes when core has it") {
+    Orphaned gone;
+    gone.acknowledge_all();
+    must(store::forget_unsettled(gone.store, {}));
+    auto state = must(store::load_state(gone.store, gone.other, Uid{1}, Uid{UINT32_MAX}));
+    REQUIRE(state.there.size() == 1);
+    CHECK(state.there[0].email == gone.email);
+    gone.check();
+    gone.apply(sync::ExpungeEntry{gone.other, one(gone.copy.uid), Uid{}});
+    CHECK_FALSE(gone.kept());
+    gone.check();
+}
+
+TEST_CASE("whoever deletes a mailbox by core's word does not say that it has seen what is in it") {
+    auto seen = [](AccountStore& store, MailboxId id) {
+        must(plan_mailboxes_home(store, {core}, {id}, t0));
+        NumberSet all;
+        all.add(1, 1000);
+        Uid last{UINT32_MAX};
+        for (const auto& [number, entry] :
+             must(read_entries(store, must(store.load_outbox(core, all, 100)), false)).entries)
+            if (const auto* mailbox = std::get_if<sync::MailboxEntry>(&entry)) {
+                CHECK(mailbox->deleted);
+                last = mailbox->last_uid;
+            }
+        return last;
+    };
+    SECTION("by core's word") {
+        Orphaned gone;
+        CHECK(seen(gone.store, gone.other) == Uid{});
+    }
+    SECTION("by a client") {
+        Copied to;
+        must(to.store.delete_mailbox(to.other));
+        CHECK(seen(to.store, to.other) == to.copy.uid);
     }
 }
 
