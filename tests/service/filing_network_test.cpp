@@ -72,7 +72,8 @@ class Network {
              std::size_t most_restored = 1) {
         forgetful_ = forgetful;
         for (std::size_t i = 0; i < steps; ++i) {
-            now_ += static_cast<std::int64_t>(below(1000));
+            // Never twice at once: ids of mailboxes begin with the time, and are in order by that.
+            now_ += 1 + static_cast<std::int64_t>(below(1000));
             std::size_t n = below(nodes);
             if (losses && below(steps / losses / 2 + 1) == 0) {
                 if (below(2) && !places_[forgetful].backup.empty() && restored_ < most_restored)
@@ -375,6 +376,7 @@ class Network {
     }
 
     void create(std::size_t n, const std::string& name) {
+        ++now_;
         command(n, [&](AccountStore& store) -> Result<> {
             TRY(store.create_mailbox(name, "", time_at(n)));
             return {};

@@ -151,6 +151,22 @@ TEST_CASE("a flag set on a number that core has given up is there under the othe
     CHECK(to.told() == "later");
 }
 
+TEST_CASE("a number that this remote has given to another copy is not where core has the first one") {
+    Copied to;
+    to.flag("mine");
+    Uid given = to.copy_to_other(Uid{1});
+    // Core had not heard of the second copy when it filed the first.
+    must(take_confirmation(to.store, core, to.copy, {to.other, given}, t0));
+    CHECK(must(store::successors(to.store, to.other)).empty());
+    must(take_confirmation(to.store, core, {to.other, given}, {to.other, Uid{9}}, t0));
+    to.come(Uid{9});
+    auto shown = to.shown();
+    REQUIRE(shown.size() == 1);
+    CHECK(shown[0].uid == Uid{9});
+    CHECK_FALSE(shown[0].flags.has_keyword("mine"));
+    CHECK(to.told() == "mine");
+}
+
 TEST_CASE("a number that core has adopted, and then tells to be another one, is left") {
     Copied to;
     must(take_confirmation(to.store, core, to.copy, to.copy, t0));
