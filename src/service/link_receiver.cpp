@@ -357,6 +357,9 @@ net::Task<Result<>> LinkReceiver::apply_at_core(NodeId peer, sync::AccountSectio
     };
     store::OutsideLimits limits{node_.config.count("limits.account-mailboxes"),
                                 node_.config.count("replicate.max-expunges-per-day")};
+    std::size_t octets = 0;
+    for (const auto& numbered : section.entries)
+        octets += sync::count_messages(numbered.entry) * store::octets_a_message;
     auto job = [peer, section = std::move(section), author = store::Author{node_.id, node_.clock()}, limits,
                 since = horizon(node_.config, node_.clock()),
                 prepared = std::move(prepared)](store::AccountStore& account) -> Result<Outcome> {
@@ -366,7 +369,7 @@ net::Task<Result<>> LinkReceiver::apply_at_core(NodeId peer, sync::AccountSectio
         TRY(apply_remote_entries(to, section));
         return Outcome{to.changed, to.ahead, to.held, to.too_many};
     };
-    auto outcome = CO_TRY(co_await node_.write(id, std::move(job)));
+    auto outcome = CO_TRY(co_await node_.write(id, std::move(job), octets));
     crash_point("home.applied");
     if (outcome.changed) node_.hub.changed(id);
     if (outcome.ahead) co_await report_clock(node_, peer);

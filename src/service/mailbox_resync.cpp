@@ -26,6 +26,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Move request) {
     auto target = CO_TRY(co_await find_target(request.mailbox));
     // One transaction: never in both mailboxes, never in none (RFC 6851 3.3). Bodies keep their holds.
     auto home = home_of(node_);
+    std::size_t octets = request.uids.count() * store::octets_a_message;
     auto job = [from = selected_->mailbox, to = target.id, uids = std::move(request.uids), home,
                 core = node_.is_core(), author = store::Author{node_.id, node_.clock()}](
                    store::AccountStore& account) -> Result<std::vector<store::UidPair>> {
@@ -34,7 +35,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Move request) {
         if (!core) TRY(plan_copies_home(account, home, from, to, pairs, true, author.now));
         return pairs;
     };
-    auto pairs = CO_TRY(co_await node_.write(*account_, std::move(job)));
+    auto pairs = CO_TRY(co_await node_.write(*account_, std::move(job), octets));
     crash_point("move.stored");
     imap::Copied answer;
     answer.uidvalidity = target.uidvalidity;

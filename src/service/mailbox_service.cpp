@@ -373,6 +373,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Store request) {
 net::Task<Result<store::StoreResult>> MailboxService::change_flags(imap::Store request) {
     static_assert(static_cast<int>(imap::Store::Mode::remove) == static_cast<int>(store::StoreMode::remove));
     auto home = home_of(node_);
+    std::size_t octets = request.uids.count() * store::octets_a_message;
     auto job = [id = selected_->mailbox, request = std::move(request), home,
                 author = store::Author{node_.id, node_.clock()}](
                    store::AccountStore& account) -> Result<store::StoreResult> {
@@ -382,7 +383,7 @@ net::Task<Result<store::StoreResult>> MailboxService::change_flags(imap::Store r
         TRY(plan_flags_home(account, home, id, stored.rows, author.now));
         return stored;
     };
-    auto stored = CO_TRY(co_await node_.write(*account_, std::move(job)));
+    auto stored = CO_TRY(co_await node_.write(*account_, std::move(job), octets));
     crash_point("flags.stored");
     node_.hub.changed(*account_);
     if (!home.empty()) wake_sender(node_, *account_);
@@ -403,7 +404,8 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Copy request) {
     auto keep = [account = *account_, references](store::SystemStore& system) {
         return system.add_references(account, references);
     };
-    CO_TRY(co_await node_.write(store::system_file, std::move(keep)));
+    std::size_t octets = items.size() * store::octets_a_message;
+    CO_TRY(co_await node_.write(store::system_file, std::move(keep), octets));
     crash_point("copy.between-files");
     auto home = home_of(node_);
     auto copy = [from, items, to = target.id, quota = quota_of(node_, *account_), home,
@@ -416,7 +418,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Copy request) {
         if (!core) TRY(plan_copies_home(account, home, from, to, pairs, false, now));
         return pairs;
     };
-    auto copied = co_await node_.write(*account_, std::move(copy));
+    auto copied = co_await node_.write(*account_, std::move(copy), octets);
     if (!copied) {
         co_await give_back(node_, *account_, std::move(references), copied.error());
         co_return std::unexpected(copied.error());
@@ -435,6 +437,8 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Copy request) {
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Expunge request) {
     auto home = home_of(node_);
+    // Of all that are \Deleted there may be many.
+    std::size_t messages = request.uids ? request.uids->count() : UINT32_MAX;
     auto job = [id = selected_->mailbox, uids = request.uids, home,
                 now = node_.clock()](store::AccountStore& account) -> Result<store::ExpungeResult> {
         auto named = uids;
@@ -443,7 +447,8 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Expunge request) {
         TRY(plan_expunge_home(account, home, id, expunged.uids, now));
         return expunged;
     };
-    auto expunged = CO_TRY(co_await node_.write(*account_, std::move(job)));
+    auto expunged =
+        CO_TRY(co_await node_.write(*account_, std::move(job), messages * store::octets_a_message));
     crash_point("expunge.stored");
     if (!expunged.uids.empty()) {
         co_await release_bodies();

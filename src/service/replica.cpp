@@ -87,9 +87,11 @@ net::Task<Result<>> Replica::apply(NodeId peer, sync::AccountSection section) {
 
 net::Task<Result<Replica::Applied>> Replica::apply_entries(NodeId peer, sync::AccountSection section) {
     std::size_t octets = 0;
-    for (const auto& numbered : section.entries)
+    for (const auto& numbered : section.entries) {
+        octets += sync::count_messages(numbered.entry) * store::octets_a_message;
         if (const auto* chunk = std::get_if<sync::ChunkEntry>(&numbered.entry); chunk && !is_whole(*chunk))
             octets += chunk->data.size();
+    }
     AccountId id = section.account;
     auto bodies = CO_TRY(co_await hold_returned(id, section));
     auto chunk =

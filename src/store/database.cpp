@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "base/hooks.hpp"
 
 namespace fwmail::store {
@@ -154,21 +156,35 @@ Result<Query> Database::prepare(std::string_view sql) {
     return Query(this, cached.stmt, &cached.busy);
 }
 
-Result<Transaction> Transaction::begin(Database& db) {
-    bool outermost = !db.in_transaction();
-    TRY(db.run(outermost ? "BEGIN IMMEDIATE" : "SAVEPOINT step"));
-    return Transaction(&db, outermost);
+Result<Transaction> Transaction::begin(Database& db, Level within) {
+    Level level = db.in_transaction() ? within : Level::whole;
+    if (level == Level::whole) {
+        TRY(db.run("BEGIN IMMEDIATE"));
+        db.part_failed_ = false;
+    } else if (level == Level::step) {
+        TRY(db.run("SAVEPOINT step"));
+    }
+    return Transaction(&db, level);
+}
+
+Result<Transaction> Transaction::begin(Database& db) { return begin(db, Level::part); }
+Result<Transaction> Transaction::begin_step(Database& db) { return begin(db, Level::step); }
+
+Result<Transaction> Transaction::begin_reading(Database& db) {
+    TRY(db.run("BEGIN"));
+    db.part_failed_ = false;
+    return Transaction(&db, Level::whole);
 }
 
 void Transaction::undo() {
+    Database& db = *std::exchange(db_, nullptr);
+    db.part_failed_ = level_ == Level::part;
     // Some errors (no space, I/O) make SQLite roll back by itself; then there is nothing left to undo.
-    if (db_->in_transaction()) {
-        if (outermost_)
-            (void)db_->run("ROLLBACK");
-        else if (db_->run("ROLLBACK TO step"))
-            (void)db_->run("RELEASE step");
-    }
-    db_ = nullptr;
+    if (!db.in_transaction()) return;
+    if (level_ == Level::whole)
+        (void)db.run("ROLLBACK");
+    else if (level_ == Level::step && db.run("ROLLBACK TO step"))
+        (void)db.run("RELEASE step");
 }
 
 Transaction::~Transaction() {
@@ -176,13 +192,17 @@ Transaction::~Transaction() {
 }
 
 Result<void> Transaction::commit() {
-    if (outermost_) crash_point("store.before-commit");
-    auto done = db_->run(outermost_ ? "COMMIT" : "RELEASE step");
+    Result<void> done;
+    if (db_->part_failed_)
+        done = fail(ErrorKind::internal, "a part of the transaction has failed, and nobody has said so");
+    else if (level_ == Level::whole)
+        crash_point("store.before-commit");
+    if (done && level_ != Level::part) done = db_->run(level_ == Level::whole ? "COMMIT" : "RELEASE step");
     if (!done) {
         undo();
         return done;
     }
-    if (outermost_) crash_point("store.after-commit");
+    if (level_ == Level::whole) crash_point("store.after-commit");
     db_ = nullptr;
     return done;
 }

@@ -153,6 +153,7 @@ class Database {
 
   private:
     friend class Query;
+    friend class Transaction;
     Database(sqlite3* db, std::filesystem::path path) : db_(db), path_(std::move(path)) {}
     Result<Query> prepare(std::string_view sql);
     Result<void> configure(Access access);
@@ -167,30 +168,38 @@ class Database {
         std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
     };
     sqlite3* db_;
+    bool part_failed_ = false;  // of the transaction that is open
     std::filesystem::path path_;
     std::unordered_map<std::string, Cached, Hash, std::equal_to<>> statements_;
 };
 
-// All or nothing: a transaction, or a savepoint where one is open already. Undone unless committed.
+// All or nothing; undone unless committed. Where a transaction is open already this is a part of it: when it
+// is undone, the whole cannot be committed any more. (A savepoint could be undone alone. But SQLite keeps
+// each page that is changed in one, and walks what it keeps after every statement: the time of a long
+// transaction would grow with its square.)
 class Transaction {
   public:
     static Result<Transaction> begin(Database& db);
-    Transaction(Transaction&& other) noexcept : db_(other.db_), outermost_(other.outermost_) {
-        other.db_ = nullptr;
-    }
+    // Where one is open already this is undone alone: a savepoint.
+    static Result<Transaction> begin_step(Database& db);
+    // Sees one state of the file, and is not committed. None is open.
+    static Result<Transaction> begin_reading(Database& db);
+    Transaction(Transaction&& other) noexcept : db_(other.db_), level_(other.level_) { other.db_ = nullptr; }
     Transaction(const Transaction&) = delete;
     Transaction& operator=(const Transaction&) = delete;
     ~Transaction();
     Result<void> commit();
 
   private:
-    Transaction(Database* db, bool outermost) : db_(db), outermost_(outermost) {}
+    enum class Level { whole, step, part };
+    Transaction(Database* db, Level level) : db_(db), level_(level) {}
+    static Result<Transaction> begin(Database& db, Level within);
     void undo();
     Database* db_;
-    bool outermost_;
+    Level level_;
 };
 
-// Runs `work` as one transaction; its failure undoes it.
+// Runs `work` as one transaction, or as a part of the one that is open; its failure undoes that.
 template <class Work>
 auto atomically(Database& db, Work work) -> decltype(work()) {
     auto transaction = TRY(Transaction::begin(db));

@@ -64,7 +64,7 @@ using Outcome = std::optional<Error>;
 // Runs one job in a savepoint, or in a transaction of its own where none is open. False: it failed and was
 // undone.
 bool run_step(Handle& handle, Executor::Work& work, Outcome& outcome) {
-    auto step = Transaction::begin(handle.database());
+    auto step = Transaction::begin_step(handle.database());
     if (!step) {
         outcome = step.error();
         return false;
@@ -165,8 +165,7 @@ std::vector<Outcome> Executor::Impl::run_batch(Channel& channel, std::vector<Wri
     auto all = [](std::size_t count, const Error& error) { return std::vector<Outcome>(count, error); };
     if (auto ready = ensure_writer(channel); !ready) return all(batch.size(), ready.error());
     std::vector<Outcome> outcomes;
-    // One alone needs no savepoint. In one SQLite keeps what each statement changes, as a list that it walks
-    // after the next: the time of a job with many statements would grow with its square.
+    // One alone needs no savepoint, which would make it slow.
     if (batch.size() == 1) {
         run_step(channel.writer, *batch.front().work, outcomes.emplace_back());
         return outcomes;
@@ -219,15 +218,14 @@ void Executor::Impl::run_writes(Channel& channel) {
 }
 
 Outcome Executor::Impl::read_with(Handle& handle, Work& work) {
-    Database& db = handle.database();
-    if (auto begun = db.run("BEGIN"); !begun) return begun.error();
+    auto transaction = Transaction::begin_reading(handle.database());
+    if (!transaction) return transaction.error();
     Outcome outcome;
     try {
         work.run(handle.store());
     } catch (const std::exception& e) {
         outcome = thrown(e);
     }
-    (void)db.run("ROLLBACK");
     return outcome;
 }
 

@@ -89,7 +89,13 @@ class Comparison {
         }
         renumbered_.add(lost);
         out_.leave.add(lost);
-        TRY(renumber());
+        UidSet moving;
+        for (const auto& [uid, message] : mine_)
+            if (renumbered_.contains(uid.value)) moving.add(uid.value);
+        if (!moving.empty()) {
+            TRY(account_.move(entry_.mailbox, moving, entry_.mailbox, now_));
+            out_.changed = true;
+        }
         if (entry_.last.value != UINT32_MAX) return std::move(out_);
         // What was planned in this epoch already is on its way, whatever the peer has told since. Where that
         // is not so the next message must not wait for what does not come.
@@ -170,23 +176,6 @@ class Comparison {
         else if (!theirs.moving)
             out_.hide.add(theirs.uid.value);
         return {};
-    }
-
-    // In steps: what SQLite keeps to undo one is walked at the end of each of its statements.
-    Result<void> renumber() {
-        UidSet step;
-        auto move = [&]() -> Result<void> {
-            TRY(account_.move(entry_.mailbox, std::exchange(step, {}), entry_.mailbox, now_));
-            out_.changed = true;
-            return {};
-        };
-        std::size_t count = 0;
-        for (const auto& [uid, message] : mine_) {
-            if (!renumbered_.contains(uid.value)) continue;
-            step.add(uid.value);
-            if (++count % stated_at_once == 0) TRY(move());
-        }
-        return step.empty() ? Result<void>() : move();
     }
 
     Result<bool> was_expunged(Uid uid, EmailId email) {

@@ -593,6 +593,15 @@ Result<Entry> read_payload(std::uint64_t tag, Reader& in, std::size_t& data_octe
 
 }  // namespace
 
+std::size_t count_messages(const Entry& entry) {
+    if (const auto* state = std::get_if<StateEntry>(&entry))
+        return std::size_t{state->last.value} - state->first.value + 1;
+    if (const auto* expunge = std::get_if<ExpungeEntry>(&entry)) return expunge->uids.count();
+    if (const auto* wanted = std::get_if<ReturnEntry>(&entry))
+        return wanted->bodies.count() + wanted->copies.count();
+    return 1;
+}
+
 std::string_view entry_name(const Entry& entry) {
     static constexpr std::string_view names[] = {"mailbox",      "message",        "chunk",    "flags",
                                                  "expunge",      "account",        "stubbed",  "subscription",

@@ -258,6 +258,9 @@ enum class EntryTag : std::uint64_t {
 // The name for logs: "mailbox", "message", ...
 std::string_view entry_name(const Entry& entry);
 
+// How many messages the entry may be about, at most: what it says nothing of is missing at the other node.
+std::size_t count_messages(const Entry& entry);
+
 // All bounds above. The error is of kind protocol and says which field.
 Result<void> validate(const Entry& entry);
 
