@@ -167,7 +167,7 @@ Result<MailboxService::Prepared> MailboxService::load_rows(store::AccountStore& 
         row.internal_date = message.date;
         row.size = message.size;
         row.saved_at = message.saved_at;
-        if (items.email_id) row.email_id = email_id_text(source.node, message.email_id);
+        if (items.email_id) row.email_id = email_id_text(source.node, message);
         for (const auto& section : items.sections) {
             if (kept && is_whole_header(section)) {
                 std::string text = is_filtered(section) ? imap::section_of_header(header, section)

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "base/co_try.hpp"
+#include "service/object_ids.hpp"
 #include "service/search_candidate.hpp"
 
 namespace fwmail::service {
@@ -127,13 +128,21 @@ net::Task<Result<std::size_t>> read_bodies(Node& node, Search& search,
     co_return judged.count;
 }
 
+// A page of the mailbox, by the ids that clients are shown.
+net::Task<Result<Messages>> load_page(Node& node, const Search& search, const UidSet& uids,
+                                      std::uint32_t columns, std::size_t page, Uid after) {
+    auto load = [mailbox = search.mailbox, uids, columns, page, after](store::AccountStore& account) {
+        return account.load_messages(mailbox, uids, columns, page, after);
+    };
+    auto messages = CO_TRY(co_await node.read(search.account, std::move(load)));
+    for (auto& message : messages) message.email_id = shown_email_id(node, message);
+    co_return messages;
+}
+
 net::Task<Result<>> by_bodies(Node& node, Search& search, UidSet uids) {
     for (Uid after;;) {
-        auto load = [mailbox = search.mailbox, uids, columns = search.columns,
-                     after](store::AccountStore& account) {
-            return account.load_messages(mailbox, uids, columns | store::column_parts, page_of_bodies, after);
-        };
-        auto rows = CO_TRY(co_await node.read(search.account, std::move(load)));
+        auto rows = CO_TRY(co_await load_page(node, search, uids, search.columns | store::column_parts,
+                                              page_of_bodies, after));
         if (rows.empty()) co_return Result<>();
         after = rows.back().uid;
         bool last = rows.size() < page_of_bodies;
@@ -179,10 +188,7 @@ net::Task<Result<std::vector<SearchHit>>> search_mailbox(Node& node, AccountId a
     UidSet all;
     all.add(1, 0xffffffff);
     for (Uid after;;) {
-        auto load = [mailbox, all, columns = search.columns, after](store::AccountStore& store) {
-            return store.load_messages(mailbox, all, columns, page, after);
-        };
-        auto rows = CO_TRY(co_await node.read(account, std::move(load)));
+        auto rows = CO_TRY(co_await load_page(node, search, all, search.columns, page, after));
         if (rows.empty()) break;
         after = rows.back().uid;
         bool last = rows.size() < page;

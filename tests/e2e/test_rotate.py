@@ -1,6 +1,7 @@
 """A user's key is replaced: new mail is sealed to the new one, and all earlier mail, where that is wanted."""
 
 import os
+import re
 import unittest
 
 from fwmail import DOMAIN, NodeTest, Pair, letter
@@ -61,6 +62,16 @@ class Rotate(NodeTest):
         with RawImap(node.imap_port, "ann", node.password("ann")) as client:
             return {name: int(client.must(f"STATUS {name} (UIDVALIDITY)").one(rf"STATUS {name} \(UIDVALIDITY (\d+)\)"))
                     for name in MAILBOXES}
+
+    def email_ids(self, node):
+        """In INBOX, by UID. The UID that each of them finds is its own, or that of a copy."""
+        with RawImap(node.imap_port, "ann", node.password("ann")) as client:
+            client.must("EXAMINE INBOX")
+            rows = (re.search(r"UID (\d+) EMAILID \((\w+)\)", line) for line in client.must("FETCH 1:* (UID EMAILID)").lines)
+            ids = {int(row.group(1)): row.group(2) for row in rows}
+            uid = max(ids)
+            self.assertEqual(client.must(f"UID SEARCH EMAILID {ids[uid]}").lines, [f"SEARCH {uid}"])
+            return ids
 
     def uids_sealed_to(self, key, mailbox="INBOX"):
         """Of what the remote serves; and that it is what core has."""
@@ -139,6 +150,7 @@ class Rotate(NodeTest):
         self.pair.wait_for_same_state(mailbox="Drafts", count=1)
         validities, plain = self.validities(self.remote), self.validities(self.core)
         served = self.remote.messages("ann")
+        ids, plain_ids = self.email_ids(self.remote), self.email_ids(self.core)
         first = self.key()
 
         idle = self.client(self.remote)
@@ -168,6 +180,11 @@ class Rotate(NodeTest):
         self.assertEqual(self.validities(self.core), plain)
         now = self.remote.messages("ann")
         self.assertFalse([uid for uid, octets in served.items() if now.get(uid) == octets])
+        # An EMAILID is of octets (RFC 8474 5.1): those of the sealed view are others.
+        now = self.email_ids(self.remote)
+        self.assertEqual([uid for uid, known in ids.items() if now.get(uid) == known], [])
+        now = self.email_ids(self.core)
+        self.assertEqual([uid for uid, known in plain_ids.items() if now.get(uid, known) != known], [])
         # The next time is no different.
         validities = self.validities(self.remote)
         self.rotate("--reseal")
