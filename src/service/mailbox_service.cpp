@@ -39,7 +39,10 @@ Result<std::vector<imap::Successor>> successors_in(store::AccountStore& account,
     return successors;
 }
 
-Error no_such_mailbox() {
+Error no_such_mailbox(std::string_view name) {
+    if (is_inbox(name))  // at a remote that has heard of the user, and not of the mailbox (RFC 5530 3)
+        return coded(ErrorKind::refused, "UNAVAILABLE",
+                     "Your mail has not come from the core server yet: try again in a moment");
     return coded(ErrorKind::refused, "NONEXISTENT", "There is no mailbox of that name");
 }
 
@@ -134,7 +137,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::ListMailboxes) {
 net::Task<Result<store::Mailbox>> MailboxService::find(std::string name) {
     auto job = [name](store::AccountStore& account) { return account.find_mailbox(name); };
     auto mailbox = CO_TRY(co_await node_.read(*account_, job));
-    if (!mailbox) co_return std::unexpected(no_such_mailbox());
+    if (!mailbox) co_return std::unexpected(no_such_mailbox(name));
     co_return std::move(*mailbox);
 }
 
@@ -154,7 +157,10 @@ net::Task<Result<SnapshotPtr>> MailboxService::snapshot_of(std::variant<std::str
                  &snapshots = node_.snapshots](store::AccountStore& account) -> Result<SnapshotPtr> {
         auto find = [&](const auto& it) { return account.find_mailbox(it); };
         auto found = TRY(std::visit(find, mailbox));
-        if (!found) return std::unexpected(no_such_mailbox());
+        if (!found) {
+            const auto* name = std::get_if<std::string>(&mailbox);
+            return std::unexpected(no_such_mailbox(name ? *name : ""));
+        }
         auto snapshot = snapshots.find(found->id);
         if (!snapshot || !still_stands(*snapshot, *found))
             snapshot = std::make_shared<const store::Snapshot>(
@@ -337,7 +343,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Status request) {
     if (auto known = statuses_.find(request.mailbox); known != statuses_.end()) co_return known->second;
     auto job = [name = request.mailbox](store::AccountStore& account) -> Result<store::MailboxStatus> {
         auto mailbox = TRY(account.find_mailbox(name));
-        if (!mailbox) return std::unexpected(no_such_mailbox());
+        if (!mailbox) return std::unexpected(no_such_mailbox(name));
         return account.status(mailbox->id);
     };
     auto status = CO_TRY(co_await node_.read(*account_, job));

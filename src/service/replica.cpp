@@ -71,10 +71,13 @@ net::Task<Result<>> Replica::apply(NodeId peer, sync::AccountSection section) {
             section.voids.add(numbered.number.value);
     }
     if (!may_unpack) objects = CO_TRY(co_await unpack_whole_chunks(peer, accounts, section));
-    for (const auto& account : accounts) CO_TRY(co_await apply_account(id, account));
     CO_TRY(co_await store_objects(std::move(objects)));
     crash_point("replica.bodies-stored");
-    auto applied = CO_TRY(co_await apply_entries(peer, std::move(section)));
+    for (const auto& account : accounts) CO_TRY(co_await apply_account(id, account));
+    auto outcome = co_await apply_entries(peer, std::move(section));
+    // Behind the entries: whoever can log in finds INBOX there.
+    if (!accounts.empty()) CO_TRY(co_await reload_directory());
+    auto applied = CO_TRY(std::move(outcome));
     crash_point("replica.applied");
     node_.hub.outbox_changed(id);
     CO_TRY(co_await settle_locked(id));
@@ -192,7 +195,10 @@ net::Task<Result<>> Replica::apply_account(AccountId account, sync::AccountEntry
             if (fingerprint != in_use) TRY(system.retire_key(account, fingerprint, now));
         return {};
     };
-    CO_TRY(co_await node_.write(store::system_file, std::move(job)));
+    co_return co_await node_.write(store::system_file, std::move(job));
+}
+
+net::Task<Result<>> Replica::reload_directory() {
     auto reload = [this](store::SystemStore& system) { return node_.directory.reload(system); };
     co_return co_await node_.read(store::system_file, reload);
 }

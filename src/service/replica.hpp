@@ -45,6 +45,7 @@ class Replica {
     };
     using Objects = std::vector<Object>;
     net::Task<Result<>> apply_account(AccountId account, sync::AccountEntry entry);
+    net::Task<Result<>> reload_directory();
     net::Task<Result<std::map<store::Place, store::Reference>>> hold_returned(
         AccountId account, const sync::AccountSection& section);
     net::Task<Result<bool>> is_removed(AccountId account);

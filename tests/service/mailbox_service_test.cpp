@@ -66,6 +66,22 @@ TEST_CASE("a login stands as long as the user and all passwords of that time do"
     CHECK_FALSE(session.service.login_stands());
 }
 
+TEST_CASE("INBOX is always there, or comes (RFC 9051 5.1): whoever asks too early is told to come again") {
+    Core core;
+    core.write([](store::AccountStore& account) -> Result<> {
+        return account.delete_mailbox(TRY(account.find_mailbox("INBOX"))->id);
+    });
+    Mailboxes session(core);
+    session.log_in();
+    imap::Status status;
+    imap::AppendBegin append;
+    status.mailbox = append.mailbox = "inbox";
+    for (const imap::Request& request :
+         {imap::Request(imap::Select{"inbox"}), imap::Request(status), imap::Request(append)})
+        CHECK(session.refused(request).code == "UNAVAILABLE");
+    CHECK(session.refused(imap::Select{"Nowhere"}).code == "NONEXISTENT");
+}
+
 TEST_CASE("an expunged body stays for a while: others may be about to read it") {
     Core core;
     Mailboxes session(core);
