@@ -259,7 +259,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Delete request) {
         TRY(store::settle_names(account));
         return plan_mailboxes_home(account, home, {id}, now);
     };
-    CO_TRY(co_await node_.write(*account_, job));
+    CO_TRY(co_await node_.write(*account_, job, store::octets_a_mailbox));
     crash_point("mailbox.changed");
     co_await release_bodies();
     tell_of_mailboxes();
@@ -443,8 +443,8 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Copy request) {
 
 net::Task<Result<MailboxService::R>> MailboxService::on(imap::Expunge request) {
     auto home = home_of(node_);
-    // Of all that are \Deleted there may be many.
-    std::size_t messages = request.uids ? request.uids->count() : UINT32_MAX;
+    std::size_t octets =
+        request.uids ? request.uids->count() * store::octets_a_message : store::octets_a_mailbox;
     auto job = [id = selected_->mailbox, uids = request.uids, home,
                 now = node_.clock()](store::AccountStore& account) -> Result<store::ExpungeResult> {
         auto named = uids;
@@ -453,8 +453,7 @@ net::Task<Result<MailboxService::R>> MailboxService::on(imap::Expunge request) {
         TRY(plan_expunge_home(account, home, id, expunged.uids, now));
         return expunged;
     };
-    auto expunged =
-        CO_TRY(co_await node_.write(*account_, std::move(job), messages * store::octets_a_message));
+    auto expunged = CO_TRY(co_await node_.write(*account_, std::move(job), octets));
     crash_point("expunge.stored");
     if (!expunged.uids.empty()) {
         co_await release_bodies();

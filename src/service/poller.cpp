@@ -472,6 +472,7 @@ net::Task<Result<bool>> Poller::plan(AccountId account, LinkRecord link) {
         plan.rows.push_back(row);
     }
     crash_point("poller.sealed");
+    std::size_t octets = plan.rows.size() * store::octets_a_message;
     auto job = [peer = link.link.peer, named,
                 plan = std::move(plan)](store::AccountStore& store) -> Result<> {
         TRY(store.append_outbox(peer, plan));
@@ -483,7 +484,7 @@ net::Task<Result<bool>> Poller::plan(AccountId account, LinkRecord link) {
         }
         return {};
     };
-    CO_TRY(co_await node_.write(account, std::move(job)));
+    CO_TRY(co_await node_.write(account, std::move(job), octets));
     crash_point("poller.planned");
     report_progress(account, link, sealed.size(), !look.more);
     co_return look.more;

@@ -418,6 +418,9 @@ net::Task<Result<>> Replica::attach(AccountId account, std::vector<store::Pendin
         CO_TRY(co_await node_.write(store::system_file, std::move(keep)));
         crash_point("replica.referenced");
     }
+    // What was sealed anew is shown at once for the whole mailbox.
+    bool reseals = std::ranges::any_of(pending, [](const auto& message) { return message.reseals; });
+    std::size_t octets = reseals ? store::octets_a_mailbox : pending.size() * store::octets_a_message;
     auto job = [pending, bodies, home = home_of(node_),
                 now = node_.clock()](store::AccountStore& store) -> Result<> {
         for (const auto& message : pending) {
@@ -433,7 +436,7 @@ net::Task<Result<>> Replica::attach(AccountId account, std::vector<store::Pendin
         }
         return {};
     };
-    CO_TRY(co_await node_.write(account, std::move(job)));
+    CO_TRY(co_await node_.write(account, std::move(job), octets));
     crash_point("replica.attached");
     co_return Result<>();
 }

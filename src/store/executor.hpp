@@ -36,6 +36,8 @@ struct SearchFile {
 // What a job says that it writes for each message it changes: a page. With a thousand of them it is alone in
 // its transaction, and has no savepoint, in which it would take ever longer.
 inline constexpr std::size_t octets_a_message = 4096;
+// Likewise, where that may be all messages of a mailbox.
+inline constexpr std::size_t octets_a_mailbox = octets_a_message << 20;
 
 struct ExecutorOptions {
     std::filesystem::path data_dir;  // prepared, and its Lock held by the caller

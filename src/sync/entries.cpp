@@ -594,7 +594,8 @@ Result<Entry> read_payload(std::uint64_t tag, Reader& in, std::size_t& data_octe
 }  // namespace
 
 std::size_t count_messages(const Entry& entry) {
-    if (const auto* state = std::get_if<StateEntry>(&entry))
+    if (std::holds_alternative<MailboxEntry>(entry)) return UINT32_MAX;  // it may be deleted
+    if (const auto* state = std::get_if<StateEntry>(&entry))             // those that it says nothing of, too
         return std::size_t{state->last.value} - state->first.value + 1;
     if (const auto* expunge = std::get_if<ExpungeEntry>(&entry)) return expunge->uids.count();
     if (const auto* wanted = std::get_if<ReturnEntry>(&entry))

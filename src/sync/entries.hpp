@@ -258,7 +258,7 @@ enum class EntryTag : std::uint64_t {
 // The name for logs: "mailbox", "message", ...
 std::string_view entry_name(const Entry& entry);
 
-// How many messages the entry may be about, at most: what it says nothing of is missing at the other node.
+// How many messages applying the entry may change, at most.
 std::size_t count_messages(const Entry& entry);
 
 // All bounds above. The error is of kind protocol and says which field.
