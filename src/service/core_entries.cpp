@@ -19,8 +19,7 @@ UidSet all_uids() {
 }
 
 Result<UidSet> without_given_up(store::AccountStore& account, MailboxId mailbox, UidSet uids) {
-    for (const auto& number : TRY(store::given_up(account, mailbox)))
-        uids.remove(number.given.value, number.given.value);
+    for (const auto& i : TRY(store::all_given_up(account, mailbox)).list()) uids.remove(i.first, i.last);
     return uids;
 }
 
@@ -120,16 +119,14 @@ Result<bool> apply_entry(AtRemote& to, const sync::ExpungeEntry& entry) {
     // All below the first message that was to come: not by parts.
     if (there && !waiting.empty() && entry.uids.list()[0].first == 1) return false;
     for (const auto& i : waiting.list()) uids.remove(i.first, i.last);
-    if (!there) {  // of what it keeps, core says in the comparison that it is to go
-        TRY(to.account.expunge_any(entry.mailbox, uids));
-        return true;
-    }
-    TRY(to.account.set_pending_gone(entry.mailbox, uids, to.now));
+    if (there) TRY(to.account.set_pending_gone(entry.mailbox, uids, to.now));
     uids = TRY(without_given_up(to.account, entry.mailbox, std::move(uids)));
+    UidSet moved = uids.intersection(entry.moved);
+    for (const auto& i : moved.list()) uids.remove(i.first, i.last);
+    TRY(leave_unless_kept(to.account, {to.peer}, entry.mailbox, std::move(moved), to.now));
     TRY(keep_said_flags(to.account, to.peer, entry.mailbox, uids, to.now));
     TRY(to.account.expunge_any(entry.mailbox, uids));
-    TRY(store::note_elsewhere(to.account, entry.mailbox, uids.intersection(entry.moved)));
-    if (entry.prev_uid.value) {  // it stands in for the message entry of the first of these
+    if (there && entry.prev_uid.value) {  // it stands in for the message entry of the first of these
         store::PendingMessage gone;
         gone.mailbox = entry.mailbox;
         gone.uid = Uid{entry.uids.list().front().first};

@@ -8,6 +8,7 @@
 #include "base/encoding.hpp"
 #include "crypto/hash.hpp"
 #include "service/outbox_kinds.hpp"
+#include "store/elsewhere.hpp"
 #include "store/epochs.hpp"
 #include "store/outside_expunges.hpp"
 #include "store/provisional.hpp"
@@ -176,6 +177,11 @@ Result<std::optional<Difference>> find_difference(store::AccountStore& account, 
         }
     }
     for (const auto& [mailbox, digest] : left) {
+        ++found.outcome.digests;
+        differs(mailbox);
+    }
+    // Core has said that these mailboxes are deleted, and not what has become of all that was in them.
+    for (auto mailbox : TRY(store::deleted_and_kept(account))) {
         ++found.outcome.digests;
         differs(mailbox);
     }

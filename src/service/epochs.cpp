@@ -6,6 +6,7 @@
 #include "service/core_entries.hpp"
 #include "service/home.hpp"
 #include "service/outbox_kinds.hpp"
+#include "store/elsewhere.hpp"
 #include "store/epochs.hpp"
 #include "store/provisional.hpp"
 #include "store/stated.hpp"
@@ -107,6 +108,14 @@ Result<std::vector<store::OutboxRow>> state_rows(store::AccountStore& account, c
     return rows;
 }
 
+// All that has come is shown, and all that is shown is told.
+Result<> show_what_came(store::AccountStore& account, const EpochTurn& turn) {
+    TRY(store::let_pass(account));
+    for (const auto& mailbox : TRY(account.load_mailboxes()))
+        TRY(show_arrived(account, {turn.peer}, mailbox.id, turn.now));
+    return store::forget_kept(account);
+}
+
 // And behind them what core has not taken yet.
 Result<> begin_at_remote(store::AccountStore& account, const EpochTurn& turn, bool leap) {
     auto visible = TRY(load_visible(account));
@@ -150,7 +159,7 @@ Result<sync::SectionVerdict> take_epochs(store::AccountStore& account, const Epo
     if (verdict.state != state) TRY(store::save_epochs(account, turn.peer, verdict.state));
     if (verdict.adopted || verdict.begun) TRY(store::forget_applied(account, turn.peer));
     if (verdict.adopted && turn.core) TRY(store::await_state(account, turn.peer, store::state_not_told));
-    if (!turn.core && (verdict.adopted || verdict.begun)) TRY(store::show_what_came(account, turn.now));
+    if (!turn.core && (verdict.adopted || verdict.begun)) TRY(show_what_came(account, turn));
     // An epoch that nobody has heard of yet was begun for the same loss: there is no second leap.
     bool leap = verdict.restored && (state.heard || !state.begun);
     if (verdict.begun)
@@ -169,7 +178,7 @@ Result<> begin_after_loss(store::AccountStore& account, const std::vector<EpochT
         auto state = TRY(store::load_epochs(account, turn.peer, turn.own, turn.other));
         TRY(store::save_epochs(account, turn.peer, sync::begin_epoch(state, turn.random)));
         TRY(store::forget_applied(account, turn.peer));
-        if (!turn.core) TRY(store::show_what_came(account, turn.now));
+        if (!turn.core) TRY(show_what_came(account, turn));
         TRY(turn.core ? begin_at_core(account, turn, true, leap) : begin_at_remote(account, turn, leap));
         leap = false;
     }

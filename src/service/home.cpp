@@ -6,6 +6,7 @@
 #include "service/imap_refusal.hpp"
 #include "service/outbox_kinds.hpp"
 #include "service/sealed_mail.hpp"
+#include "store/elsewhere.hpp"
 #include "store/provisional.hpp"
 #include "store/stated.hpp"
 #include "sync/entries.hpp"
@@ -61,17 +62,36 @@ Result<> carry_flags_over(store::AccountStore& account, MailboxId mailbox, const
     return {};
 }
 
-// Core knows what has become of the numbers: it hears of flags that were set on them since.
+// Core knows what has become of these: it hears of flags that were set on them since.
+Result<> let_go(store::AccountStore& account, const std::vector<NodeId>& home, MailboxId mailbox,
+                const UidSet& uids, UnixMillis now) {
+    for (NodeId core : home) TRY(keep_said_flags(account, core, mailbox, uids, now));
+    TRY(account.expunge_any(mailbox, uids));
+    return {};
+}
+
+Result<> let_go_elsewhere(store::AccountStore& account, const std::vector<NodeId>& home, MailboxId mailbox,
+                          const UidSet& uids, UnixMillis now) {
+    TRY(let_go(account, home, mailbox, uids, now));
+    return store::note_elsewhere(account, mailbox, uids);
+}
+
+// What was kept goes where the message is seen elsewhere now.
+Result<> let_go_seen(store::AccountStore& account, const std::vector<NodeId>& home, MailboxId mailbox,
+                     const std::vector<Uid>& shown, UnixMillis now) {
+    for (const auto& [from, uids] : TRY(store::seen_elsewhere(account, mailbox, shown)))
+        TRY(let_go_elsewhere(account, home, from, uids, now));
+    return {};
+}
+
 Result<> leave_given_up(store::AccountStore& account, const std::vector<NodeId>& home, MailboxId mailbox,
                         UnixMillis now) {
     UidSet leaving;
     for (const auto& number : TRY(store::given_up(account, mailbox)))
         if (number.leaving) leaving.add(number.given.value);
     if (leaving.empty()) return {};
-    for (NodeId core : home) TRY(keep_said_flags(account, core, mailbox, leaving, now));
     TRY(carry_flags_over(account, mailbox, leaving));
-    TRY(account.expunge_any(mailbox, leaving));
-    return store::note_elsewhere(account, mailbox, leaving);
+    return leave_unless_kept(account, home, mailbox, std::move(leaving), now);
 }
 
 }  // namespace
@@ -190,16 +210,13 @@ namespace {
 // what a core that was restored does not tell any more.
 Result<> leave_confirmed(store::AccountStore& account, NodeId core, const store::Place& place,
                          const store::Place& now_at, UnixMillis now) {
-    auto known = TRY(account.find_mailbox(place.mailbox));
-    if (now_at == place || !known || known->deleted) return {};
-    for (const auto& number : TRY(store::given_up(account, place.mailbox)))
-        if (number.given == place.uid) return {};  // it stays until it has come
+    if (now_at == place || !TRY(account.find_mailbox(place.mailbox))) return {};
     UidSet uid;
     uid.add(place.uid.value);
-    TRY(keep_said_flags(account, core, place.mailbox, uid, now));
-    TRY(account.expunge_any(place.mailbox, uid));
-    if (now_at.uid.value) TRY(store::note_elsewhere(account, place.mailbox, uid));
-    return {};
+    if (now_at.uid == Uid{}) return let_go(account, {core}, place.mailbox, uid, now);
+    for (const auto& number : TRY(store::given_up(account, place.mailbox)))
+        if (number.given == place.uid) return {};  // it stays until it has come
+    return leave_unless_kept(account, {core}, place.mailbox, std::move(uid), now);
 }
 
 }  // namespace
@@ -226,6 +243,8 @@ Result<> take_confirmation(store::AccountStore& account, NodeId core, const stor
     auto confirmed = TRY(store::confirm(account, place, now_at, now));
     if (!confirmed) return leave_confirmed(account, core, place, now_at, now);
     TRY(leave_given_up(account, {core}, place.mailbox, now));
+    if (confirmed->leaves) TRY(leave_unless_kept(account, {core}, place.mailbox, uid, now));
+    if (now_at == place) TRY(let_go_seen(account, {core}, place.mailbox, {place.uid}, now));
     if (confirmed->expunged) {
         row.kind = outbox_expunge;
         row.mailbox = place.mailbox;
@@ -337,6 +356,14 @@ Result<> plan_returns_home(store::AccountStore& account, NodeId core, const sync
     return {};
 }
 
+Result<> leave_unless_kept(store::AccountStore& account, const std::vector<NodeId>& home, MailboxId mailbox,
+                           UidSet uids, UnixMillis now) {
+    for (const auto& i : TRY(store::keep_unseen(account, mailbox, uids, now)).list())
+        uids.remove(i.first, i.last);
+    if (uids.empty()) return {};
+    return let_go_elsewhere(account, home, mailbox, uids, now);
+}
+
 Result<> keep_said_flags(store::AccountStore& account, NodeId core, MailboxId mailbox, const UidSet& uids,
                          UnixMillis now) {
     UidSet said = TRY(account.uids_in_outbox(core, outbox_flags, mailbox, uids));
@@ -360,8 +387,9 @@ Result<> show_arrived(store::AccountStore& account, const std::vector<NodeId>& h
                       UnixMillis now) {
     auto known = TRY(account.find_mailbox(mailbox));
     if (!known || known->deleted) return {};
-    TRY(account.advance_visible(mailbox, now));
-    return leave_given_up(account, home, mailbox, now);
+    auto shown = TRY(account.advance_visible(mailbox, now));
+    TRY(leave_given_up(account, home, mailbox, now));
+    return let_go_seen(account, home, mailbox, shown, now);
 }
 
 void wake_sender(Node& node, AccountId account) {

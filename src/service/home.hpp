@@ -50,6 +50,9 @@ Result<> show_arrived(store::AccountStore& account, const std::vector<NodeId>& h
 // Core says what has become of a number: now everything else may be said of it.
 Result<> take_confirmation(store::AccountStore& account, NodeId core, const store::Place& place,
                            const store::Place& now_at, UnixMillis now);
+// These are elsewhere, as core says: they go, at once or when they are seen there.
+Result<> leave_unless_kept(store::AccountStore& account, const std::vector<NodeId>& home, MailboxId mailbox,
+                           UidSet uids, UnixMillis now);
 // Messages go whose flags core has not heard of, or not all: what was said of them goes home all the same.
 // Core knows what has become of them.
 Result<> keep_said_flags(store::AccountStore& account, NodeId core, MailboxId mailbox, const UidSet& uids,

@@ -6,6 +6,7 @@
 #include "base/co_try.hpp"
 #include "service/link_sender.hpp"
 #include "service/outbox_kinds.hpp"
+#include "store/elsewhere.hpp"
 #include "store/provisional.hpp"
 #include "store/stated.hpp"
 
@@ -14,13 +15,14 @@ namespace {
 
 // The chain of UIDs must not break when a message entry is not sent: this stands for it. A first message has
 // nothing before it to name, but everything below it is gone.
-sync::Entry stand_in(const store::OutboxRow& row) {
+Result<sync::Entry> stand_in(store::AccountStore& store, NodeId peer, const store::OutboxRow& row) {
     UidSet gone;
     if (row.prev_uid.value)
         gone.add(row.uid.value);
     else
         gone.add(1, row.uid.value);
-    return sync::ExpungeEntry{row.mailbox, gone, row.prev_uid};
+    return sync::ExpungeEntry{row.mailbox, gone, row.prev_uid,
+                              TRY(store::moved_among(store, peer, row.mailbox, gone))};
 }
 
 sync::Entry mailbox_entry(const store::Mailbox& m) {
@@ -96,8 +98,8 @@ Result<std::vector<std::pair<EntryNumber, sync::ChunkEntry>>> cut_home_chunks(
 
 }  // namespace
 
-Result<EntriesRead> read_entries(store::AccountStore& store, const std::vector<store::OutboxRow>& rows,
-                                 bool core) {
+Result<EntriesRead> read_entries(store::AccountStore& store, NodeId peer,
+                                 const std::vector<store::OutboxRow>& rows, bool core) {
     EntriesRead read;
     for (const auto& row : rows) {
         if (row.state == store::OutboxState::voided) {
@@ -132,7 +134,7 @@ Result<EntriesRead> read_entries(store::AccountStore& store, const std::vector<s
             row.kind == outbox_confirm || row.kind == outbox_return) {
             auto entry = TRY(sync::decode_entry(row.payload));
             if (auto* gone = std::get_if<sync::ExpungeEntry>(&entry); gone && core)
-                gone->moved = TRY(store::moved_among(store, gone->mailbox, gone->uids));
+                gone->moved = TRY(store::moved_among(store, peer, gone->mailbox, gone->uids));
             read.entries[row.number] = std::move(entry);
             continue;
         }
@@ -184,7 +186,7 @@ Result<EntriesRead> read_entries(store::AccountStore& store, const std::vector<s
                 read.entries[row.number] = entry;
             }
         } else if (found.empty()) {
-            read.entries[row.number] = stand_in(row);  // gone before it was sent
+            read.entries[row.number] = TRY(stand_in(store, peer, row));  // gone before it was sent
         } else {
             const auto& m = found[0];
             sync::MessageEntry entry{row.mailbox, row.uid,     row.prev_uid,
@@ -201,7 +203,7 @@ Result<EntriesRead> read_entries(store::AccountStore& store, const std::vector<s
         if (auto good = sync::validate(made->second); !good) {
             read.invalid.push_back(good.error().text);
             if (row.kind == outbox_message) {
-                made->second = stand_in(row);
+                made->second = TRY(stand_in(store, peer, row));
             } else {
                 read.entries.erase(made);
                 read.voids.add(row.number.value);
@@ -212,10 +214,11 @@ Result<EntriesRead> read_entries(store::AccountStore& store, const std::vector<s
 }
 
 // Rows become entries, from the state as it is now.
-net::Task<Result<LinkSender::Made>> LinkSender::make(AccountId account, std::vector<store::OutboxRow> rows) {
+net::Task<Result<LinkSender::Made>> LinkSender::make(NodeId peer, AccountId account,
+                                                     std::vector<store::OutboxRow> rows) {
     Made made;
-    auto job = [rows = std::move(rows), core = node_.is_core()](store::AccountStore& store) {
-        return read_entries(store, rows, core);
+    auto job = [peer, rows = std::move(rows), core = node_.is_core()](store::AccountStore& store) {
+        return read_entries(store, peer, rows, core);
     };
     auto read = CO_TRY(co_await node_.read(account, std::move(job)));
     for (const auto& reason : read.invalid)

@@ -17,8 +17,8 @@ struct EntriesRead {
     std::vector<EntryNumber> accounts;
     std::vector<std::string> invalid;
 };
-// What lies in the account's own file; accounts and chunks are for the caller to make.
-Result<EntriesRead> read_entries(store::AccountStore& store, const std::vector<store::OutboxRow>& rows,
-                                 bool core);
+// For the peer, of what lies in the account's own file; accounts and chunks are for the caller to make.
+Result<EntriesRead> read_entries(store::AccountStore& store, NodeId peer,
+                                 const std::vector<store::OutboxRow>& rows, bool core);
 
 }  // namespace fwmail::service

@@ -320,7 +320,7 @@ net::Task<> LinkSender::send_rows(LinkRecord link, AccountId account, Rows rows,
 
 // One frame as a rule; entries that turn out larger than they were held for may need several.
 net::Task<Result<>> LinkSender::send_made(LinkRecord link, AccountId account, Rows rows, sync::Epoch epoch) {
-    auto made = CO_TRY(co_await make(account, std::move(rows)));
+    auto made = CO_TRY(co_await make(link.link.peer, account, std::move(rows)));
     auto section = CO_TRY(co_await new_section(link, account));
     if (section.epoch != epoch) co_return Result<>();  // all is counted anew
     sync::PackSection sizes;

@@ -75,7 +75,7 @@ class LinkSender {
     net::Task<Result<>> send_acks(UnixMillis now, std::set<AccountId> at_once);
     net::Task<> send_sections(LinkRecord link, std::vector<sync::AccountSection> sections);
     net::Task<Result<bool>> may_send(const LinkRecord& link);
-    net::Task<Result<Made>> make(AccountId account, std::vector<store::OutboxRow> rows);
+    net::Task<Result<Made>> make(NodeId peer, AccountId account, std::vector<store::OutboxRow> rows);
     net::Task<Result<>> make_chunks(AccountId account, std::vector<store::OutboxRow> rows,
                                     std::vector<store::Message> messages, Made& made);
     net::Task<Result<>> send_section(LinkRecord link, sync::AccountSection section);

@@ -144,7 +144,8 @@ struct Poller::Look {
     std::map<MailboxId, Uid> last;                // of each of these mailboxes: looked at up to there
     std::map<MailboxId, store::Planned> planned;  // before this round
     std::set<store::Place> adopted;               // of `added`, those that the remote has already
-    std::vector<store::ChangedMessage> flags, expunged;
+    std::vector<store::ChangedMessage> flags;
+    store::Gone gone;
     ModSeq cursor;       // after this round
     bool moved = false;  // the cursor, with something to plan or without
     bool more = false;   // the cursor stays; there is more to plan
@@ -303,20 +304,18 @@ net::Task<Result<Poller::Look>> Poller::look(AccountId account, LinkRecord link)
             return look;
         }
         look.flags = TRY(store.messages_changed_since(cursor, changes_batch, peer));
-        look.expunged = TRY(store.expunged_since(cursor, changes_batch, peer));
+        auto expunged = TRY(store.expunged_since(cursor, changes_batch));
         // A full list ends somewhere: plan up to there, and come back.
-        for (const auto* list : {&look.flags, &look.expunged})
-            if (list->size() == changes_batch && list->back().modseq < look.cursor) {
-                look.cursor = list->back().modseq;
-                look.more = true;
-            }
-        // What the remote has filed itself it knows, whether it was told of it or not.
-        for (const auto& change : look.expunged)
-            if (change.uid > look.planned[change.mailbox].last &&
-                TRY(store::is_promised(store, peer, {change.mailbox, change.uid})))
-                look.adopted.insert({change.mailbox, change.uid});
+        auto end_with = [&](const auto& list) {
+            if (list.size() < changes_batch || list.back().modseq >= look.cursor) return;
+            look.cursor = list.back().modseq;
+            look.more = true;
+        };
+        end_with(look.flags);
+        end_with(expunged);
         std::erase_if(look.flags, [&](const auto& c) { return c.modseq > look.cursor; });
-        std::erase_if(look.expunged, [&](const auto& c) { return c.modseq > look.cursor; });
+        std::erase_if(expunged, [&](const auto& c) { return c.modseq > look.cursor; });
+        look.gone = TRY(store::gone_at(store, peer, expunged));
         return look;
     };
     co_return co_await node_.read(account, std::move(job));
@@ -458,19 +457,7 @@ net::Task<Result<bool>> Poller::plan(AccountId account, LinkRecord link) {
         row.uid = change.uid;
         plan.rows.push_back(row);
     }
-    std::map<MailboxId, UidSet> gone;
-    for (const auto& change : look.expunged)
-        if (change.uid <= look.planned[change.mailbox].last ||
-            look.adopted.contains({change.mailbox, change.uid}))
-            gone[change.mailbox].add(change.uid.value);
-    row.uid = Uid{};
-    row.replaces = false;
-    for (const auto& [mailbox, uids] : gone) {
-        row.kind = outbox_expunge;
-        row.mailbox = mailbox;
-        row.payload = sync::encode_entry(sync::ExpungeEntry{mailbox, uids, Uid{}});
-        plan.rows.push_back(row);
-    }
+    add_gone(plan, look.gone, now);
     crash_point("poller.sealed");
     std::size_t octets = plan.rows.size() * store::octets_a_message;
     auto job = [peer = link.link.peer, named,
@@ -488,6 +475,31 @@ net::Task<Result<bool>> Poller::plan(AccountId account, LinkRecord link) {
     crash_point("poller.planned");
     report_progress(account, link, sealed.size(), !look.more);
     co_return look.more;
+}
+
+void add_gone(store::OutboxPlan& plan, const store::Gone& gone, UnixMillis now) {
+    store::OutboxRow row;
+    row.due = now;
+    row.kind = outbox_expunge;
+    auto add = [&](UidSet uids) {
+        row.payload = sync::encode_entry(sync::ExpungeEntry{row.mailbox, std::move(uids), Uid{}});
+        plan.rows.push_back(row);
+    };
+    for (const auto& [mailbox, uids] : gone.uids) {
+        row.mailbox = mailbox;
+        UidSet some;
+        for (const auto& i : uids.list()) {
+            some.add(i.first, i.last);
+            if (some.list().size() == sync::max_uid_intervals) add(std::exchange(some, {}));
+        }
+        if (!some.empty()) add(std::move(some));
+    }
+    row.kind = outbox_confirm;
+    row.mailbox = {};
+    for (const auto& given : gone.given) {
+        row.payload = sync::encode_entry(sync::ConfirmEntry{given.mailbox, given.uid, given.mailbox, Uid{}});
+        plan.rows.push_back(row);
+    }
 }
 
 Resealed Poller::resealed(const SealedMessage& one, std::string before) {

@@ -14,6 +14,7 @@
 #include "service/node.hpp"
 #include "service/resealing.hpp"
 #include "service/sealed_mail.hpp"
+#include "store/elsewhere.hpp"
 
 namespace fwmail::service {
 
@@ -85,6 +86,9 @@ class Poller {
     std::map<AccountId, ResealPass> resealing_;
     std::set<AccountId> waiting_;  // for what a remote acknowledges
 };
+
+// What a remote is to hear of what has gone.
+void add_gone(store::OutboxPlan& plan, const store::Gone& gone, UnixMillis now);
 
 // What the remote must know of a user, as it is now. `removed` users too.
 Result<std::string> account_entry_octets(store::SystemStore& system, AccountId account);

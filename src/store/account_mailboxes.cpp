@@ -4,7 +4,6 @@
 #include "base/random.hpp"
 #include "base/utf8.hpp"
 #include "store/account_rows.hpp"
-#include "store/provisional.hpp"
 
 namespace fwmail::store {
 namespace {
@@ -151,8 +150,7 @@ Result<Mailbox> AccountStore::upsert_mailbox(const Mailbox& mailbox) {
             TRY(insert_mailbox(*db_, m));
             return reload(*db_, m.id);
         }
-        if (m.deleted && !old->mailbox.deleted)
-            TRY(delete_mailbox(m.id, TRY(unconfirmed(*this, m.id, every_uid()))));
+        if (m.deleted && !old->mailbox.deleted) TRY(delete_mailbox(m.id));
         const auto& o = old->mailbox;
         bool same = o.name == m.name && o.state() == m.state() && o.became == m.became &&
                     o.uidvalidity == m.uidvalidity && o.sealed_uidvalidity == m.sealed_uidvalidity &&

@@ -172,7 +172,7 @@ Result<void> insert_message(Database& db, AccountChange& change, std::int64_t ma
                             const Seal& seal) {
     ModSeq modseq = change.next_modseq(mailbox);
     std::int64_t id = change.next_storage_id();
-    TRY(db.run("INSERT INTO messages VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,0,0)", mailbox, m.uid,
+    TRY(db.run("INSERT INTO messages VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,0,0,0,0)", mailbox, m.uid,
                m.flags.system, keywords_text(m.flags), modseq, modseq, id, m.email_id, m.object, m.hold,
                m.size, m.date, m.zone_minutes, m.saved_at, seal.state, Blob{seal.seed}, seal.size,
                Blob{seal.sha256}, seal.reason, Blob{sync::encode_registers(m.registers)}));
@@ -279,7 +279,7 @@ Result<std::vector<UidPair>> AccountStore::copy(MailboxId from, const std::vecto
             std::int64_t id = change.next_storage_id();
             TRY(db_->run(
                 "INSERT INTO messages SELECT ?1,?2,flags,keywords,?3,?3,?4,email,object,?5,size,date,zone,?6,"
-                "seal_state,seal_seed,seal_size,seal_sha256,seal_reason,x'',0,0,0 FROM messages WHERE "
+                "seal_state,seal_seed,seal_size,seal_sha256,seal_reason,x'',0,0,0,0 FROM messages WHERE "
                 "mailbox=?7 "
                 "AND "
                 "uid=?8",
@@ -314,8 +314,8 @@ Result<std::vector<UidPair>> AccountStore::move(MailboxId from, const UidSet& ui
             TRY(db_->run("UPDATE expunged SET became_mailbox=?,became_uid=? WHERE mailbox=? AND uid=?",
                          target.row, uid, source.row, row.uid));
             TRY(db_->run(
-                "UPDATE messages SET mailbox=?1,uid=?2,modseq=?3,created_modseq=?3,saved_at=?4,told_by=0 "
-                "WHERE mailbox=?5 AND uid=?6",
+                "UPDATE messages SET mailbox=?1,uid=?2,modseq=?3,created_modseq=?3,saved_at=?4,told_by=0,"
+                "elsewhere_since=0 WHERE mailbox=?5 AND uid=?6",
                 target.row, uid, change.next_modseq(target.row), now, source.row, row.uid));
             if (author) TRY(set_placed(*db_, target.row, uid, change.stamp(*author)));
             change.count(target.row, row.system, row.size, +1);

@@ -1,5 +1,6 @@
 // Replication, sending side: what goes to each peer and is not acknowledged yet.
 #include "store/account_rows.hpp"
+#include "store/elsewhere.hpp"
 
 namespace fwmail::store {
 namespace {
@@ -234,12 +235,8 @@ Result<void> AccountStore::forget_peer(NodeId peer) {
         TRY(
             db_->run("INSERT OR IGNORE INTO released(object,hold) SELECT object,hold FROM provisional WHERE "
                      "object<>zeroblob(16)"));
-        std::vector<MailboxId> keeping;
-        {
-            auto q = TRY(db_->query("SELECT mailbox FROM mailboxes WHERE deleted<>0 AND messages>0"));
-            while (TRY(q.next())) keeping.push_back(q.id<MailboxId>(0));
-        }
-        for (auto mailbox : keeping) TRY(expunge_any(mailbox, every_uid()));
+        for (auto mailbox : TRY(deleted_and_kept(*this))) TRY(expunge_any(mailbox, every_uid()));
+        TRY(forget_kept(*this));
         TRY(db_->run("DELETE FROM provisional"));
         return db_->run("DELETE FROM peers WHERE peer=?", peer);
     });

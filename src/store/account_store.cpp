@@ -152,14 +152,11 @@ Result<std::vector<ChangedMessage>> AccountStore::messages_changed_since(ModSeq 
                        since, limit, but_by)));
 }
 
-Result<std::vector<ExpungedMessage>> AccountStore::expunged_since(ModSeq since, std::size_t limit,
-                                                                  NodeId but_by) {
+Result<std::vector<ExpungedMessage>> AccountStore::expunged_since(ModSeq since, std::size_t limit) {
     return read_changes(
         TRY(db_->query("SELECT b.mailbox,m.uid,m.modseq,m.created_modseq FROM expunged m "
-                       "CROSS JOIN mailboxes b ON b.id=m.mailbox WHERE m.modseq>?1 AND "
-                       "m.told_by<>ifnull((SELECT id FROM peers WHERE peer=?3),-1) ORDER BY m.modseq "
-                       "LIMIT ?2",
-                       since, limit, but_by)));
+                       "CROSS JOIN mailboxes b ON b.id=m.mailbox WHERE m.modseq>? ORDER BY m.modseq LIMIT ?",
+                       since, limit)));
 }
 
 Result<std::vector<ChangedMessage>> AccountStore::find_by_email_id(EmailId id) {

@@ -161,11 +161,10 @@ class AccountStore {
     Result<AccountReferences> load_references();
 
     // ---- the account-wide change list
+    Result<std::vector<ExpungedMessage>> expunged_since(ModSeq since, std::size_t limit);
     // Without those in which this peer's own word was the last, and said all that there is; so also below.
     Result<std::vector<ChangedMessage>> messages_changed_since(ModSeq since, std::size_t limit,
                                                                NodeId but_by = NodeId{});
-    Result<std::vector<ExpungedMessage>> expunged_since(ModSeq since, std::size_t limit,
-                                                        NodeId but_by = NodeId{});
     Result<std::vector<Mailbox>> mailboxes_changed_since(
         ModSeq since, NodeId but_by = NodeId{});  // deleted ones too, by modseq
 

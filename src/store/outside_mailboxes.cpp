@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "store/account_rows.hpp"
+#include "store/elsewhere.hpp"
 #include "store/outside_expunges.hpp"
 
 namespace fwmail::store {
@@ -175,6 +176,10 @@ Result<void> take_from_core(AccountStore& account, const MailboxWord& word, Unix
             // Core has not heard of it, or will give it another name, or we have not heard of that.
             other->name = TRY(free_name(account, sync::name_beside(other->name, other->id), other->id));
             TRY(account.upsert_mailbox(*other));
+        }
+        if (mailbox.deleted && known) {
+            TRY(keep_all(account, word.id, now));
+            TRY(account.delete_mailbox(word.id, every_uid()));
         }
         TRY(account.upsert_mailbox(mailbox));
         if (mailbox.deleted)

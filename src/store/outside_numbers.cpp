@@ -283,14 +283,6 @@ Result<bool> is_adopted(AccountStore& account, NodeId peer, const Place& place) 
     return TRY(q.next());
 }
 
-Result<bool> is_promised(AccountStore& account, NodeId peer, const Place& place) {
-    auto q = TRY(account.database().query(
-        "SELECT 1 FROM outside_numbers WHERE peer=(SELECT id FROM peers WHERE peer=?) AND now_mailbox=? AND "
-        "now_uid=? LIMIT 1",
-        peer, place.mailbox, place.uid));
-    return TRY(q.next());
-}
-
 Result<ObjectId> find_copied_body(AccountStore& account, NodeId peer, const CopyWord& word) {
     auto from = TRY(find_place(account, peer, word.from)).value_or(Place{});
     auto original = TRY(find_original(account.database(), from, word.email));

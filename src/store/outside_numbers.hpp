@@ -27,8 +27,6 @@ struct OwnPlaces {
 Result<OwnPlaces> own_places(AccountStore& account, NodeId peer, MailboxId mailbox, const UidSet& uids);
 // Whether this number is the peer's own: it has the message that core will tell it of.
 Result<bool> is_adopted(AccountStore& account, NodeId peer, const Place& place);
-// Whether the peer was told that a message which it has filed has this number: so it is, or it waits for it.
-Result<bool> is_promised(AccountStore& account, NodeId peer, const Place& place);
 
 // What a client at the peer has copied or moved.
 struct CopyWord {

@@ -3,7 +3,7 @@
 #include <set>
 
 #include "store/account_rows.hpp"
-#include "store/stated.hpp"
+#include "store/elsewhere.hpp"
 
 namespace fwmail::store {
 
@@ -81,11 +81,12 @@ Result<Waiting> summarize_waiting(AccountStore& account) {
         BodyState::gone));
     TRY(q.next());
     Waiting waiting{q.natural(0), q.natural(1), std::nullopt};
-    if (!waiting.bodies) return waiting;
-    auto latest =
-        TRY(account.database().query("SELECT max(arrived) FROM pending WHERE state<>?", BodyState::gone));
+    auto latest = TRY(account.database().query(
+        "SELECT max(t) FROM (SELECT max(arrived) AS t FROM pending WHERE state<>? UNION ALL SELECT "
+        "max(elsewhere_since) FROM messages WHERE elsewhere_since>0)",
+        BodyState::gone));
     TRY(latest.next());
-    waiting.latest = latest.time(0);
+    waiting.latest = latest.optional_time(0);
     return waiting;
 }
 
@@ -123,9 +124,10 @@ Result<std::optional<Confirmed>> confirm(AccountStore& account, const Place& pla
         UidSet one;
         one.add(place.uid.value);
         bool same = now_at.uid.value && now_at.mailbox == place.mailbox;
-        if (mailbox && (mailbox->deleted || !same)) TRY(account.expunge_any(place.mailbox, one));
+        if (mailbox && now_at.uid == Uid{}) TRY(account.expunge_any(place.mailbox, one));
+        if (mailbox && mailbox->deleted) TRY(keep_all(account, place.mailbox, now));
+        confirmed.leaves = mailbox && now_at.uid.value && !same;
         if (now_at == place) return confirmed;
-        if (now_at.uid.value && !same) TRY(note_elsewhere(account, place.mailbox, one));
         if (now_at.uid.value)
             TRY(db.run("INSERT INTO provisional VALUES(?,?,?,zeroblob(16),zeroblob(16),?,?,?,0,x'',0,x'')",
                        place.mailbox, place.uid, email, now, now_at.mailbox, now_at.uid));
@@ -144,6 +146,14 @@ Result<std::vector<GivenUp>> given_up(AccountStore& account, MailboxId mailbox) 
     std::vector<GivenUp> all;
     while (TRY(q.next())) all.push_back({q.uid(0), q.boolean(1)});
     return all;
+}
+
+Result<UidSet> all_given_up(AccountStore& account, MailboxId mailbox) {
+    auto q = TRY(account.database().query(
+        "SELECT uid FROM provisional WHERE mailbox=? AND now_mailbox<>zeroblob(16)", mailbox));
+    UidSet uids;
+    while (TRY(q.next())) uids.add(q.natural32(0));
+    return uids;
 }
 
 Result<std::vector<UidPair>> successors(AccountStore& account, MailboxId mailbox) {
@@ -203,11 +213,6 @@ Result<std::vector<Place>> forget_unsettled(AccountStore& account, const std::ve
             if (one.expunged) expunged.push_back(one.place);
             TRY(forget_provisional(account, one.place));
         }
-        // What is under a number that was given up, and not yet under the other, is told of like the rest.
-        TRY(
-            db.run("DELETE FROM provisional WHERE now_mailbox<>zeroblob(16) AND EXISTS (SELECT 1 FROM "
-                   "messages m JOIN mailboxes b ON b.id=m.mailbox WHERE b.mailbox=provisional.mailbox AND "
-                   "m.uid=provisional.uid)"));
         return expunged;
     });
 }

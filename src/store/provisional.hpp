@@ -29,20 +29,20 @@ Result<UidSet> unconfirmed(AccountStore& account, MailboxId mailbox, const UidSe
 // How many messages core has announced that are not shown yet, and how many of these numbers there are.
 struct Waiting {
     std::uint64_t bodies = 0, unconfirmed = 0;
-    std::optional<UnixMillis> latest;  // when the last of the former came
+    std::optional<UnixMillis> latest;  // when core last spoke of something that it is still to send
 };
 Result<Waiting> summarize_waiting(AccountStore& account);
 struct Confirmed {
     bool expunged = false;  // core is to hear of that now
+    bool leaves = false;    // its message is in another mailbox
     struct Request {
         Place place;
         std::string octets;
     };
     std::vector<Request> requests;  // that waited for this
 };
-// What core has made of a number. Where it is another one the message comes anew; in the same mailbox it
-// stays until then, for given_up() to name, unless that was deleted; else it goes. Nothing: it is confirmed
-// already, or was never given.
+// What core has made of a number. Where it is another one the message comes anew, and stays until then: in
+// the same mailbox for given_up() to name. Nothing: it is confirmed already, or was never given.
 Result<std::optional<Confirmed>> confirm(AccountStore& account, const Place& place, const Place& now_at,
                                          UnixMillis now);
 // What has another number in this mailbox than it was given here, whether it has come under that one or not.
@@ -51,7 +51,9 @@ struct GivenUp {
     bool leaving;  // it is still there, and has come under the other one, or will not
 };
 Result<std::vector<GivenUp>> given_up(AccountStore& account, MailboxId mailbox);
-// Of these, those whose message is in it under the other.
+// All numbers of the mailbox that were given up, wherever the messages are.
+Result<UidSet> all_given_up(AccountStore& account, MailboxId mailbox);
+// Of what has another number in this mailbox, those whose message is in it under that one.
 Result<std::vector<UidPair>> successors(AccountStore& account, MailboxId mailbox);
 // `uids` as they are now: a session names a number until it has been told that the message has another one.
 Result<UidSet> follow_successors(AccountStore& account, MailboxId mailbox, UidSet uids);

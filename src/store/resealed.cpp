@@ -22,14 +22,15 @@ Result<void> drop_expected(Database& db, std::int64_t mailbox, const PendingMess
     return db.run("DELETE FROM pending WHERE mailbox=? AND uid=?", mailbox, expected.uid);
 }
 
-// What was expected for messages that have gone.
+// What was expected for messages that have gone, or are elsewhere: core does not send it any more.
 Result<void> drop_vain(AccountStore& account, MailboxId mailbox, std::int64_t row) {
     Database& db = account.database();
     UidSet vain;
     {
         auto q = TRY(db.query(
             "SELECT p.uid FROM pending p WHERE p.mailbox=? AND p.reseals=1 AND NOT EXISTS (SELECT 1 FROM "
-            "messages m WHERE m.mailbox=p.mailbox AND m.uid=p.uid AND m.email=p.email)",
+            "messages m WHERE m.mailbox=p.mailbox AND m.uid=p.uid AND m.email=p.email AND "
+            "m.elsewhere_since=0)",
             row));
         while (TRY(q.next())) vain.add(q.natural32(0));
     }

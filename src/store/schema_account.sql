@@ -95,12 +95,14 @@ CREATE TABLE messages (
     told_by        INTEGER NOT NULL DEFAULT 0,   -- peers.id: its word made the last change, and it knows all; 0: no peer
     placed_time    INTEGER NOT NULL DEFAULT 0,   -- stamp of the mailbox: when the message was moved here; 0: never moved
     placed_origin  INTEGER NOT NULL DEFAULT 0,
+    elsewhere_since INTEGER NOT NULL DEFAULT 0,  -- at a remote: core says that it is elsewhere, where it is not seen yet; 0: it does not
     PRIMARY KEY (mailbox, uid)
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX messages_by_id ON messages(id);
 CREATE INDEX messages_by_modseq ON messages(modseq, created_modseq);
 CREATE INDEX messages_by_mailbox_modseq ON messages(mailbox, modseq);
 CREATE INDEX messages_by_email ON messages(email);
+CREATE INDEX messages_elsewhere ON messages(email) WHERE elsewhere_since>0;
 
 CREATE TABLE message_texts (
     id            INTEGER PRIMARY KEY,  -- messages.id
@@ -135,6 +137,7 @@ CREATE TABLE expunged (
 ) WITHOUT ROWID;
 CREATE INDEX expunged_by_modseq ON expunged(modseq, created_modseq);
 CREATE INDEX expunged_by_mailbox_modseq ON expunged(mailbox, modseq);
+CREATE INDEX expunged_by_became ON expunged(became_mailbox, became_uid) WHERE became_mailbox<>0;
 
 -- Expunged from outside: no client sees them any more, but they can be put back for a while.
 CREATE TABLE hidden (
@@ -249,6 +252,7 @@ CREATE TABLE outside_numbers (
     lost        INTEGER NOT NULL DEFAULT 0,     -- 1: nothing was known here of the message: the peer is asked for it
     PRIMARY KEY (peer, mailbox, uid)
 ) WITHOUT ROWID;
+CREATE INDEX outside_numbers_by_now ON outside_numbers(now_mailbox, now_uid);
 
 -- At a remote: numbers that it gave itself, until core has confirmed them; and for a while those that were given up.
 CREATE TABLE provisional (

@@ -197,14 +197,11 @@ class Comparison {
 
 }  // namespace
 
-Result<void> show_what_came(AccountStore& account, UnixMillis now) {
+Result<void> let_pass(AccountStore& account) {
     Database& db = account.database();
     return atomically(db, [&]() -> Result<void> {
         TRY(db.run("DELETE FROM pending WHERE state IN (?,?)", BodyState::missing, BodyState::gone));
-        TRY(db.run("UPDATE pending SET prev_uid=0"));
-        for (const auto& mailbox : TRY(account.load_mailboxes()))
-            TRY(account.advance_visible(mailbox.id, now));
-        return {};
+        return db.run("UPDATE pending SET prev_uid=0");
     });
 }
 
@@ -285,18 +282,6 @@ Result<void> note_elsewhere(AccountStore& account, MailboxId mailbox, const UidS
                        mailbox, i.first, i.last));
         return {};
     });
-}
-
-Result<UidSet> moved_among(AccountStore& account, MailboxId mailbox, const UidSet& uids) {
-    UidSet moved;
-    for (const auto& i : uids.list()) {
-        auto q = TRY(account.database().query(
-            "SELECT uid FROM expunged WHERE mailbox=(SELECT id FROM mailboxes WHERE mailbox=?) AND uid "
-            "BETWEEN ? AND ? AND became_mailbox<>0 ORDER BY uid",
-            mailbox, i.first, i.last));
-        while (TRY(q.next())) moved.add(q.natural(0));
-    }
-    return moved;
 }
 
 Result<Differences> compare_state(AccountStore& account, NodeId peer, const sync::StateEntry& entry,

@@ -12,9 +12,8 @@ namespace fwmail::store {
 
 // ---- at a remote
 
-// What has come and waits for something before it is shown; what has not come is dropped, core tells of it
-// again.
-Result<void> show_what_came(AccountStore& account, UnixMillis now);
+// What has come waits for nothing before it any more; what has not come is dropped, core tells of it again.
+Result<void> let_pass(AccountStore& account);
 // Stretches of UIDs, from 1 to the end, each for one state entry.
 inline constexpr std::size_t stated_at_once = 500;
 Result<std::vector<std::pair<Uid, Uid>>> stretches(AccountStore& account, MailboxId mailbox);
@@ -25,9 +24,6 @@ Result<sync::StateEntry> load_state(AccountStore& account, MailboxId mailbox, Ui
 Result<void> note_elsewhere(AccountStore& account, MailboxId mailbox, const UidSet& uids);
 
 // ---- at core
-
-// Of these, which were expunged, those that were moved, or given another number.
-Result<UidSet> moved_among(AccountStore& account, MailboxId mailbox, const UidSet& uids);
 
 struct Differences {
     UidSet leave;            // these numbers go at the peer

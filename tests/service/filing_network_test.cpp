@@ -15,10 +15,12 @@
 #include "service/home.hpp"
 #include "service/link_entries.hpp"
 #include "service/outbox_kinds.hpp"
+#include "service/poller.hpp"
 #include "service/remote_entries.hpp"
 #include "service/resealing.hpp"
 #include "service/sealed_mail.hpp"
 #include "store/database.hpp"
+#include "store/elsewhere.hpp"
 #include "store/epochs.hpp"
 #include "store/resealed.hpp"
 #include "store/support.hpp"
@@ -167,6 +169,7 @@ class Network {
                 for (const auto& word : keywords_[email]) REQUIRE(flags[email].has_keyword(word));
         }
         for (std::size_t n = 0; n < nodes; ++n) {
+            REQUIRE(must(store::deleted_and_kept(on(n))).empty());
             REQUIRE(must(on(n).load_mailboxes()).size() == must(on(0).load_mailboxes()).size());
             auto problems = must(on(n).check([](ObjectId) { return true; }));
             CAPTURE(problems);
@@ -511,16 +514,8 @@ class Network {
                 row.uid = change.uid;
                 plan.rows.push_back(row);
             }
-            row.kind = outbox_expunge;
-            row.replaces = false;
-            for (const auto& change : TRY(store.expunged_since(cursor, 1000, peer))) {
-                if (change.uid > last[change.mailbox] &&
-                    !TRY(store::is_promised(store, peer, {change.mailbox, change.uid})))
-                    continue;
-                row.mailbox = change.mailbox;
-                row.payload = sync::encode_entry(sync::ExpungeEntry{change.mailbox, one(change.uid), Uid{}});
-                plan.rows.push_back(row);
-            }
+            add_gone(plan, TRY(store::gone_at(store, peer, TRY(store.expunged_since(cursor, 1000)))),
+                     UnixMillis{0});
             TRY(store.append_outbox(peer, plan));
             return {};
         });
@@ -557,7 +552,7 @@ class Network {
             if (peer == n || (n != 0 && peer != 0)) continue;
             if (n == 0) poll(peer);
             auto rows = must(on(n).load_outbox(node_id(peer), all_numbers(), 10'000));
-            auto read = must(read_entries(on(n), rows, n == 0));
+            auto read = must(read_entries(on(n), node_id(peer), rows, n == 0));
             REQUIRE(read.invalid.empty());
             Mail mail{n, peer, {}, read.voids, must(begin_section(on(n), turn(n, peer), 100'000))};
             for (const auto& row : read.home_chunks) {
@@ -587,7 +582,6 @@ class Network {
     }
     void receive(const Mail& mail) {
         NodeId from = node_id(mail.from);
-        auto before = emails(mail.to);
         command(mail.to, [&](AccountStore& store) -> Result<> {
             auto section = mail.section;
             section.entries = mail.entries;
@@ -613,13 +607,6 @@ class Network {
             TRY(prepare_appends(core, mail, {TRY(store.load_applied(from))}));
             return apply_remote_entries(core, section);
         });
-        // What core had told to be elsewhere, before it lost that.
-        if (lost_any_ && forgetful_ == 0 && mail.to != 0 &&
-            mail.section.epoch != must(begin_section(on(0), turn(0, mail.to), 1)).epoch) {
-            auto after = emails(mail.to);
-            for (const auto& email : before)
-                if (!after.contains(email)) forgotten_.insert(email);
-        }
         look(mail.to);
     }
     Result<> prepare_appends(AtCore& core, const Mail& mail, const sync::Incoming& incoming) {

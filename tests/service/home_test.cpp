@@ -5,9 +5,13 @@
 #include <catch2/catch.hpp>
 
 #include "service/core_entries.hpp"
+#include "service/digests.hpp"
+#include "service/epochs.hpp"
 #include "service/link_entries.hpp"
 #include "store/database.hpp"
+#include "store/elsewhere.hpp"
 #include "store/provisional.hpp"
+#include "store/resealed.hpp"
 #include "store/stated.hpp"
 #include "store/support.hpp"
 
@@ -59,11 +63,12 @@ struct Copied {
         must(plan_flags_home(store, {core}, other, stored.rows, t0));
     }
     // From core, with its body.
-    void come(Uid uid) {
+    void come(Uid uid) { come(uid, copy.uid); }
+    void come(Uid uid, Uid before) {
         store::PendingMessage message;
         message.mailbox = other;
         message.uid = uid;
-        message.prev_uid = copy.uid;
+        message.prev_uid = before;
         message.email_id = email;
         message.arrived = t0;
         message.flags = FlagSet::from_text("inside");
@@ -76,17 +81,42 @@ struct Copied {
         all.add(1, 100);
         return must(store.load_messages(other, all, store::column_flags, 10));
     }
+    // False: it cannot be applied yet.
+    bool take(sync::Entry entry) {
+        AtRemote remote{store, core, t0};
+        remote.bodies[copy] = {id_of<ObjectId>(1), id_of<store::HoldId>(900)};
+        remote.chunk_octets = 1 << 20;
+        sync::AccountSection section;
+        section.entries = {{EntryNumber{++last_}, std::move(entry)}};
+        auto applied = must(apply_core_entries(remote, section)).numbers;
+        must(store.mark_applied(core, applied));
+        return applied.contains(last_);
+    }
+    void apply(sync::Entry entry) { CHECK(take(std::move(entry))); }
+    void acknowledge_all() {
+        NumberSet all;
+        all.add(1, must(store.next_number(core)).value - 1);
+        must(store.acknowledge(core, all));
+    }
+    void check() {
+        auto problems = must(store.check([](ObjectId) { return true; }));
+        CAPTURE(problems);
+        CHECK(problems.empty());
+    }
     // The keywords that core hears of under the number of the copy.
     std::string told() {
         NumberSet all;
         all.add(1, 1000);
         std::string text;
         for (const auto& [number, entry] :
-             must(read_entries(store, must(store.load_outbox(core, all, 100)), false)).entries)
+             must(read_entries(store, core, must(store.load_outbox(core, all, 100)), false)).entries)
             if (const auto* flags = std::get_if<sync::FlagsEntry>(&entry); flags && flags->uid == copy.uid)
                 text += flags->flags.text();
         return text;
     }
+
+  private:
+    std::uint64_t last_ = 0;
 };
 
 }  // namespace
@@ -125,7 +155,7 @@ TEST_CASE(
     all.add(1, 1000);
     std::size_t told = 0;
     for (const auto& [number, entry] :
-         must(read_entries(store, must(store.load_outbox(core, all, 100)), false)).entries)
+         must(read_entries(store, core, must(store.load_outbox(core, all, 100)), false)).entries)
         if (const auto* request = std::get_if<sync::CopyRequestEntry>(&entry);
             request && request->uid == again) {
             ++told;
@@ -219,16 +249,6 @@ namespace {
 // A remote in which core has deleted the mailbox of a message whose number it has not confirmed.
 struct Orphaned : Copied {
     Orphaned() { apply(sync::MailboxEntry{other, "To", {}, "", {}, {}, true, copy.uid}); }
-    void apply(sync::Entry entry) {
-        AtRemote remote{store, core, t0};
-        remote.bodies[copy] = {id_of<ObjectId>(1), id_of<store::HoldId>(900)};
-        remote.chunk_octets = 1 << 20;
-        sync::AccountSection section;
-        section.entries = {{EntryNumber{++last_}, std::move(entry)}};
-        auto applied = must(apply_core_entries(remote, section)).numbers;
-        CHECK(applied.contains(last_));
-        must(store.mark_applied(core, applied));
-    }
     // Of this kind, under the number of the message.
     template <class Request>
     std::vector<Request> requests() {
@@ -236,26 +256,13 @@ struct Orphaned : Copied {
         all.add(1, 1000);
         std::vector<Request> found;
         for (const auto& [number, entry] :
-             must(read_entries(store, must(store.load_outbox(core, all, 100)), false)).entries)
+             must(read_entries(store, core, must(store.load_outbox(core, all, 100)), false)).entries)
             if (const auto* request = std::get_if<Request>(&entry);
                 request && Place{request->mailbox, request->uid} == copy)
                 found.push_back(*request);
         return found;
     }
-    void acknowledge_all() {
-        NumberSet all;
-        all.add(1, must(store.next_number(core)).value - 1);
-        must(store.acknowledge(core, all));
-    }
     bool kept() { return !shown().empty(); }
-    void check() {
-        auto problems = must(store.check([](ObjectId) { return true; }));
-        CAPTURE(problems);
-        CHECK(problems.empty());
-    }
-
-  private:
-    std::uint64_t last_ = 0;
 };
 
 }  // namespace
@@ -270,11 +277,17 @@ TEST_CASE("a message that core has not confirmed outlives its mailbox until core
     }
     SECTION("core has filed it there and deleted it with the mailbox") {
         gone.apply(sync::ConfirmEntry{gone.other, gone.copy.uid, gone.other, gone.copy.uid});
+        CHECK(gone.kept());  // it may have moved it away before
+        gone.apply(sync::ExpungeEntry{gone.other, one(gone.copy.uid), Uid{}});
         CHECK_FALSE(gone.kept());
         CHECK(must(store::successors(gone.store, gone.other)).empty());
     }
     SECTION("core has filed it there under another number and deleted it with the mailbox") {
         gone.apply(sync::ConfirmEntry{gone.other, gone.copy.uid, gone.other, Uid{20}});
+        CHECK(gone.kept());
+        gone.apply(sync::ExpungeEntry{gone.other, one(Uid{20}), Uid{}});
+        CHECK(gone.kept());
+        gone.apply(sync::ConfirmEntry{gone.other, gone.copy.uid, gone.other, Uid{}});
         CHECK_FALSE(gone.kept());
     }
     SECTION("core has expunged it") {
@@ -282,7 +295,7 @@ TEST_CASE("a message that core has not confirmed outlives its mailbox until core
         CHECK_FALSE(gone.kept());
     }
     SECTION("what is said of core's own message of the number does not mean it") {
-        gone.apply(sync::ExpungeEntry{gone.other, one(gone.copy.uid), Uid{}});
+        CHECK_FALSE(gone.take(sync::ExpungeEntry{gone.other, one(gone.copy.uid), Uid{}}));
         CHECK(gone.kept());
     }
     SECTION("the link is removed") {
@@ -327,6 +340,186 @@ TEST_CASE("what core may have lost of a mailbox that is deleted is told, and goe
     gone.check();
 }
 
+namespace {
+
+// A remote that has a message in INBOX, alone, from core; core has moved it, and says so.
+struct Moved : Copied {
+    Moved() {
+        must(store.expunge_any(other, one(copy.uid)));
+        must(take_confirmation(store, core, copy, {other, Uid{}}, t0));
+    }
+    void leave() { apply(sync::ExpungeEntry{inbox, one(Uid{1}), Uid{}, one(Uid{1})}); }
+    bool is_in_inbox() {
+        return !must(store.load_messages(inbox, one(Uid{1}), store::column_identity, 1)).empty();
+    }
+};
+
+}  // namespace
+
+TEST_CASE("what core has moved stays where it was until it is seen where it is now") {
+    Moved moved;
+    auto stored = must(moved.store.store_flags(moved.inbox, one(Uid{1}), store::StoreMode::add,
+                                               FlagSet::from_text("later"), {id_of<NodeId>(101), t0}));
+    must(plan_flags_home(moved.store, {core}, moved.inbox, stored.rows, t0));
+    SECTION("core tells of the move first") {
+        moved.leave();
+        CHECK(moved.is_in_inbox());
+        moved.come(Uid{7});
+        CHECK_FALSE(moved.is_in_inbox());
+        CHECK(moved.told() == "later");
+    }
+    SECTION("it is there already") {
+        moved.come(Uid{7});
+        moved.leave();
+        CHECK_FALSE(moved.is_in_inbox());
+        CHECK(moved.told() == "later");
+    }
+    SECTION("another message comes") {
+        moved.leave();
+        moved.email = id_of<EmailId>(77);
+        moved.come(Uid{7});
+        CHECK(moved.is_in_inbox());
+    }
+    SECTION("a stub is not the message") {
+        moved.leave();
+        must(moved.store.database().run("UPDATE messages SET seal_state=0 WHERE elsewhere_since=0"));
+        moved.come(Uid{7});
+        must(moved.store.database().run("UPDATE messages SET seal_state=0 WHERE uid=7"));
+        moved.leave();
+        CHECK_FALSE(moved.is_in_inbox());  // it had gone when it was whole
+    }
+    SECTION("core has expunged it there since") {
+        moved.leave();
+        moved.apply(sync::ExpungeEntry{moved.inbox, one(Uid{1}), Uid{}});
+        CHECK_FALSE(moved.is_in_inbox());
+    }
+    SECTION("core deletes the mailbox in which it was") {
+        MailboxId was = must(moved.store.create_mailbox("Was", "", t0)).id;
+        must(moved.store.move(moved.inbox, one(Uid{1}), was, t0));
+        moved.apply(sync::MailboxEntry{was, "Was", {}, "", {}, {}, true, {}});
+        CHECK(must(store::deleted_and_kept(moved.store)) == std::vector{was});
+        SECTION("and moved it before") {
+            moved.apply(sync::ExpungeEntry{was, one(Uid{1}), Uid{}, one(Uid{1})});
+            CHECK(must(store::deleted_and_kept(moved.store)) == std::vector{was});
+            moved.come(Uid{7});
+        }
+        SECTION("with it") { moved.apply(sync::ExpungeEntry{was, one(Uid{1}), Uid{}}); }
+        SECTION("and the link is removed") { must(moved.store.forget_peer(core)); }
+        SECTION("and never says what became of it, which the digests find") {
+            moved.acknowledge_all();
+            UnixMillis hours_later{t0.value + 7'200'000};
+            EpochTurn turn{core, false, 1, {1, 1}, {1, 2}, 3, hours_later};
+            auto mine = must(make_digests(moved.store, turn, sync::earliest_date));
+            REQUIRE(mine);
+            sync::Digests core_has{mine->applied, mine->sent, mine->since, mine->list};
+            auto found = must(find_difference(moved.store, turn, core_has));
+            REQUIRE(found);
+            CHECK(found->mailboxes == std::vector{was});
+            CHECK(found->outcome == sync::Compared{mine->list.size() + 1, 1});
+            moved.apply(sync::ExpungeEntry{was, one(Uid{1}), Uid{}});
+        }
+        CHECK(must(store::deleted_and_kept(moved.store)).empty());
+    }
+    SECTION("a client here moves it on") {
+        moved.leave();
+        must(moved.store.move(moved.inbox, one(Uid{1}), moved.other, t0));
+        auto waiting = must(store::summarize_waiting(moved.store));
+        CHECK_FALSE(waiting.latest);
+    }
+    SECTION("in a new epoch it is told like the rest") {
+        moved.leave();
+        CHECK(must(store::summarize_waiting(moved.store)).latest == t0);
+        must(store::forget_kept(moved.store));
+        CHECK_FALSE(must(store::summarize_waiting(moved.store)).latest);
+        auto state = must(store::load_state(moved.store, moved.inbox, Uid{1}, Uid{UINT32_MAX}));
+        CHECK(state.there.size() == 1);
+    }
+    moved.check();
+}
+
+TEST_CASE(
+    "a number that core has given up stays until the message is seen, though its other number has gone by") {
+    Moved moved;
+    Uid given = moved.copy_to_other(Uid{1});
+    moved.copy.uid = given;
+    must(moved.store.expunge_any(moved.inbox, one(Uid{1})));
+    moved.apply(sync::ConfirmEntry{moved.other, given, moved.other, Uid{7}});
+    moved.apply(sync::ExpungeEntry{moved.other, one(Uid{7}), given, one(Uid{7})});  // moved on before it came
+    must(show_arrived(moved.store, {core}, moved.other, t0));
+    REQUIRE(moved.shown().size() == 1);
+    CHECK(moved.shown()[0].uid == given);
+    SECTION("core's own message of that number is another one") {
+        moved.apply(sync::ExpungeEntry{moved.other, one(given), Uid{}});
+        CHECK(moved.shown().size() == 1);
+    }
+    SECTION("it comes") {
+        moved.come(Uid{9}, Uid{7});
+        REQUIRE(moved.shown().size() == 1);
+        CHECK(moved.shown()[0].uid == Uid{9});
+    }
+    SECTION("core says that it is nowhere") {
+        moved.apply(sync::ConfirmEntry{moved.other, given, moved.other, Uid{}});
+        CHECK(moved.shown().empty());
+    }
+    moved.check();
+}
+
+TEST_CASE("what is kept does not hold up what has been sealed anew") {
+    Moved moved;
+    must(moved.store.database().run("UPDATE mailboxes SET visible=1"));
+    auto validity = [&] { return must(moved.store.find_mailbox(moved.inbox))->sealed_uidvalidity; };
+    UidValidity before = validity(), next{before.value + 1};
+    must(store::expect_resealed(moved.store, {moved.inbox, Uid{1}, moved.email, 2, {}}, t0));
+    must(store::expect_uidvalidity(moved.store, moved.inbox, next));
+    CHECK(validity() == before);
+    moved.leave();
+    CHECK(moved.is_in_inbox());
+    must(store::show_resealed(moved.store, moved.inbox));
+    CHECK(validity() == next);
+    moved.check();
+}
+
+TEST_CASE("of copies that core moves together none stands for another") {
+    Copied two;
+    must(take_confirmation(two.store, core, two.copy, two.copy, t0));
+    two.apply(sync::ExpungeEntry{two.other, one(two.copy.uid), Uid{}, one(two.copy.uid)});
+    CHECK(two.shown().empty());  // the original is here
+    Uid again = two.copy_to_other(Uid{1});
+    two.copy.uid = again;
+    must(take_confirmation(two.store, core, two.copy, two.copy, t0));
+    Uid third = two.copy_to_other(Uid{1});
+    must(take_confirmation(two.store, core, {two.other, third}, {two.other, third}, t0));
+    must(two.store.expunge_any(two.inbox, one(Uid{1})));
+    UidSet both = one(again);
+    both.add(third.value);
+    two.apply(sync::ExpungeEntry{two.other, both, Uid{}, both});
+    CHECK(two.shown().size() == 2);
+    two.check();
+}
+
+TEST_CASE("what core has not confirmed is not where a message is seen") {
+    Copied two;
+    two.apply(sync::ExpungeEntry{two.inbox, one(Uid{1}), Uid{}, one(Uid{1})});
+    auto in_inbox = [&] {
+        return must(two.store.load_messages(two.inbox, one(Uid{1}), store::column_identity, 1)).size();
+    };
+    CHECK(in_inbox() == 1);
+    must(take_confirmation(two.store, core, two.copy, two.copy, t0));
+    CHECK(in_inbox() == 0);
+    two.check();
+}
+
+TEST_CASE("in a new epoch a number that was given up, and names its message still, is core's like the rest") {
+    Orphaned gone;
+    gone.apply(sync::ConfirmEntry{gone.other, gone.copy.uid, gone.other, Uid{20}});
+    gone.apply(sync::ExpungeEntry{gone.other, one(gone.copy.uid), Uid{}});
+    CHECK(gone.kept());  // that was core's own message of the number
+    must(store::forget_kept(gone.store));
+    gone.apply(sync::ExpungeEntry{gone.other, one(gone.copy.uid), Uid{}});
+    CHECK_FALSE(gone.kept());
+    gone.check();
+}
+
 TEST_CASE("whoever deletes a mailbox by core's word does not say that it has seen what is in it") {
     auto seen = [](AccountStore& store, MailboxId id) {
         must(plan_mailboxes_home(store, {core}, {id}, t0));
@@ -334,7 +527,7 @@ TEST_CASE("whoever deletes a mailbox by core's word does not say that it has see
         all.add(1, 1000);
         Uid last{UINT32_MAX};
         for (const auto& [number, entry] :
-             must(read_entries(store, must(store.load_outbox(core, all, 100)), false)).entries)
+             must(read_entries(store, core, must(store.load_outbox(core, all, 100)), false)).entries)
             if (const auto* mailbox = std::get_if<sync::MailboxEntry>(&entry)) {
                 CHECK(mailbox->deleted);
                 last = mailbox->last_uid;
