@@ -1,9 +1,10 @@
 /* A model of epochs: core and a remote, one mailbox, both directions of their link. Either may wake up with a backup.
  *
  * Follows: judge_section and begin_epoch in sync/link.cpp; take_epochs, begin_after_loss, begin_at_core and
- * begin_at_remote in service/epochs.cpp; begin_numbers, leap and forget_planned in store/epochs.cpp; Comparison, load_state
- * and show_what_came in store/stated.cpp; file_append and give_up in store/outside_numbers.cpp; plan_returns_home and
- * take_confirmation in service/home.cpp; advance_visible in store/account_pending.cpp. The names are theirs.
+ * begin_at_remote in service/epochs.cpp; begin_numbers, leap and forget_planned in store/epochs.cpp; Comparison and load_state
+ * in store/stated.cpp; keep_unseen, seen_elsewhere, gone_at and moved_among in store/elsewhere.cpp; file_append and give_up
+ * in store/outside_numbers.cpp; plan_returns_home and take_confirmation in service/home.cpp; advance_visible in
+ * store/account_pending.cpp. The names are theirs.
  *
  * Checked in every reachable state:
  *   - no UID names a message that named another at that server, and none is given below one that was given;
@@ -78,6 +79,12 @@
 #ifndef FORGET_ACKS     /* the second frame of several made at once has no acknowledgements */
 #define FORGET_ACKS 0
 #endif
+#ifndef LET_GO          /* the remote does not keep what is elsewhere until it is seen there */
+#define LET_GO 0
+#endif
+#ifndef TELL_LAST       /* core tells of an expunge under the last number only */
+#define TELL_LAST 0
+#endif
 #ifndef UNMARK          /* core: what stands in a frame before an entry that is not fresh is not counted as applied */
 #define UNMARK 0
 #endif
@@ -93,9 +100,6 @@
 #endif
 #ifndef LATEST_LIFE     /* what was said in a life before the latest is not believed */
 #define LATEST_LIFE 0
-#endif
-#ifndef FOLLOW_PROMISE  /* a number that the remote gave is followed to where the message is, when that is expunged */
-#define FOLLOW_PROMISE 0
 #endif
 
 #define IDS (MAILS + APPENDS)
@@ -119,8 +123,9 @@
 #define there 8
 #define gone 16
 #define moved 32      /* core: it has another number. remote: core has said that it is elsewhere */
-#define pending 64    /* remote: not shown yet */
-#define untold 128    /* core: its expunge is to be planned. Remote, with pending: what is to come is gone */
+#define pending 64    /* remote: not shown yet. Core: expunged by the remote's word, which knows it by that number */
+#define untold 128    /* core: its expunge is to be planned. Remote, with pending: what is to come is gone; with there: it is
+                         kept until it is seen elsewhere */
 #define MESSAGE(entry) ((entry) & 7)
 #define IS(entry, what) (((entry) & (what)) != 0)
 
@@ -301,6 +306,15 @@ inline give_up(nr) {
     fi
 }
 
+/* Of the number the remote was told, or it has filed a message that is there. */
+inline is_told(nr) {
+    applies = nr <= count;
+    for (v : 1 .. UIDS - 1) {
+        applies = applies || c.noted[v] == nr ||
+            (c.noted[v] != 0 && c.noted[v] != no_uid && IS(c.at[c.noted[v]], moved) && MESSAGE(c.at[c.noted[v]]) == MESSAGE(c.at[nr]))
+    }
+}
+
 inline plan() {
     if
     :: c.awaited == 0 ->
@@ -318,16 +332,33 @@ inline plan() {
         for (u : 1 .. UIDS - 1) {
             if
             :: IS(c.at[u], untold) ->
-                c.at[u] = c.at[u] & ~untold;
-                applies = u <= count;
-                for (v : 1 .. UIDS - 1) {
-                    applies = applies || c.noted[v] == u ||   /* promised */
-                        (FOLLOW_PROMISE && c.noted[v] != 0 && c.noted[v] != no_uid && IS(c.at[c.noted[v]], moved) && MESSAGE(c.at[c.noted[v]]) == MESSAGE(c.at[u]))
-                }
+                is_told(u);
                 if
-                :: applies -> give(core, ENTRY(an_expunge, u, 0, 0))
+                :: applies && !IS(c.at[u], pending) -> give(core, ENTRY(an_expunge, u, 0, 0))
                 :: else
-                fi
+                fi;
+                entry_id = MESSAGE(c.at[u]);
+                for (i : 1 .. UIDS - 1) {
+                    if
+                    :: !IS(c.at[u], gone) || TELL_LAST -> skip
+                    :: else ->
+                        if
+                        :: i != u && IS(c.at[i], moved) && MESSAGE(c.at[i]) == entry_id ->
+                            is_told(i);
+                            if
+                            :: applies -> give(core, ENTRY(an_expunge, i, 0, 0))
+                            :: else
+                            fi
+                        :: else
+                        fi;
+                        if
+                        :: c.noted[i] != 0 && c.noted[i] != no_uid && (c.noted[i] != i || IS(c.at[i], moved)) && IS(c.at[c.noted[i]], gone | moved) &&
+                            MESSAGE(c.at[c.noted[i]]) == entry_id -> give(core, ENTRY(a_confirm, i, 0, 0))
+                        :: else
+                        fi
+                    fi
+                }
+                c.at[u] = c.at[u] & ~(untold | pending)
             :: else
             fi
         }
@@ -347,13 +378,13 @@ inline begin_at_core(far) {
     c.chained = 0;
     c.known = false;
     for (u : 1 .. UIDS - 1) {
-        c.at[u] = c.at[u] & ~untold
+        c.at[u] = c.at[u] & ~(untold | pending)
     }
     c.awaited = not_told
 }
 
 inline hide(nr) {
-    c.at[nr] = gone | MESSAGE(c.at[nr])
+    c.at[nr] = gone | untold | pending | MESSAGE(c.at[nr])
 }
 
 /* All that the remote has told is compared with what is here. */
@@ -490,7 +521,7 @@ inline apply_at_core(frame, state) {
                     :: place != 0 && IS(c.at[place], there) ->
                         hide(place);
                         if
-                        :: place != u -> c.at[place] = c.at[place] | untold
+                        :: place != u -> c.at[place] = c.at[place] & ~pending
                         :: else
                         fi
                     :: else
@@ -529,7 +560,23 @@ inline expunge_any(nr) {
     fi
 }
 
-/* Shows what can be shown, and lets go what was given up. */
+/* What core has elsewhere goes when it is seen there: under a number that core has confirmed, and not kept itself. */
+inline leave(nr) {
+    above = 0;
+    for (place : 1 .. UIDS - 1) {
+        if
+        :: place != nr && r.at[place] == (there | MESSAGE(r.at[nr])) && r.provisional[place] == 0 -> above = 1
+        :: else
+        fi
+    }
+    if
+    :: !IS(r.at[nr], there) -> skip
+    :: IS(r.at[nr], there) && (above == 1 || LET_GO) -> r.at[nr] = moved | MESSAGE(r.at[nr])
+    :: else -> r.at[nr] = r.at[nr] | untold
+    fi
+}
+
+/* Shows what can be shown, and lets go what was given up, or is seen elsewhere. */
 inline show_arrived() {
     settled = false;
     do
@@ -561,9 +608,13 @@ inline show_arrived() {
         :: IS(r.provisional[v], given_up) && IS(r.at[v], there) ->
             place = r.provisional[v] & 31;
             if
-            :: place <= r.visible || r.at[place] == (there | MESSAGE(r.at[v])) || IS(r.at[place], untold) -> expunge_any(v)
+            :: place <= r.visible || r.at[place] == (there | MESSAGE(r.at[v])) || (IS(r.at[place], pending) && IS(r.at[place], untold)) -> leave(v)
             :: else
             fi
+        :: else
+        fi;
+        if
+        :: IS(r.at[v], there) && IS(r.at[v], untold) -> leave(v)
         :: else
         fi
     }
@@ -577,7 +628,13 @@ inline show_what_came() {
         :: else
         fi
     }
-    show_arrived()
+    show_arrived();
+    for (v : 1 .. UIDS - 1) {
+        if
+        :: IS(r.at[v], there) -> r.at[v] = r.at[v] & ~untold
+        :: else
+        fi
+    }
 }
 
 inline begin_at_remote(far) {
@@ -640,7 +697,11 @@ inline take_confirmation(nr, now_at) {
         :: before && now_at != 0 -> give(remote, ENTRY(an_expunge, nr, 0, 0))
         :: else
         fi
-    :: else
+    :: else ->
+        if
+        :: now_at == 0 -> expunge_any(nr)
+        :: else
+        fi
     fi
 }
 
@@ -673,10 +734,9 @@ inline apply_expunge(nr, prev, from_first, is_elsewhere) {
                 :: else ->
                     if
                     :: !IS(r.provisional[v], given_up) ->
-                        expunge_any(v);
                         if
-                        :: is_elsewhere && IS(r.at[v], gone) -> r.at[v] = moved | MESSAGE(r.at[v])
-                        :: else
+                        :: is_elsewhere -> leave(v)
+                        :: else -> expunge_any(v)
                         fi
                     :: else
                     fi
@@ -899,7 +959,15 @@ inline send(node, slot, from, to) {
         u = UID(e);
         if
         :: e != 0 && node == core && KIND(e) == a_message && IS(c.at[u], there) -> e = e | (MESSAGE(c.at[u]) << 13)
-        :: e != 0 && node == core && KIND(e) == an_expunge && IS(c.at[u], moved) -> e = e | (1 << 8)
+        :: e != 0 && node == core && KIND(e) == an_expunge ->
+            if
+            :: c.noted[u] != 0 -> follow(c.noted[u])
+            :: else -> follow(u)
+            fi;
+            if
+            :: place != 0 && place != u -> e = e | (1 << 8)
+            :: else
+            fi
         :: e != 0 && node == remote && KIND(e) == an_append && IS(r.provisional[u], unconfirmed) && !IS(r.provisional[u], expunged_here) ->
             e = e | (MESSAGE(r.at[u]) << 13)
         :: e != 0 && node == remote && KIND(e) == an_append && !IS(r.provisional[u], unconfirmed) -> e = ENTRY(an_account, 0, 0, 0)
@@ -919,11 +987,11 @@ inline send(node, slot, from, to) {
                 :: IS(r.provisional[v], unconfirmed) || IS(r.at[v], pending) -> skip
                 :: else ->
                     if
-                    :: IS(r.at[v], there | gone) -> told[slot].at[v] = r.at[v]
+                    :: IS(r.at[v], there | gone) -> told[slot].at[v] = r.at[v] & ~untold
                     :: IS(r.at[v], moved) ->
                         for (i : 1 .. UIDS - 1) {
                             if
-                            :: r.at[i] == (there | MESSAGE(r.at[v])) && !IS(r.provisional[i], unconfirmed) -> told[slot].at[v] = gone | MESSAGE(r.at[v])
+                            :: (r.at[i] & ~untold) == (there | MESSAGE(r.at[v])) && !IS(r.provisional[i], unconfirmed) -> told[slot].at[v] = gone | MESSAGE(r.at[v])
                             :: else
                             fi
                         }
@@ -1041,7 +1109,7 @@ inline restore(node) {
         count = 0;
         for (v : 1 .. UIDS - 1) {
             if
-            :: c.at[v] == (there | i) || r.at[v] == (there | i) || r.at[v] == (pending | i) -> count = 1
+            :: c.at[v] == (there | i) || (r.at[v] & ~untold) == (there | i) || r.at[v] == (pending | i) -> count = 1
             :: else
             fi
         }
@@ -1171,7 +1239,7 @@ inline expunge_at_remote(message) {
     place = 0;
     for (u : 1 .. UIDS - 1) {
         if
-        :: r.at[u] == (there | message) && place == 0 ->
+        :: (r.at[u] & ~untold) == (there | message) && place == 0 ->
             place = u;
             r.at[u] = gone | message;
             expunged = expunged | BIT(message);
