@@ -1,8 +1,10 @@
 """State that agrees both ways: clients inside and outside change the same mailbox, and mail is all that passes."""
 
+import contextlib
 import imaplib
 import os
 import random
+import sqlite3
 import subprocess
 import time
 import unittest
@@ -182,6 +184,32 @@ class Mailboxes(NodeTest):
                    and self.pair.remote.count("ann", "Journeys/Roma") == 1, 60, "it is there again", interval=0.2)
         self.assertEqual(list(self.pair.core.messages("ann", "Journeys/Roma").values()), [message])
         wait_for_agreement(self.pair.core, self.pair.remote)
+
+    def test_a_mailbox_is_deleted_inside(self):
+        """What was moved out of it before is outside where it is now; of the rest nothing is left there."""
+        inside, outside = self.both()
+        for name in ("Old", "New"):
+            inside.must(f"CREATE {name}")
+        self.wait_for_names(outside, ["Old", "New"])
+        messages = [letter(f"old {number}")[1] for number in range(3)]
+        for message in messages:
+            self.pair.core.append("ann", message, "Old")
+        wait_until(lambda: self.pair.remote.count("ann", "Old") == 3, 60, "they go out", interval=0.2)
+        inside.must("SELECT Old")
+        inside.must("UID MOVE 2 New")
+        inside.must("DELETE Old")
+        self.wait_for_names(outside, ["New"], ["Old"])
+        wait_until(lambda: self.pair.remote.count("ann", "New") == 1, 60, "one is in New", interval=0.2)
+        wait_for_agreement(self.pair.core, self.pair.remote)
+        self.assertEqual(list(self.pair.core.messages("ann", "New").values()), [messages[1]])
+        wait_until(lambda: self.kept_unseen(self.pair.remote) == 0, 60, "nothing is left of Old", interval=0.2)
+
+    def kept_unseen(self, node):
+        """How many messages there are in deleted mailboxes."""
+        folder = os.path.join(node.data_dir, "accounts")
+        (name,) = [name for name in os.listdir(folder) if name.endswith(".db") and not name.endswith(".search.db")]
+        with contextlib.closing(sqlite3.connect(f"file:{os.path.join(folder, name)}?mode=ro", uri=True)) as store:
+            return store.execute("SELECT coalesce(sum(messages), 0) FROM mailboxes WHERE deleted<>0").fetchone()[0]
 
     def test_special_use(self):
         inside, outside = self.both()
