@@ -198,6 +198,9 @@ Result<bool> apply_state(AtCore& to, EntryNumber number, const sync::StateEntry&
     to.changed |= found.changed;
     to.ahead |= found.ahead;
     if (!found.hide.empty()) TRY(hide_or_hold(to, entry.mailbox, {found.hide, {}}));
+    for (const auto& i : found.nowhere.list())
+        for (auto uid = i.first; uid <= i.last; ++uid)
+            TRY(plan_confirmation(to, {entry.mailbox, Uid{uid}}, {entry.mailbox, Uid{}}));
     store::OutboxPlan plan;
     plan.cursor = TRY(to.account.cursor(to.peer));
     store::OutboxRow row;

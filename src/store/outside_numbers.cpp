@@ -237,6 +237,21 @@ Result<Place> where_now(AccountStore& account, NodeId peer, const Place& called)
     return TRY(follow(db, TRY(noted(db, peer, called)).value_or(called)));
 }
 
+Result<bool> is_gone_for_good(AccountStore& account, NodeId peer, const Place& called, EmailId email) {
+    Database& db = account.database();
+    auto place = TRY(noted(db, peer, called));
+    for (int step = 0; step < most_steps && place && place->uid.value; ++step) {
+        auto e = TRY(db.query(
+            "SELECT b.mailbox,e.became_uid,e.email FROM expunged e JOIN mailboxes m ON m.id=e.mailbox "
+            "LEFT JOIN mailboxes b ON b.id=e.became_mailbox WHERE m.mailbox=? AND e.uid=?",
+            place->mailbox, place->uid));
+        if (!TRY(e.next())) return false;
+        if (e.null(0)) return e.id<EmailId>(2) == email;
+        place = Place{e.id<MailboxId>(0), e.uid(1)};
+    }
+    return false;
+}
+
 Result<void> forget_number(AccountStore& account, NodeId peer, const Place& called) {
     return account.database().run(
         "DELETE FROM outside_numbers WHERE peer=(SELECT id FROM peers WHERE peer=?) AND mailbox=? AND uid=?",

@@ -14,6 +14,8 @@ namespace fwmail::store {
 Result<std::optional<Place>> find_place(AccountStore& account, NodeId peer, const Place& called);
 // Likewise, whatever the peer was told of; and what it has filed of its own is forgotten.
 Result<Place> where_now(AccountStore& account, NodeId peer, const Place& called);
+// Whether the peer has filed that message under this number, and it was expunged since.
+Result<bool> is_gone_for_good(AccountStore& account, NodeId peer, const Place& called, EmailId email);
 Result<void> forget_number(AccountStore& account, NodeId peer, const Place& called);
 // Of these numbers, those for which find_place() has nothing. The mailbox is known.
 Result<UidSet> unheard_numbers(AccountStore& account, NodeId peer, MailboxId mailbox, const UidSet& uids);

@@ -144,6 +144,10 @@ class Comparison {
             out_.leave.add(theirs.uid.value);
             return {};
         }
+        if (TRY(is_gone_for_good(account_, peer_, called, theirs.email))) {
+            out_.nowhere.add(theirs.uid.value);
+            return {};
+        }
         TRY(forget_number(account_, peer_, called));
         (TRY(has_body_of(db_, theirs.email)) ? out_.copies : out_.bodies).add(theirs.uid.value);
         return {};

@@ -27,6 +27,7 @@ Result<void> note_elsewhere(AccountStore& account, MailboxId mailbox, const UidS
 
 struct Differences {
     UidSet leave;            // these numbers go at the peer
+    UidSet nowhere;          // numbers that the peer gave itself: their messages have gone for good
     UidSet hide;             // these were expunged there
     UidSet bodies, copies;   // these are to come home
     std::vector<Uid> flags;  // of these the peer is to hear

@@ -3,6 +3,7 @@
 
 #include "store/database.hpp"
 #include "store/outside_expunges.hpp"
+#include "store/stated.hpp"
 #include "support.hpp"
 
 using namespace fwmail;
@@ -90,6 +91,31 @@ TEST_CASE("so is one that was its own, and has been given another one since") {
     w.give(adopted, adopted);
     must(w.store->expunge_any(w.b, uids({1})));
     CHECK(w.gone().given == std::vector{adopted});
+}
+
+TEST_CASE("what has gone for good does not come back from under a number that the peer gave itself") {
+    Wandered w;
+    Place called{w.a, Uid{9}};
+    w.give(called, {w.inbox.id, Uid{1}});
+    sync::StateEntry state;
+    state.mailbox = w.a;
+    state.first = Uid{1};
+    state.last = Uid{UINT32_MAX};
+    state.floor = state.visible = Uid{9};
+    state.there.push_back({Uid{9}, id_of<EmailId>(1), sync::Sha256{1}, {}, {}});
+    SECTION("expunged") {
+        must(w.store->expunge_any(w.b, uids({1})));
+        auto found = must(compare_state(*w.store, peer, state, t0, t0));
+        CHECK(found.nowhere == uids({9}));
+        CHECK((found.bodies.empty() && found.copies.empty()));
+    }
+    SECTION("but another message does, of which nothing is known") {
+        must(w.store->expunge_any(w.b, uids({1})));
+        state.there[0].email = id_of<EmailId>(77);
+        auto found = must(compare_state(*w.store, peer, state, t0, t0));
+        CHECK((found.leave.empty() && found.nowhere.empty()));
+        CHECK(found.bodies == uids({9}));
+    }
 }
 
 TEST_CASE("a number that the peer has heard of as that of its own message is told of when that moves on") {
