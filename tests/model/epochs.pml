@@ -10,7 +10,8 @@
  *   - no UID names a message that named another at that server, and none is given below one that was given;
  *   - a node begins an epoch only where something was lost, and at most MOST for each loss;
  *   - after at most ROUNDS times that all is sent again, all is acknowledged and nothing is awaited;
- *   - then both show the same, and what was left at either of them after a loss, and nobody expunged, is there.
+ *   - then both show the same, and what was left at either of them after a loss, and nobody expunged, is there;
+ *   - what somebody has expunged, and one of them knew that after a loss, is not.
  *
  * Not in the model: bodies apart from their messages, flags, mailboxes, moves between them, stubs, void numbers, several
  * remotes, time. What is planned is planned when it is sent. A message that was renumbered is followed to where it is,
@@ -85,6 +86,9 @@
 #ifndef TELL_LAST       /* core tells of an expunge under the last number only */
 #define TELL_LAST 0
 #endif
+#ifndef STAY            /* an expunge from outside does not follow the message to its new number */
+#define STAY 0
+#endif
 #ifndef UNMARK          /* core: what stands in a frame before an entry that is not fresh is not counted as applied */
 #define UNMARK 0
 #endif
@@ -145,6 +149,8 @@
 #define CONTENT(entry) ((entry) >> 13)
 
 #define no_uid 31     /* the UID before is not known; or: nowhere */
+#define asked 30      /* noted: nothing is known of the message, which is to come home */
+#define NOTED(place) ((place) != 0 && (place) < asked)
 #define not_told 15   /* awaited: the state, of which nothing is known */
 
 /* What of a number that the remote has given itself is known there. */
@@ -162,6 +168,7 @@ typedef Numbered {
 typedef Core {
     byte at[UIDS];
     byte noted[UIDS];   /* outside_numbers: what became of a number that the remote gave */
+    byte expunged_unknown[UIDS];   /* which message, that was not known under that number */
     byte uidnext, planned, chained, awaited;
     bool known;         /* something is planned */
 }
@@ -201,11 +208,12 @@ byte highest[2];           /* UID that was given */
 bool unaware[2];           /* has lost what it knew, and does not know that */
 bool silent[2];            /* has lost what it knew, and the other has not heard of it since */
 byte expunged, forgotten;  /* messages; by a client, and by all */
+byte dead;                 /* of those expunged: somebody knows that */
 
 hidden byte i, u, v, k, leaving, count;
 hidden byte above, entry_id, mail, place;
 hidden byte judged, begins, restored, adopted, unheard, has_entries, has_acks, leaps, was_begun, was_heard, before, applies, returned, settled;
-hidden byte one_meaning, ascending, few_epochs, few_rounds, nothing_awaited, agreed, is_there_once;   /* asserted */
+hidden byte one_meaning, ascending, few_epochs, few_rounds, nothing_awaited, agreed, is_there_once, stays_gone;   /* asserted */
 hidden short forgets, fresh, e, kept[NUMBERS];
 hidden int listed, renumbered;
 
@@ -275,8 +283,8 @@ inline put_back(node) {
 inline follow(nr) {   /* place: where the message of the number is, or 0 */
     place = nr;
     if
-    :: place == no_uid -> place = 0
-    :: place != no_uid && place != 0 && IS(c.at[place], moved) ->
+    :: place >= asked -> place = 0
+    :: place < asked && place != 0 && IS(c.at[place], moved) ->
         entry_id = MESSAGE(c.at[place]);
         place = 0;
         for (v : 1 .. UIDS - 1) {
@@ -311,7 +319,7 @@ inline is_told(nr) {
     applies = nr <= count;
     for (v : 1 .. UIDS - 1) {
         applies = applies || c.noted[v] == nr ||
-            (c.noted[v] != 0 && c.noted[v] != no_uid && IS(c.at[c.noted[v]], moved) && MESSAGE(c.at[c.noted[v]]) == MESSAGE(c.at[nr]))
+            (NOTED(c.noted[v]) && IS(c.at[c.noted[v]], moved) && MESSAGE(c.at[c.noted[v]]) == MESSAGE(c.at[nr]))
     }
 }
 
@@ -352,7 +360,7 @@ inline plan() {
                         :: else
                         fi;
                         if
-                        :: c.noted[i] != 0 && c.noted[i] != no_uid && (c.noted[i] != i || IS(c.at[i], moved)) && IS(c.at[c.noted[i]], gone | moved) &&
+                        :: NOTED(c.noted[i]) && (c.noted[i] != i || IS(c.at[i], moved)) && IS(c.at[c.noted[i]], gone | moved) &&
                             MESSAGE(c.at[c.noted[i]]) == entry_id -> give(core, ENTRY(a_confirm, i, 0, 0))
                         :: else
                         fi
@@ -387,6 +395,55 @@ inline hide(nr) {
     c.at[nr] = gone | untold | pending | MESSAGE(c.at[nr])
 }
 
+inline hide_elsewhere(nr, called) {
+    hide(nr);
+    if
+    :: nr != called -> c.at[nr] = c.at[nr] & ~pending
+    :: else
+    fi
+}
+
+/* place: the message under a number of which the remote has not heard, where there is one. */
+inline find_unheard(state, message) {
+    count = 0;
+    for (v : 1 .. UIDS - 1) {
+        if
+        :: c.at[v] == (there | message) -> place = v; count++
+        :: else
+        fi
+    }
+    if
+    :: count == 1 && (place > state.floor || MESSAGE(state.at[place]) != message) -> skip
+    :: else -> place = 0
+    fi
+}
+
+/* The remote had that message under this number, and not core. */
+inline compare_gone(state, nr, message) {
+    if
+    :: c.noted[nr] != 0 -> follow(c.noted[nr])
+    :: else -> follow(nr)
+    fi;
+    if
+    :: place != 0 && MESSAGE(c.at[place]) != message -> c.noted[nr] = asked
+    :: else ->
+        if
+        :: IS(state.at[nr], moved) || STAY -> skip
+        :: else ->
+            if
+            :: place == 0 && c.noted[nr] == 0 && !(IS(c.at[nr], gone | moved) && MESSAGE(c.at[nr]) == message) ->
+                c.expunged_unknown[nr] = message;
+                find_unheard(state, message)
+            :: else
+            fi;
+            if
+            :: place != 0 -> hide_elsewhere(place, nr)
+            :: else
+            fi
+        fi
+    fi
+}
+
 /* All that the remote has told is compared with what is here. */
 inline compare_state(state) {
     if
@@ -416,23 +473,37 @@ inline compare_state(state) {
                     fi;
                     if
                     :: IS(c.at[u], gone | moved) && MESSAGE(c.at[u]) == i -> give(core, ENTRY(an_expunge, u, 0, 0))
-                    :: else -> c.noted[u] = 0; give(core, ENTRY(a_return, u, 0, 0))
+                    :: else ->
+                        if
+                        :: place == 0 && NOTED(c.noted[u]) && IS(c.at[c.noted[u]], gone | moved) && MESSAGE(c.at[c.noted[u]]) == i ->
+                            give(core, ENTRY(a_confirm, u, 0, 0))
+                        :: else ->
+                            find_unheard(state, i);
+                            if
+                            :: place != 0 && !STAY -> c.noted[u] = place; give(core, ENTRY(an_expunge, u, 0, 0))
+                            :: else -> c.noted[u] = asked; give(core, ENTRY(a_return, u, 0, 0))
+                            fi
+                        fi
                     fi
                 fi
             fi
         :: IS(state.at[u], gone) ->
             listed = listed | BIT(u);
             if
-            :: IS(c.at[u], there) && MESSAGE(c.at[u]) != MESSAGE(state.at[u]) -> renumbered = renumbered | BIT(u)
             :: IS(c.at[u], there) && MESSAGE(c.at[u]) == MESSAGE(state.at[u]) -> hide(u)
-            :: else
+            :: else ->
+                if
+                :: IS(c.at[u], there) -> renumbered = renumbered | BIT(u)
+                :: else
+                fi;
+                compare_gone(state, u, MESSAGE(state.at[u]))
             fi
         :: else
         fi
     }
     for (u : 1 .. UIDS - 1) {
         if
-        :: (renumbered & BIT(u)) != 0 || (IS(c.at[u], there) && (listed & BIT(u)) == 0 && u <= state.floor) -> renumber(u)
+        :: IS(c.at[u], there) && ((renumbered & BIT(u)) != 0 || ((listed & BIT(u)) == 0 && u <= state.floor)) -> renumber(u)
         :: else
         fi
     }
@@ -452,7 +523,7 @@ inline file_append(nr, message, is_returned) {
     :: else
     fi;
     if
-    :: before && is_returned && place == 0 -> c.noted[nr] = 0; before = false
+    :: before && place == 0 && message != 0 && (is_returned || c.noted[nr] == asked) -> c.noted[nr] = 0; before = false
     :: else
     fi;
     if
@@ -482,7 +553,11 @@ inline file_append(nr, message, is_returned) {
             c.at[place] = there | message;
             c.uidnext++
         fi;
-        c.noted[nr] = place
+        c.noted[nr] = place;
+        if
+        :: is_returned && IS(c.at[place], there) && c.expunged_unknown[nr] == message -> hide_elsewhere(place, 0)
+        :: else
+        fi
     fi;
     give(core, ENTRY(a_confirm, nr, place, 0))
 }
@@ -512,18 +587,13 @@ inline apply_at_core(frame, state) {
                 if
                 :: u > c.planned && c.noted[u] == 0 -> applies = false
                 :: else ->
-                    place = u;
                     if
                     :: c.noted[u] != 0 -> follow(c.noted[u])
-                    :: else
+                    :: c.noted[u] == 0 && STAY -> place = u
+                    :: else -> follow(u)
                     fi;
                     if
-                    :: place != 0 && IS(c.at[place], there) ->
-                        hide(place);
-                        if
-                        :: place != u -> c.at[place] = c.at[place] & ~pending
-                        :: else
-                        fi
+                    :: place != 0 && IS(c.at[place], there) -> hide_elsewhere(place, u)
                     :: else
                     fi
                 fi
@@ -633,6 +703,16 @@ inline show_what_came() {
         if
         :: IS(r.at[v], there) -> r.at[v] = r.at[v] & ~untold
         :: else
+        fi;
+        /* expunge_successors */
+        if
+        :: IS(r.provisional[v], given_up) && IS(r.provisional[v], expunged_here) && !STAY ->
+            place = r.provisional[v] & 31;
+            if
+            :: IS(r.at[place], there) && MESSAGE(r.at[place]) == MESSAGE(r.at[v]) -> r.at[place] = gone | MESSAGE(r.at[place])
+            :: else
+            fi
+        :: else
         fi
     }
 }
@@ -690,7 +770,8 @@ inline take_confirmation(nr, now_at) {
         r.provisional[nr] = 0;
         if
         :: now_at == 0 -> expunge_any(nr)
-        :: now_at != 0 && now_at != nr -> r.provisional[nr] = given_up | now_at
+        :: now_at != 0 && now_at != nr && before -> r.provisional[nr] = given_up | expunged_here | now_at
+        :: now_at != 0 && now_at != nr && !before -> r.provisional[nr] = given_up | now_at
         :: else
         fi;
         if
@@ -965,7 +1046,7 @@ inline send(node, slot, from, to) {
             :: else -> follow(u)
             fi;
             if
-            :: place != 0 && place != u -> e = e | (1 << 8)
+            :: (place != 0 && place != u) || c.noted[u] == asked -> e = e | (1 << 8)
             :: else
             fi
         :: e != 0 && node == remote && KIND(e) == an_append && IS(r.provisional[u], unconfirmed) && !IS(r.provisional[u], expunged_here) ->
@@ -991,7 +1072,8 @@ inline send(node, slot, from, to) {
                     :: IS(r.at[v], moved) ->
                         for (i : 1 .. UIDS - 1) {
                             if
-                            :: (r.at[i] & ~untold) == (there | MESSAGE(r.at[v])) && !IS(r.provisional[i], unconfirmed) -> told[slot].at[v] = gone | MESSAGE(r.at[v])
+                            :: (r.at[i] & ~untold) == (there | MESSAGE(r.at[v])) && !IS(r.provisional[i], unconfirmed) ->
+                                told[slot].at[v] = gone | moved | MESSAGE(r.at[v])
                             :: else
                             fi
                         }
@@ -1062,7 +1144,8 @@ inline copy_core(to, from) {
     to.uidnext = from.uidnext; to.planned = from.planned; to.chained = from.chained; to.awaited = from.awaited; to.known = from.known;
     for (v : 0 .. UIDS - 1) {
         to.at[v] = from.at[v];
-        to.noted[v] = from.noted[v]
+        to.noted[v] = from.noted[v];
+        to.expunged_unknown[v] = from.expunged_unknown[v]
     }
 }
 inline copy_remote(to, from) {
@@ -1116,6 +1199,18 @@ inline restore(node) {
         if
         :: count == 0 && i <= mails + appends -> forgotten = forgotten | BIT(i)
         :: else
+        fi;
+        /* An expunge of which nobody knows any more. */
+        count = 0;
+        for (v : 1 .. UIDS - 1) {
+            if
+            :: (IS(c.at[v], gone) && MESSAGE(c.at[v]) == i) || (IS(r.at[v], gone) && MESSAGE(r.at[v]) == i) -> count = 1
+            :: else
+            fi
+        }
+        if
+        :: count == 0 -> dead = dead & ~BIT(i)
+        :: else
         fi
     }
     if
@@ -1151,6 +1246,15 @@ inline check_agreement() {
                 }
                 is_there_once = count == 1;
                 assert(is_there_once)
+            :: else
+            fi;
+            if
+            :: (dead & BIT(i)) != 0 && losses <= 1 && WITNESS ->
+                stays_gone = true;
+                for (v : 1 .. UIDS - 1) {
+                    stays_gone = stays_gone && c.at[v] != (there | i)
+                }
+                assert(stays_gone)
             :: else
             fi
         }
@@ -1227,6 +1331,11 @@ inline expunge_at_core(message) {
         :: c.at[u] == (there | message) ->
             c.at[u] = gone | untold | message;
             expunged = expunged | BIT(message);
+            /* What core has renumbered and forgotten is known to the remote by a number that nothing leads to. */
+            if
+            :: c.awaited == 0 -> dead = dead | BIT(message)
+            :: else
+            fi;
             expunges++;
             rounds = 0;
             printf("a client expunges %d, which is %d\n", message, u);
@@ -1243,6 +1352,7 @@ inline expunge_at_remote(message) {
             place = u;
             r.at[u] = gone | message;
             expunged = expunged | BIT(message);
+            dead = dead | BIT(message);
             expunges++;
             rounds = 0;
             printf("a client expunges %d, which is %d\n", message, u);
