@@ -113,6 +113,7 @@ Result<> show_what_came(store::AccountStore& account, const EpochTurn& turn) {
     TRY(store::let_pass(account));
     for (const auto& mailbox : TRY(account.load_mailboxes()))
         TRY(show_arrived(account, {turn.peer}, mailbox.id, turn.now));
+    TRY(store::expunge_successors(account));
     return store::forget_kept(account);
 }
 

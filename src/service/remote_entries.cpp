@@ -107,6 +107,7 @@ Result<bool> apply_copy(AtCore& to, const sync::CopyRequestEntry& entry, store::
     }
     to.changed |= !filed.repeat;
     TRY(plan_confirmation(to, {entry.mailbox, entry.uid}, filed.now));
+    if (filed.expunged) to.expunged[filed.now.mailbox].add(filed.now.uid.value);
     return true;
 }
 
@@ -141,6 +142,7 @@ Result<bool> apply_append(AtCore& to, EntryNumber number, const sync::AppendRequ
     TRY(to.account.delete_chunks(entry.email, crypto::view_of(entry.sealed_sha256)));
     to.changed |= !filed.repeat;
     TRY(plan_confirmation(to, word.to, filed.now));
+    if (filed.expunged) to.expunged[filed.now.mailbox].add(filed.now.uid.value);
     return true;
 }
 
@@ -197,10 +199,8 @@ Result<bool> apply_state(AtCore& to, EntryNumber number, const sync::StateEntry&
     auto found = TRY(store::compare_state(to.account, to.peer, entry, to.since, to.now));
     to.changed |= found.changed;
     to.ahead |= found.ahead;
-    if (!found.hide.empty()) TRY(hide_or_hold(to, entry.mailbox, {found.hide, {}}));
-    for (const auto& i : found.nowhere.list())
-        for (auto uid = i.first; uid <= i.last; ++uid)
-            TRY(plan_confirmation(to, {entry.mailbox, Uid{uid}}, {entry.mailbox, Uid{}}));
+    TRY(hide_or_hold(to, entry.mailbox, found.hide));
+    for (auto uid : found.nowhere) TRY(plan_confirmation(to, {entry.mailbox, uid}, {entry.mailbox, Uid{}}));
     store::OutboxPlan plan;
     plan.cursor = TRY(to.account.cursor(to.peer));
     store::OutboxRow row;
@@ -292,6 +292,7 @@ Result<> apply_remote_entries(AtCore& to, const sync::AccountSection& section) {
             to.told.on_applied(number);
         }
     }
+    TRY(hide_or_hold(to, {}, {{}, std::exchange(to.expunged, {})}));
     TRY(to.account.mark_applied(to.peer, applied));
     for (const auto& [number, body] : to.bodies) TRY(to.account.release(body));
     for (const auto& [number, mail] : to.appended)

@@ -29,6 +29,7 @@ struct AtCore {
     std::set<EntryNumber> refused = {};                 // requests whose mail is not what they say
     sync::Incoming told = {};                           // what of the peer's entries has been applied, by now
     UnixMillis since = {};                              // what is older was perhaps never replicated
+    std::map<MailboxId, UidSet> expunged = {};          // came home, and was expunged at another remote
     bool changed = false, ahead = false, held = false, too_many = false;
 };
 

@@ -186,7 +186,8 @@ Result<UidSet> moved_among(AccountStore& account, NodeId peer, MailboxId mailbox
     for (const auto& i : gone.list())
         for (auto n = i.first; n <= i.last; ++n) {
             Place called{mailbox, Uid{n}}, now = TRY(where_now(account, peer, called));
-            if (now != called && TRY(will_be_told(db, now))) moved.add(n);
+            if (now != called && (TRY(will_be_told(db, now)) || TRY(is_asked_for(account, peer, called))))
+                moved.add(n);
             if (moved.list().size() == sync::max_uid_intervals || n == UINT32_MAX) return moved;
         }
     return moved;

@@ -1,5 +1,7 @@
 #include "store/outside_numbers.hpp"
 
+#include <set>
+
 #include "store/account_rows.hpp"
 #include "sync/numbers.hpp"
 
@@ -8,8 +10,10 @@ namespace {
 
 constexpr int most_steps = 1000;  // from number to number; each is used once, so there is an end anyway
 
-// Where the message of this number is now, moves and renumberings followed.
-Result<Place> follow(Database& db, Place place) {
+enum class Follow { all, numbers };
+
+// Where the message of this number is now: moves and renumberings followed, or renumberings alone.
+Result<Place> follow(Database& db, Place place, Follow what = Follow::all) {
     for (int step = 0; step < most_steps && place.uid.value; ++step) {
         auto row = TRY(find_mailbox_row(db, place.mailbox));
         if (!row) break;
@@ -19,7 +23,7 @@ Result<Place> follow(Database& db, Place place) {
             TRY(db.query("SELECT b.mailbox,e.became_uid FROM expunged e JOIN mailboxes b ON "
                          "b.id=e.became_mailbox WHERE e.mailbox=? AND e.uid=?",
                          row->row, place.uid));
-        if (!TRY(e.next())) break;
+        if (!TRY(e.next()) || (what == Follow::numbers && e.id<MailboxId>(0) != place.mailbox)) break;
         place = {e.id<MailboxId>(0), e.uid(1)};
     }
     return Place{place.mailbox, Uid{}};
@@ -34,21 +38,13 @@ Result<std::optional<Place>> noted(Database& db, NodeId peer, const Place& calle
     return Place{q.id<MailboxId>(0), q.uid(1)};
 }
 
-// `lost`: nothing was known of the message here, and the peer is asked for it.
+// `asked`: of this message nothing was known here, and the peer is asked for it.
 Result<void> note(AccountStore& account, NodeId peer, const Place& called, const Place& now,
-                  bool lost = false) {
+                  EmailId asked = {}) {
     Database& db = account.database();
     std::int64_t id = TRY(peer_row(db, peer));
     return db.run("INSERT INTO outside_numbers VALUES(?,?,?,?,?,0,?)", id, called.mailbox, called.uid,
-                  now.mailbox, now.uid, lost);
-}
-
-Result<bool> noted_as_lost(Database& db, NodeId peer, const Place& called) {
-    auto q = TRY(
-        db.query("SELECT 1 FROM outside_numbers WHERE peer=(SELECT id FROM peers WHERE peer=?) AND mailbox=? "
-                 "AND uid=? AND lost=1",
-                 peer, called.mailbox, called.uid));
-    return q.next();
+                  now.mailbox, now.uid, Blob{asked.is_zero() ? std::string_view() : asked.octets()});
 }
 
 // The mailbox in which mail for this one is filed: itself, or what it has become part of, or one of its name.
@@ -237,6 +233,12 @@ Result<Place> where_now(AccountStore& account, NodeId peer, const Place& called)
     return TRY(follow(db, TRY(noted(db, peer, called)).value_or(called)));
 }
 
+Result<Place> where_expunged(AccountStore& account, NodeId peer, const Place& called) {
+    Database& db = account.database();
+    if (auto own = TRY(noted(db, peer, called))) return TRY(follow(db, *own));
+    return TRY(follow(db, called, Follow::numbers));
+}
+
 Result<bool> is_gone_for_good(AccountStore& account, NodeId peer, const Place& called, EmailId email) {
     Database& db = account.database();
     auto place = TRY(noted(db, peer, called));
@@ -269,24 +271,93 @@ Result<UidSet> unheard_numbers(AccountStore& account, NodeId peer, MailboxId mai
     return unheard;
 }
 
-Result<OwnPlaces> own_places(AccountStore& account, NodeId peer, MailboxId mailbox, const UidSet& uids) {
+Result<void> note_unknown(AccountStore& account, NodeId peer, const Place& called, EmailId asked) {
+    TRY(forget_number(account, peer, called));
+    return note(account, peer, called, {called.mailbox, Uid{}}, asked);
+}
+
+Result<void> note_known(AccountStore& account, NodeId peer, const Place& called, const Place& now) {
+    TRY(forget_number(account, peer, called));
+    return note(account, peer, called, now);
+}
+
+Result<Place> note_expunged_unknown(AccountStore& account, const Place& called, EmailId email) {
     Database& db = account.database();
-    std::vector<std::pair<Uid, Place>> own;
+    TRY(db.run("INSERT OR IGNORE INTO expunged_unknown VALUES(?,?,?)", called.mailbox, called.uid, email));
+    std::vector<Place> filed;
     {
         auto q =
-            TRY(db.query("SELECT uid,now_mailbox,now_uid FROM outside_numbers WHERE peer=(SELECT id FROM "
-                         "peers WHERE peer=?) AND mailbox=?",
-                         peer, mailbox));
+            TRY(db.query("SELECT o.now_mailbox,o.now_uid FROM peers p CROSS JOIN outside_numbers o ON "
+                         "o.peer=p.id AND o.mailbox=? AND o.uid=? AND o.now_uid<>0",
+                         called.mailbox, called.uid));
+        while (TRY(q.next())) filed.push_back({q.id<MailboxId>(0), q.uid(1)});
+    }
+    for (const auto& one : filed) {
+        auto place = TRY(follow(db, one));
+        if (TRY(is_of(db, place, email))) return place;
+    }
+    return Place{called.mailbox, Uid{}};
+}
+
+Result<bool> is_expunged_unknown(AccountStore& account, const Place& called, EmailId email) {
+    auto q =
+        TRY(account.database().query("SELECT 1 FROM expunged_unknown WHERE mailbox=? AND uid=? AND email=?",
+                                     called.mailbox, called.uid, email));
+    return q.next();
+}
+
+Result<bool> is_noted(AccountStore& account, NodeId peer, const Place& called) {
+    return TRY(noted(account.database(), peer, called)).has_value();
+}
+
+Result<bool> is_asked_for(AccountStore& account, NodeId peer, const Place& called) {
+    auto q = TRY(account.database().query(
+        "SELECT 1 FROM outside_numbers WHERE peer=(SELECT id FROM peers WHERE peer=?) AND mailbox=? "
+        "AND uid=? AND asked<>x''",
+        peer, called.mailbox, called.uid));
+    return q.next();
+}
+
+Result<OwnPlaces> own_places(AccountStore& account, NodeId peer, MailboxId mailbox, const UidSet& uids) {
+    Database& db = account.database();
+    struct Own {
+        Uid uid;
+        Place filed;
+        std::optional<EmailId> asked;
+    };
+    std::vector<Own> own;
+    std::set<Uid> renumbered;
+    {
+        auto q = TRY(
+            db.query("SELECT uid,now_mailbox,now_uid,asked FROM outside_numbers WHERE peer=(SELECT id FROM "
+                     "peers WHERE peer=?) AND mailbox=?",
+                     peer, mailbox));
         while (TRY(q.next()))
-            if (uids.contains(q.natural(0))) own.push_back({q.uid(0), {q.id<MailboxId>(1), q.uid(2)}});
+            if (uids.contains(q.natural(0))) {
+                own.push_back({q.uid(0), {q.id<MailboxId>(1), q.uid(2)}, {}});
+                if (!q.view(3).empty()) own.back().asked = q.id<EmailId>(3);
+            }
+    }
+    for (const auto& i : uids.list()) {
+        auto q =
+            TRY(db.query("SELECT uid FROM expunged WHERE mailbox=(SELECT id FROM mailboxes WHERE "
+                         "mailbox=?) AND uid BETWEEN ? AND ? AND became_mailbox=mailbox",
+                         mailbox, i.first, i.last));
+        while (TRY(q.next())) renumbered.insert(q.uid(0));
     }
     OwnPlaces places{uids, {}};
-    for (const auto& [uid, filed] : own) {
-        auto place = TRY(follow(db, filed));
-        if (place == Place{mailbox, uid}) continue;
+    auto add = [&](Uid uid, const Place& place) {
+        if (place == Place{mailbox, uid}) return;
         places.here.remove(uid.value, uid.value);
         if (place.uid.value) places.elsewhere[place.mailbox].add(place.uid.value);
+    };
+    for (const auto& [uid, filed, asked] : own) {
+        renumbered.erase(uid);
+        bool unknown = filed.uid == Uid{} && asked;
+        add(uid,
+            unknown ? TRY(note_expunged_unknown(account, {mailbox, uid}, *asked)) : TRY(follow(db, filed)));
     }
+    for (auto uid : renumbered) add(uid, TRY(follow(db, {mailbox, uid}, Follow::numbers)));
     return places;
 }
 
@@ -323,6 +394,7 @@ Result<Filed> file_copy(AccountStore& account, NodeId peer, const CopyWord& word
         if (before) {
             filed.repeat = true;
             filed.now = TRY(follow(db, *before));
+            filed.unknown = filed.now.uid == Uid{} && TRY(is_asked_for(account, peer, word.to));
             return give_back();
         }
         // What is copied from itself is known by its EmailId alone.
@@ -336,7 +408,7 @@ Result<Filed> file_copy(AccountStore& account, NodeId peer, const CopyWord& word
         auto is_lost = [&]() -> Result<bool> {
             if (word.from == word.to) return false;
             // It may have gone on at the peer before that has heard that it is asked for.
-            if (TRY(noted(db, peer, word.from))) return TRY(noted_as_lost(db, peer, word.from));
+            if (TRY(noted(db, peer, word.from))) return TRY(is_asked_for(account, peer, word.from));
             return TRY(is_forgotten(db, word.from, word.email));
         };
         if (!word.moved.is_zero()) {
@@ -391,8 +463,9 @@ Result<Filed> file_copy(AccountStore& account, NodeId peer, const CopyWord& word
             }
             filed.now = TRY(file_new(account, word.to, *target, copy, original->seal, now));
             used = true;
+            filed.expunged = word.from == word.to && TRY(is_expunged_unknown(account, word.to, word.email));
         }
-        TRY(note(account, peer, word.to, filed.now, filed.unknown));
+        TRY(note(account, peer, word.to, filed.now, filed.unknown ? word.email : EmailId{}));
         return give_back();
     });
 }
@@ -402,7 +475,8 @@ Result<Filed> file_append(AccountStore& account, NodeId peer, const AppendWord& 
     return atomically(db, [&]() -> Result<Filed> {
         Filed filed;
         auto before = TRY(noted(db, peer, word.to));
-        if (before && word.returned) before = TRY(unless_nowhere(account, peer, word.to, *before));
+        if (before && word.message && (word.returned || TRY(is_asked_for(account, peer, word.to))))
+            before = TRY(unless_nowhere(account, peer, word.to, *before));
         if (before) {
             filed.repeat = true;
             filed.now = TRY(follow(db, *before));
@@ -430,6 +504,7 @@ Result<Filed> file_append(AccountStore& account, NodeId peer, const AppendWord& 
             }
             message.mailbox = target->mailbox.id;
             filed.now = TRY(file_new(account, word.to, *target, message, word.seal, now));
+            filed.expunged = word.returned && TRY(is_expunged_unknown(account, word.to, message.email_id));
         }
         TRY(note(account, peer, word.to, filed.now));
         return filed;

@@ -14,14 +14,27 @@ namespace fwmail::store {
 Result<std::optional<Place>> find_place(AccountStore& account, NodeId peer, const Place& called);
 // Likewise, whatever the peer was told of; and what it has filed of its own is forgotten.
 Result<Place> where_now(AccountStore& account, NodeId peer, const Place& called);
+// Likewise, for an expunge: as in own_places().
+Result<Place> where_expunged(AccountStore& account, NodeId peer, const Place& called);
 // Whether the peer has filed that message under this number, and it was expunged since.
 Result<bool> is_gone_for_good(AccountStore& account, NodeId peer, const Place& called, EmailId email);
+// What the peer has under this number is not known here. `asked`: this message is to come home. Until it
+// does, the number means nothing: what core had given it to has another one.
+Result<void> note_unknown(AccountStore& account, NodeId peer, const Place& called, EmailId asked);
+// It is the message that has another number here.
+Result<void> note_known(AccountStore& account, NodeId peer, const Place& called, const Place& now);
+// A client at a peer has expunged this message, of which nothing is known here under that number: it is
+// hidden when it comes home. The place to which another peer has brought it already, or UID zero.
+Result<Place> note_expunged_unknown(AccountStore& account, const Place& called, EmailId email);
+Result<bool> is_expunged_unknown(AccountStore& account, const Place& called, EmailId email);
+Result<bool> is_noted(AccountStore& account, NodeId peer, const Place& called);
+Result<bool> is_asked_for(AccountStore& account, NodeId peer, const Place& called);
 Result<void> forget_number(AccountStore& account, NodeId peer, const Place& called);
 // Of these numbers, those for which find_place() has nothing. The mailbox is known.
 Result<UidSet> unheard_numbers(AccountStore& account, NodeId peer, MailboxId mailbox, const UidSet& uids);
 // The messages of these numbers, for an expunge: those that have other numbers than the peer gave them are
-// `elsewhere`. What was moved here is not followed, unless the peer has filed it: a message that moves away
-// from where it is expunged lives on.
+// `elsewhere`. What was moved to another mailbox here is not followed, unless the peer has filed it: a
+// message that moves away from where it is expunged lives on. What the peer was asked for is noted.
 struct OwnPlaces {
     UidSet here;
     std::map<MailboxId, UidSet> elsewhere;
@@ -59,6 +72,7 @@ struct Filed {
     Place now;            // where the message is; UID zero: nowhere
     bool unknown =
         false;  // nothing was ever heard of the message here, and much has been lost: it must come home
+    bool expunged = false;  // it has come home, and was expunged at another peer meanwhile: to be hidden
 };
 // Copies or moves here as well, and notes what became of the number.
 Result<Filed> file_copy(AccountStore& account, NodeId peer, const CopyWord& word, UnixMillis now);

@@ -129,8 +129,8 @@ Result<std::optional<Confirmed>> confirm(AccountStore& account, const Place& pla
         confirmed.leaves = mailbox && now_at.uid.value && !same;
         if (now_at == place) return confirmed;
         if (now_at.uid.value)
-            TRY(db.run("INSERT INTO provisional VALUES(?,?,?,zeroblob(16),zeroblob(16),?,?,?,0,x'',0,x'')",
-                       place.mailbox, place.uid, email, now, now_at.mailbox, now_at.uid));
+            TRY(db.run("INSERT INTO provisional VALUES(?,?,?,zeroblob(16),zeroblob(16),?,?,?,?,x'',0,x'')",
+                       place.mailbox, place.uid, email, now, now_at.mailbox, now_at.uid, confirmed.expunged));
         return confirmed;
     });
 }
@@ -214,6 +214,23 @@ Result<std::vector<Place>> forget_unsettled(AccountStore& account, const std::ve
             TRY(forget_provisional(account, one.place));
         }
         return expunged;
+    });
+}
+
+Result<void> expunge_successors(AccountStore& account) {
+    Database& db = account.database();
+    return atomically(db, [&]() -> Result<void> {
+        std::map<MailboxId, UidSet> successors;
+        {
+            auto q =
+                TRY(db.query("SELECT p.now_mailbox,p.now_uid FROM provisional p JOIN mailboxes b ON "
+                             "b.mailbox=p.now_mailbox "
+                             "JOIN messages m ON m.mailbox=b.id AND m.uid=p.now_uid AND m.email=p.email "
+                             "WHERE p.expunged=1"));
+            while (TRY(q.next())) successors[q.id<MailboxId>(0)].add(q.natural32(1));
+        }
+        for (const auto& [mailbox, uids] : successors) TRY(account.expunge_any(mailbox, uids));
+        return {};
     });
 }
 

@@ -59,6 +59,9 @@ Result<std::vector<UidPair>> successors(AccountStore& account, MailboxId mailbox
 Result<UidSet> follow_successors(AccountStore& account, MailboxId mailbox, UidSet uids);
 // Whatever is known of the number is forgotten: it is as core's.
 Result<void> forget_provisional(AccountStore& account, const Place& place);
+// What a client has expunged before core gave it another number goes under that one too: core may have lost
+// the request.
+Result<void> expunge_successors(AccountStore& account);
 // Numbers that core has acknowledged and not confirmed, and so may have lost: they are told like all others.
 // `requested`: those whose request is still in the outbox. Returns those that a client has expunged, which
 // core is to hear.

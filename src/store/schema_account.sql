@@ -249,10 +249,18 @@ CREATE TABLE outside_numbers (
     now_mailbox BLOB NOT NULL,          -- MailboxId: where the message was filed
     now_uid     INTEGER NOT NULL,       -- 0: it was not
     stale       INTEGER NOT NULL DEFAULT 0,     -- 1: an epoch has begun since: whether the peer has the message it says itself
-    lost        INTEGER NOT NULL DEFAULT 0,     -- 1: nothing was known here of the message: the peer is asked for it
+    asked       BLOB NOT NULL DEFAULT x'',      -- EmailId: nothing was known here of the message: the peer is asked for it
     PRIMARY KEY (peer, mailbox, uid)
 ) WITHOUT ROWID;
 CREATE INDEX outside_numbers_by_now ON outside_numbers(now_mailbox, now_uid);
+
+-- At core: expunged at one remote, of what is not known here. It is hidden if another remote brings it home.
+CREATE TABLE expunged_unknown (
+    mailbox BLOB NOT NULL,              -- MailboxId
+    uid     INTEGER NOT NULL,           -- that it has there
+    email   BLOB NOT NULL,              -- EmailId
+    PRIMARY KEY (mailbox, uid, email)
+) WITHOUT ROWID;
 
 -- At a remote: numbers that it gave itself, until core has confirmed them; and for a while those that were given up.
 CREATE TABLE provisional (
@@ -264,7 +272,7 @@ CREATE TABLE provisional (
     since       INTEGER NOT NULL,       -- when it was given, or given up
     now_mailbox BLOB NOT NULL,          -- MailboxId: given up, the message is there; zero: not confirmed yet
     now_uid     INTEGER NOT NULL,
-    expunged    INTEGER NOT NULL DEFAULT 0,     -- 1: a client has, which core is to hear once it has confirmed the number
+    expunged    INTEGER NOT NULL DEFAULT 0,     -- 1: a client has, before core had confirmed the number; core is to hear that then
     from_mailbox BLOB NOT NULL DEFAULT x'',     -- MailboxId: copied from a number that was not confirmed then
     from_uid    INTEGER NOT NULL DEFAULT 0,
     request     BLOB NOT NULL DEFAULT x'',      -- what goes home once that is

@@ -7,7 +7,6 @@
 #include "store/account_rows.hpp"
 #include "store/epochs.hpp"
 #include "store/outside_expunges.hpp"
-#include "store/outside_numbers.hpp"
 
 namespace fwmail::store {
 namespace {
@@ -91,7 +90,7 @@ class Comparison {
         out_.leave.add(lost);
         UidSet moving;
         for (const auto& [uid, message] : mine_)
-            if (renumbered_.contains(uid.value)) moving.add(uid.value);
+            if (renumbered_.contains(uid.value) && !is_hidden(uid)) moving.add(uid.value);
         if (!moving.empty()) {
             TRY(account_.move(entry_.mailbox, moving, entry_.mailbox, now_));
             out_.changed = true;
@@ -132,24 +131,34 @@ class Comparison {
         if (mine != mine_.end() && mine->second.email_id == theirs.email)
             return compare_same(mine->second, theirs, state);
         auto place = TRY(where_now(account_, peer_, called));
-        if (place != called && TRY(is_of(db_, place, theirs.email))) {
-            out_.changed |=
-                TRY(account_.merge_flags(NodeId{}, place.mailbox, place.uid, state)) == Merged::changed;
-            out_.leave.add(theirs.uid.value);
-            return {};
-        }
+        if (place != called && TRY(is_of(db_, place, theirs.email))) return leave(theirs.uid, place, state);
         if (mine != mine_.end()) renumbered_.add(theirs.uid.value);
         bool stub = theirs.sealed_sha256 == sync::Sha256{};
         if (stub || TRY(was_expunged(theirs.uid, theirs.email))) {
+            if (mine != mine_.end()) TRY(note_unknown(account_, peer_, called, {}));
             out_.leave.add(theirs.uid.value);
             return {};
         }
         if (TRY(is_gone_for_good(account_, peer_, called, theirs.email))) {
-            out_.nowhere.add(theirs.uid.value);
+            out_.nowhere.push_back(theirs.uid);
             return {};
         }
-        TRY(forget_number(account_, peer_, called));
+        place = {entry_.mailbox, TRY(find_unheard(theirs.email))};
+        if (place.uid.value) {
+            TRY(note_known(account_, peer_, called, place));
+            if (place.uid <= entry_.floor) renumbered_.add(place.uid.value);  // whatever its date: it is told
+            return leave(theirs.uid, place, state);
+        }
+        TRY(note_unknown(account_, peer_, called, theirs.email));
         (TRY(has_body_of(db_, theirs.email)) ? out_.copies : out_.bodies).add(theirs.uid.value);
+        return {};
+    }
+
+    // The number goes at the peer: the message is in that place.
+    Result<> leave(Uid uid, const Place& place, const sync::FlagState& state) {
+        out_.changed |=
+            TRY(account_.merge_flags(NodeId{}, place.mailbox, place.uid, state)) == Merged::changed;
+        out_.leave.add(uid.value);
         return {};
     }
 
@@ -173,19 +182,60 @@ class Comparison {
 
     Result<> compare(const sync::StateEntry::Gone& theirs) {
         told_.add(theirs.uid.value);
+        using Gone = sync::StateEntry::Gone;
         auto mine = mine_.find(theirs.uid);
-        if (mine == mine_.end() || held_.contains(theirs.uid.value)) return {};
-        if (mine->second.email_id != theirs.email)
-            renumbered_.add(theirs.uid.value);
-        else if (!theirs.moving)
-            out_.hide.add(theirs.uid.value);
+        if (mine != mine_.end() && mine->second.email_id == theirs.email) {
+            if (theirs.why != Gone::moving && !held_.contains(theirs.uid.value))
+                out_.hide.here.add(theirs.uid.value);
+            return {};
+        }
+        if (mine != mine_.end() && !held_.contains(theirs.uid.value)) renumbered_.add(theirs.uid.value);
+        if (mine == mine_.end() && TRY(was_expunged(theirs.uid, theirs.email, true))) return {};
+        Place called{entry_.mailbox, theirs.uid}, place = TRY(where_expunged(account_, peer_, called));
+        if (place.uid.value && !TRY(is_of(db_, place, theirs.email)))
+            return note_unknown(account_, peer_, called, theirs.email);
+        if (theirs.why != Gone::expunged) return {};
+        if (place.uid == Uid{} && !TRY(was_known(called, theirs.email))) {
+            place = TRY(note_expunged_unknown(account_, called, theirs.email));
+            if (place.uid == Uid{}) place.uid = TRY(find_unheard(theirs.email));
+        }
+        if (place.uid.value && !TRY(held(account_, place.mailbox)).contains(place.uid.value))
+            out_.hide.elsewhere[place.mailbox].add(place.uid.value);
         return {};
     }
 
-    Result<bool> was_expunged(Uid uid, EmailId email) {
+    // What the peer has filed itself it has expunged under another number too, where it has had one.
+    Result<bool> was_known(const Place& called, EmailId email) {
+        return TRY(is_noted(account_, peer_, called)) || TRY(was_expunged(called.uid, email)) ||
+               TRY(is_expunged_unknown(account_, called, email));
+    }
+
+    // The message under a number of which the peer has not heard, where the mailbox has it once. It had the
+    // other one before that was lost.
+    Result<Uid> find_unheard(EmailId email) {
         auto q =
-            TRY(db_.query("SELECT 1 FROM expunged WHERE mailbox=? AND uid=? AND email=?", row_, uid, email));
-        return TRY(q.next());
+            TRY(db_.query("SELECT min(uid),count(*) FROM messages WHERE mailbox=? AND email=?", row_, email));
+        if (!TRY(q.next()) || q.natural(1) != 1) return Uid{};
+        Uid uid = q.uid(0);
+        if (uid > entry_.floor) return uid;
+        if (uid < entry_.first || uid > entry_.last) return Uid{};
+        auto is_told = [&](const auto& messages) {
+            auto found = std::ranges::lower_bound(messages, uid, {}, [](const auto& m) { return m.uid; });
+            return found != messages.end() && found->uid == uid && found->email == email;
+        };
+        return is_told(entry_.there) || is_told(entry_.gone) ? Uid{} : uid;
+    }
+
+    bool is_hidden(Uid uid) const {
+        auto found = out_.hide.elsewhere.find(entry_.mailbox);
+        return found != out_.hide.elsewhere.end() && found->second.contains(uid.value);
+    }
+
+    // `for_good`: and was not moved, and did not get another number.
+    Result<bool> was_expunged(Uid uid, EmailId email, bool for_good = false) {
+        auto q = TRY(db_.query("SELECT became_uid FROM expunged WHERE mailbox=? AND uid=? AND email=?", row_,
+                               uid, email));
+        return TRY(q.next()) && (!for_good || q.natural(0) == 0);
     }
 
     AccountStore& account_;
@@ -271,7 +321,9 @@ Result<sync::StateEntry> load_state(AccountStore& account, MailboxId mailbox, Ui
         if (waiting.contains(q.natural(0))) continue;
         auto email = q.id<EmailId>(1);
         if (q.natural(2) && TRY(is_lost_sight_of(db, row.row, q.uid(0), email))) continue;
-        entry.gone.push_back({q.uid(0), email, q.boolean(3)});
+        using Gone = sync::StateEntry::Gone;
+        auto why = q.boolean(3) ? Gone::moving : q.natural(2) ? Gone::elsewhere : Gone::expunged;
+        entry.gone.push_back({q.uid(0), email, why});
     }
     return entry;
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "store/account_store.hpp"
+#include "store/outside_numbers.hpp"
 #include "sync/entries.hpp"
 
 namespace fwmail::store {
@@ -26,13 +27,13 @@ Result<void> note_elsewhere(AccountStore& account, MailboxId mailbox, const UidS
 // ---- at core
 
 struct Differences {
-    UidSet leave;            // these numbers go at the peer
-    UidSet nowhere;          // numbers that the peer gave itself: their messages have gone for good
-    UidSet hide;             // these were expunged there
-    UidSet bodies, copies;   // these are to come home
-    std::vector<Uid> flags;  // of these the peer is to hear
-    bool ahead = false;      // stamps were too far ahead: say it again
-    bool changed = false;    // something was, here
+    UidSet leave;              // these numbers go at the peer
+    OwnPlaces hide;            // these were expunged there
+    UidSet bodies, copies;     // these are to come home
+    std::vector<Uid> flags;    // of these the peer is to hear
+    std::vector<Uid> nowhere;  // numbers that the peer gave itself: their messages have gone for good
+    bool ahead = false;        // stamps were too far ahead: say it again
+    bool changed = false;      // something was, here
 };
 // Flags are merged, and messages get new numbers, at once, in the caller's transaction. `since`: what is
 // older has perhaps never been replicated.

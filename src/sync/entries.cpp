@@ -332,7 +332,7 @@ struct WritePayload {
         for (const auto& m : e.gone) {
             out.varint(m.uid.value - std::exchange(before, m.uid.value));
             out.id(m.email);
-            out.varint(m.moving);
+            out.varint(m.why);
         }
         return std::to_underlying(EntryTag::state);
     }
@@ -529,7 +529,7 @@ Result<Entry> read_state(Reader& in) {
     for (auto& m : e.gone) {
         m.uid = TRY(read_next(before));
         m.email = TRY(in.id<EmailIdTag>());
-        m.moving = TRY(in.boolean());
+        m.why = static_cast<StateEntry::Gone::Why>(TRY(in.varint(StateEntry::Gone::last_why)));
     }
     return e;
 }

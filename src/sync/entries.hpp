@@ -185,9 +185,15 @@ struct StateEntry {
         bool operator==(const There&) const = default;
     };
     struct Gone {
+        enum Why : std::uint8_t {
+            expunged,
+            moving,     // a client has moved it, and the request for that is on the way
+            elsewhere,  // it was moved, or got another number, and core knows that or has said so
+        };
+        static constexpr std::uint8_t last_why = elsewhere;
         Uid uid;
         EmailId email;
-        bool moving = false;  // a client has moved it, and the request for that is on the way
+        Why why = expunged;
         bool operator==(const Gone&) const = default;
     };
     MailboxId mailbox;

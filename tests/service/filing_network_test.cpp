@@ -155,11 +155,12 @@ class Network {
             }
         }
         for (const auto& [email, made] : made_) {
-            if (removed_.contains(email)) continue;
             INFO("message " << email.hex());
+            if (dead_.contains(email)) REQUIRE(there[email] == 0);
+            if (removed_.contains(email)) continue;
             if (lost_any_) {
-                // What core has lost may come home from each remote, where they have it in different places.
-                REQUIRE(there[email] <= (forgetful_ == 0 ? made * (nodes - 1) : made));
+                // What core has lost track of is in each place where one of the nodes had it.
+                REQUIRE(there[email] <= (forgetful_ == 0 ? made * nodes : made));
                 if (!forgotten_.contains(email)) REQUIRE(there[email] >= 1);
                 continue;
             }
@@ -347,6 +348,7 @@ class Network {
         std::filesystem::copy_file(place.backup, path, std::filesystem::copy_options::overwrite_existing);
         open(n);
         lost_any_ = true;
+        forget_expunges();
         // Numbers that it gave in mailboxes that it does not know any more are lost.
         std::erase_if(place.seen, [&](const auto& seen) { return !must(on(n).find_mailbox(seen.first)); });
         forget_what_is_nowhere();
@@ -355,6 +357,39 @@ class Network {
         for (std::size_t peer = 0; peer < nodes; ++peer)
             if (peer != n && (n == 0 || peer == 0)) turns.push_back(turn(n, peer));
         command(n, [&](AccountStore& store) { return begin_after_loss(store, turns); });
+    }
+    // What core has given another number, and lost that, it does not know again until all remotes have told.
+    bool is_healing() {
+        for (std::size_t n = 1; n < nodes; ++n)
+            if (must(store::awaited_state(on(0), node_id(n)))) return true;
+        return false;
+    }
+    // Whoever has it has it there; under another number only if core has given it that.
+    bool is_nowhere_else(const store::Place& place, EmailId email) {
+        if (lives_on_.contains(email)) return false;
+        for (std::size_t n = 0; n < nodes; ++n) {
+            std::size_t count = 0;
+            for (const auto& mailbox : must(on(n).mailboxes_changed_since(ModSeq{})))
+                for (const auto& m : messages(n, mailbox.id)) {
+                    if (m.email_id != email) continue;
+                    bool alike =
+                        mailbox.id == place.mailbox && (m.uid == place.uid || !moved_.contains(email));
+                    if (!alike || ++count > 1) return false;
+                }
+        }
+        return true;
+    }
+    // An expunge of which nobody knows any more.
+    void forget_expunges() {
+        std::erase_if(dead_, [&](EmailId email) {
+            for (std::size_t n = 0; n < nodes; ++n) {
+                if (emails(n).contains(email)) continue;
+                auto q = must(
+                    on(n).database().query("SELECT 1 FROM expunged WHERE email=? AND became_uid=0", email));
+                if (must(q.next())) return false;
+            }
+            return true;
+        });
     }
     void forget_what_is_nowhere() {
         std::set<EmailId> somewhere;
@@ -415,6 +450,14 @@ class Network {
         auto mailbox = must(on(0).find_mailbox(id));
         if (mailbox->name == "INBOX") return;
         for (const auto& m : messages(0, id)) removed_.insert(m.email_id);
+        // If it loses that, and hears it from a remote, its messages live on in a mailbox of that name.
+        for (std::size_t n = 0; n < nodes; ++n) {
+            if (!must(on(n).find_mailbox(id))) continue;
+            for (const auto& m : messages(n, id)) {
+                lives_on_.insert(m.email_id);
+                dead_.erase(m.email_id);
+            }
+        }
         must(on(0).delete_mailbox(id));
         if (below(2)) create(0, mailbox->name);
     }
@@ -429,7 +472,12 @@ class Network {
         if (rows.empty()) return;
         auto& message = rows[below(rows.size())];
         UnixMillis now = time_at(n);
-        switch (below(7)) {
+        std::size_t what = below(7);
+        if (what < 4) {
+            dead_.erase(message.email_id);  // who has not heard of an expunge may move the message
+            moved_.insert(message.email_id);
+        }
+        switch (what) {
             case 0:
             case 1:
                 return command(n, [&](AccountStore& store) -> Result<> {
@@ -449,6 +497,8 @@ class Network {
             case 4:
                 if (below(2)) return;
                 removed_.insert(message.email_id);
+                if ((n > 0 || !is_healing()) && is_nowhere_else({from, message.uid}, message.email_id))
+                    dead_.insert(message.email_id);
                 return command(n, [&](AccountStore& store) -> Result<> {
                     auto gone = TRY(store.expunge_any(from, one(message.uid)));
                     if (n) TRY(plan_expunge_home(store, home(n), from, gone.uids, now));
@@ -698,6 +748,9 @@ class Network {
     std::uint64_t last_id_ = 0, last_word_ = 0;
     std::map<EmailId, std::size_t> made_;  // how many there must be, unless one was expunged
     std::set<EmailId> removed_;
+    std::set<EmailId> dead_;   // of those: must not come back
+    std::set<EmailId> moved_;  // or copied, by a client
+    std::set<EmailId> lives_on_;
     std::map<EmailId, std::vector<std::string>> keywords_;
     std::size_t restored_ = 0, forgetful_ = 0;
     bool rotates_ = false, resealing_ = false, settling_ = false;

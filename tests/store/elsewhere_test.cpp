@@ -35,7 +35,7 @@ struct Wandered : Account {
     }
     // The peer has called the message so.
     void give(const Place& called, const Place& now) {
-        must(store->database().run("INSERT INTO outside_numbers VALUES((SELECT id FROM peers),?,?,?,?,0,0)",
+        must(store->database().run("INSERT INTO outside_numbers VALUES((SELECT id FROM peers),?,?,?,?,0,x'')",
                                    called.mailbox, called.uid, now.mailbox, now.uid));
     }
 };
@@ -106,7 +106,7 @@ TEST_CASE("what has gone for good does not come back from under a number that th
     SECTION("expunged") {
         must(w.store->expunge_any(w.b, uids({1})));
         auto found = must(compare_state(*w.store, peer, state, t0, t0));
-        CHECK(found.nowhere == uids({9}));
+        CHECK(found.nowhere == uid_list({9}));
         CHECK((found.bodies.empty() && found.copies.empty()));
     }
     SECTION("but another message does, of which nothing is known") {

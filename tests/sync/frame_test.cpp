@@ -101,7 +101,7 @@ Frame golden_frame() {
                        Uid(9),
                        Uid(10),
                        {{Uid(6), email, {}, {}}, {Uid(9), email, hash, flags, registers}},
-                       {{Uid(7), email}, {Uid(8), email, true}},
+                       {{Uid(7), email}, {Uid(8), email, StateEntry::Gone::moving}},
                        true});
     add(18, StatedEntry{});
     add(19, ReturnEntry{mailbox, gone, moved});

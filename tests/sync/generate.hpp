@@ -224,7 +224,7 @@ class Generator {
             m.registers = flag_state().registers;
         }
         e.gone = messages<StateEntry::Gone>(e.first);
-        for (auto& m : e.gone) m.moving = coin();
+        for (auto& m : e.gone) m.why = static_cast<StateEntry::Gone::Why>(below(3));
         e.settled = coin();
         return e;
     }
