@@ -162,6 +162,12 @@ TEST_CASE("what one remote has expunged and another one brings home is hidden") 
         CHECK(tell().empty());
         CHECK(must(file_append(*told.store, peer, returned(told, 7), t0)).expunged);
     }
+    SECTION("expunged when both were asked for it, and one has answered") {
+        CHECK(told.compare(second).bodies == uids({7}));
+        auto filed = must(file_append(*told.store, peer, returned(told, 7), t0));
+        auto places = must(own_places(*told.store, second, told.inbox.id, uids({7})));
+        CHECK(places.elsewhere == told.in_inbox(filed.now.uid.value));
+    }
     SECTION("told when it is there") {
         auto filed = must(file_append(*told.store, peer, returned(told, 7), t0));
         CHECK_FALSE(filed.expunged);
