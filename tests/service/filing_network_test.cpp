@@ -1,7 +1,7 @@
 // A core and two remotes, each with a real account, and between them a way that loses, repeats and reorders.
 // Clients of all three append, copy, move, expunge and flag the same messages at once. When it is quiet in
-// the end all show the same, nothing is lost, nothing is there twice, and no number was ever used for two
-// messages.
+// the end all show the same, nothing is lost, nothing is there twice, nothing that was expunged is there,
+// and no number was ever used for two messages.
 #include <deque>
 #include <random>
 #include <set>

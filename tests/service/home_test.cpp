@@ -244,6 +244,31 @@ TEST_CASE("what has left because core has it elsewhere is not told as gone while
     }
 }
 
+TEST_CASE("of what is told as gone is said why") {
+    using Gone = sync::StateEntry::Gone;
+    Copied to;
+    auto told = [&](MailboxId mailbox) {
+        auto gone = must(store::load_state(to.store, mailbox, Uid{1}, Uid{UINT32_MAX})).gone;
+        REQUIRE(gone.size() == 1);
+        return gone[0].why;
+    };
+    SECTION("a client has expunged it") {
+        must(to.store.expunge_any(to.inbox, one(Uid{1})));
+        CHECK(told(to.inbox) == Gone::expunged);
+    }
+    SECTION("a client has moved it") {
+        auto pairs = must(to.store.move(to.inbox, one(Uid{1}), to.other, t0));
+        must(plan_copies_home(to.store, {core}, to.inbox, to.other, pairs, true, t0));
+        CHECK(told(to.inbox) == Gone::moving);
+        must(take_confirmation(to.store, core, {to.other, pairs[0].to}, {to.other, pairs[0].to}, t0));
+        CHECK(told(to.inbox) == Gone::elsewhere);
+    }
+    SECTION("core has it elsewhere") {
+        must(take_confirmation(to.store, core, to.copy, {to.inbox, Uid{1}}, t0));
+        CHECK(told(to.other) == Gone::elsewhere);
+    }
+}
+
 namespace {
 
 // A remote in which core has deleted the mailbox of a message whose number it has not confirmed.
